@@ -1,0 +1,1 @@
+"""Sparseness and dropout tuned during one training run, by a surrogate network."""
