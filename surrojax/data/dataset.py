@@ -1,5 +1,6 @@
 """What every reader of a database returns: three splits of pixels and labels."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,3 +47,12 @@ class Dataset:
     validation: Split
     test: Split
     manifest: dict[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """A hash of all pixels and labels: what a run depends on."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for split in (self.train, self.validation, self.test):
+            digest.update(repr(split.images.shape).encode())
+            digest.update(np.ascontiguousarray(split.images).tobytes())
+            digest.update(np.ascontiguousarray(split.labels, np.int32).tobytes())
+        return digest.hexdigest()

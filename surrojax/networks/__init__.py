@@ -1,0 +1,67 @@
+"""The networks: each original side by side with its surrogate."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from surrojax.networks.layers import ConvForm
+from surrojax.networks.lenet import LeNet, LeNetSurrogate
+from surrojax.networks.resnet20 import ResNet20, ResNet20Surrogate
+from surrojax.sites import Sites
+
+NETWORKS = ("lenet", "resnet20")
+NO_DROPOUT = Sites(0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An original network, its surrogate, and the images that both take.
+
+    Both modules are called as `module(images [B, H, W, C], ratio, train)` and return
+    the logits `[B, K]` and the `Sites` before their own dropout. Their sites have
+    the same shapes.
+    """
+
+    original: nn.Module
+    surrogate: nn.Module
+    image_size: int
+    channels: int
+
+
+def make_pair(name: str, classes: int, form: ConvForm = "matmul") -> Pair:
+    """The pair of the paper's Table 2 that `name`, one of `NETWORKS`, stands for."""
+    if name == "lenet":
+        return Pair(LeNet(classes, form), LeNetSurrogate(classes), 28, 1)
+    if name == "resnet20":
+        return Pair(ResNet20(classes, form), ResNet20Surrogate(classes), 28, 1)
+    raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+
+
+def blank(pair: Pair, batch: int = 1) -> jax.Array:
+    """Images of zeros, `[batch, H, W, C]` float32, for shapes and initialisation."""
+    return jnp.zeros((batch, pair.image_size, pair.image_size, pair.channels))
+
+
+def init(module: nn.Module, key: jax.Array, images: jax.Array) -> dict[str, Any]:
+    """Fresh variables of a module: `params`, and `batch_stats` where it has any."""
+    return module.init(key, images, NO_DROPOUT, train=False)
+
+
+def sites_of(module: nn.Module, images: jax.Array) -> Sites:
+    """Shapes at the sites that a module has, None at the others."""
+
+    def values(images: jax.Array) -> Sites:
+        variables = init(module, jax.random.key(0), images)
+        return module.apply(variables, images, NO_DROPOUT, train=False)[1]
+
+    return jax.eval_shape(values, images)
+
+
+def forward(
+    module: nn.Module, variables: dict[str, Any], images: jax.Array
+) -> tuple[jax.Array, Sites]:
+    """Logits `[B, K]` and sites in evaluation mode: no dropout, running statistics."""
+    return module.apply(variables, images, NO_DROPOUT, train=False)

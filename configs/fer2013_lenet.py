@@ -1,0 +1,16 @@
+"""Tables 3 and 4: LeNet on FER2013, all eight hyper-parameters tuned with PSO.
+
+python launch.py --config=configs/fer2013_lenet.py --workdir=runs/fer2013_lenet
+
+Wants FER2013 (`fer2013.tar.gz` or `fer2013.csv` of Kaggle) in `$SURROJAX_DATA`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config() -> ConfigDict:
+    config = common.get_config()
+    config.dataset.name = "fer2013"
+    return config

@@ -1,0 +1,101 @@
+"""Runs surrojax from the command line.
+
+    python launch.py --config=configs/fer2013_lenet.py --workdir=runs/fer2013_lenet
+
+Every field of the config can be given as --config.FIELD=VALUE. The same command on the
+same folder goes on with a run that was stopped; a larger --config.max_iterations
+extends a finished one. A sweep is a product of fields, each point in its own folder:
+
+    python launch.py --config=configs/fer2013_lenet.py --workdir=runs/sweep \\
+        --sweep=search.optimizer=pso,de --sweep=seed=0,1,2
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from surrojax.errors import InputError
+from surrojax.experiment import train
+from surrojax.progress import say
+from surrojax.settings import flatten, suggest
+from surrojax.sweep import run_sweep
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", help_string="The experiment's file; see configs/."
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run or the sweep.")
+SWEEP = flags.DEFINE_multi_string(
+    "sweep", [], "FIELD=A,B,...: runs each value; several make a product."
+)
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Says what would be run, and stops.")
+QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
+
+
+def main(argv: Sequence[str]) -> None:
+    logging.set_verbosity(logging.WARNING)  # Orbax tells each step of a checkpoint
+    if len(argv) > 1:
+        raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
+    if CONFIG.value is None or not WORKDIR.value:
+        raise InputError("give --config=FILE (see configs/) and --workdir=FOLDER")
+    config, workdir, quiet = CONFIG.value, WORKDIR.value, QUIET.value
+    if SWEEP.value:
+        outcomes = run_sweep(
+            config, workdir, SWEEP.value, sys.argv, DRY_RUN.value, quiet
+        )
+        failed = sum(isinstance(result, InputError) for _, result in outcomes)
+        if failed:
+            raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
+    elif DRY_RUN.value:
+        say(f"{workdir}: would run\n{config}")
+    else:
+        result = train(config, workdir, sys.argv, quiet)
+        say(
+            f"{workdir}: test accuracy {100 * result['test_accuracy']:.2f} %, "
+            f"validation {100 * result['validation_accuracy']:.2f} %, "
+            f"training {100 * result['train_accuracy']:.2f} % "
+            f"after {result['rounds']} rounds",
+            quiet,
+        )
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses the flags; whatever is wrong with them becomes one line."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        raise InputError(" ".join(str(error).split())) from error
+    except OSError as error:
+        file = next((a for a in argv if a.startswith("--config=")), "--config")
+        raise InputError(f"{file}: there is no such file; see configs/") from error
+    except (AttributeError, KeyError) as error:
+        raise InputError(_unknown_field(argv, error)) from error
+
+
+def _unknown_field(argv: Sequence[str], error: Exception) -> str:
+    from configs import common
+
+    known = [field for field, _ in flatten(common.get_config().to_dict())]
+    for argument in argv:
+        match = re.match(r"--config\.([\w.]+)", argument)
+        if match and match[1] not in known:
+            near = suggest(match[1], known)
+            return f"{argument}: the config has no field {match[1]!r}{near}"
+    return f"the config has no field {error}"
+
+
+def cli() -> None:
+    try:
+        app.run(main, flags_parser=parse)
+    except InputError as error:
+        print(f"launch.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    cli()

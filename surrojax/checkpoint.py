@@ -1,0 +1,91 @@
+"""One atomic checkpoint a round; the only module that knows Orbax."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from surrojax.errors import InputError
+
+
+class Checkpoints:
+    """The checkpoints of a run, by round. A context manager.
+
+    A checkpoint is written beside the others and then renamed, so that a process
+    killed at any moment leaves the last whole one. The latest two are kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # Orbax takes a relative path without a word and fails later, in a thread.
+        self._folder = folder.absolute()
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=2,
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._manager.close()
+
+    @property
+    def latest(self) -> int:
+        """The round of the latest whole checkpoint; 0 where there is none."""
+        return self._manager.latest_step() or 0
+
+    def save(self, round_: int, state: Any) -> None:
+        """Writes the state after a round.
+
+        Raises:
+          InputError: it could not be written; earlier checkpoints stand.
+        """
+        try:
+            self._manager.save(round_, args=ocp.args.StandardSave(state))
+        # Orbax raises whatever its storage driver does, a plain Exception included.
+        except Exception as error:
+            raise InputError(
+                f"{self._folder}: the checkpoint of round {round_} could not be "
+                f"written ({_one_line(error)}); make room or mend the folder's rights, "
+                "then run the same command again: it continues from round "
+                f"{self.latest}"
+            ) from error
+        if self._manager.latest_step() != round_:
+            raise InputError(
+                f"{self._folder}: Orbax did not keep the checkpoint of round {round_}; "
+                "move the folder away and begin anew"
+            )
+
+    def restore(self, round_: int, like: Any) -> Any:
+        """The state after a round.
+
+        Args:
+          round_: one that was saved.
+          like: a state, or its shapes (`jax.eval_shape`).
+
+        Raises:
+          InputError: the checkpoint is damaged or of another shape.
+        """
+        try:
+            return self._manager.restore(round_, args=ocp.args.StandardRestore(like))
+        except Exception as error:
+            raise InputError(
+                f"{self._folder}: the checkpoint of round {round_} cannot be read "
+                f"({_one_line(error)}); delete the folder {self._folder / str(round_)} "
+                "to continue from the checkpoint before it"
+            ) from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -1,0 +1,255 @@
+"""FER2013 and FER+ as a builder of TensorFlow Datasets, without TensorFlow."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging as absl_logging
+from filelock import FileLock
+from PIL import Image
+
+from surrojax.data.dataset import EXPRESSIONS
+from surrojax.data.fer2013_csv import (
+    LEFT_OUT,
+    SIDE,
+    USAGES,
+    Prepared,
+    read_faces,
+    read_votes,
+)
+from surrojax.data.fer2013_files import (
+    VOTES_WHERE_FROM,
+    WHERE_FROM,
+    Sources,
+    find_sources,
+)
+from surrojax.errors import InputError
+
+_DESCRIPTION = """
+FER2013: 35,887 grey faces of 48 x 48 pixels from the web, in 7 expressions, from
+Kaggle's Facial Expression Recognition Challenge of 2013.
+"""
+_CITATION = """
+@article{goodfellow2015challenges,
+  title={Challenges in representation learning: A report on three machine learning
+         contests},
+  author={Goodfellow, Ian J. and others},
+  journal={Neural Networks}, volume={64}, pages={59--63}, year={2015}
+}
+@inproceedings{barsoum2016training,
+  title={Training deep networks for facial expression recognition with crowd-sourced
+         label distribution},
+  author={Barsoum, Emad and Zhang, Cha and Canton Ferrer, Cristian and Zhang,
+          Zhengyou},
+  booktitle={International Conference on Multimodal Interaction}, year={2016}
+}
+"""
+
+_log = logging.getLogger("surrojax")
+
+
+class _LocalInfo(tfds.core.DatasetInfo):
+    """Information that TFDS does not look for in its bucket on the network."""
+
+    def initialize_from_bucket(self) -> None:
+        """Does nothing; TFDS's own also leaves a temporary folder behind."""
+
+
+class Fer2013(tfds.core.GeneratorBasedBuilder):
+    """The Kaggle file with its own labels (`default`) or FER+'s (`plus`).
+
+    The splits are `train` (Training), `validation` (PublicTest) and `test`
+    (PrivateTest). An example has `image` (`[48, 48, 1]` uint8), `label` (an index
+    into `EXPRESSIONS`) and `row`, its place in the Kaggle file from 0: TFDS stores
+    examples in the order of a hash, so whoever wants the file's order sorts by it.
+    `info.metadata` has `rows`, the rows of each split before any was left out, and
+    `left_out`, how many were, by reason.
+
+    Prepare it with `file_format="array_record"` and read it with `as_data_source`;
+    neither needs TensorFlow.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"{WHERE_FROM}; for `plus` also {VOTES_WHERE_FROM}"
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="default", description="Kaggle's labels."),
+        tfds.core.BuilderConfig(name="plus", description="The most-voted of FER+."),
+    ]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return _LocalInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            homepage="https://www.kaggle.com/c/challenges-in-representation-learning-"
+            "facial-expression-recognition-challenge",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(SIDE, SIDE, 1), encoding_format="png"
+                    ),
+                    "label": tfds.features.ClassLabel(names=list(EXPRESSIONS)),
+                    "row": tfds.features.Scalar(np.int64),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
+        plus = self.builder_config.name == "plus"
+        sources = find_sources(Path(dl_manager.manual_dir), plus)
+        faces = read_faces(sources.kaggle)
+        labels, left_out = faces.labels, {}
+        if sources.votes is not None:
+            labels, reasons = read_votes(sources.votes, faces)
+            left_out = {
+                reason: int((reasons == index).sum())
+                for index, reason in enumerate(LEFT_OUT)
+            }
+        self.info.metadata["rows"] = {
+            split: int((faces.usage == index).sum())
+            for index, split in enumerate(USAGES.values())
+        }
+        self.info.metadata["left_out"] = left_out
+        return {
+            split: self._generate_examples(
+                faces.pixels, labels, np.flatnonzero(faces.usage == index)
+            )
+            for index, split in enumerate(USAGES.values())
+        }
+
+    def _generate_examples(
+        self, pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        for row in rows[labels[rows] >= 0].tolist():
+            yield (
+                row,
+                {
+                    # TFDS turns PNG bytes into a record as they are, but would need
+                    # TensorFlow for an array.
+                    "image": _encode_png(pixels[row]),
+                    "label": int(labels[row]),
+                    "row": row,
+                },
+            )
+
+
+def _encode_png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def prepare_and_read(
+    config: str, sources: Sources, folder: Path
+) -> tuple[dict[str, Any], dict[str, Prepared]]:
+    """Reads the splits from `folder`, after putting them there if they are not.
+
+    Args:
+      config: `default` or `plus`.
+      sources: the files to prepare from.
+      folder: the cache of exactly these files; it is made if need be.
+
+    Returns:
+      `Fer2013.info.metadata`, and the splits by name.
+
+    Raises:
+      InputError: the sources are wrong, or `folder` cannot be written or is damaged.
+    """
+    # A second process waits, then finds the data there. TFDS writes to a temporary
+    # folder and renames it, so what has the final name is complete.
+    with _quiet_tfds(), _lock(folder):
+        with _name_damage(folder):
+            builder = Fer2013(
+                config=config, data_dir=folder, file_format="array_record"
+            )
+        if not builder.data_path.exists():
+            _prepare(builder, sources, folder)
+        with _name_damage(folder):
+            metadata = {key: builder.info.metadata[key] for key in ("rows", "left_out")}
+            return metadata, {s: _read_split(builder, s) for s in USAGES.values()}
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Keeps TFDS's banners, bars and INFO lines from the terminal."""
+    tfds.disable_progress_bar()
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        # The banners are printed, not logged.
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        absl_logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise InputError(
+            f"{folder.parent}: the cache cannot be written ({error}); name "
+            "another folder in SURROJAX_CACHE"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(builder: Fer2013, sources: Sources, folder: Path) -> None:
+    config = builder.builder_config.name
+    _log.info("preparing fer2013/%s from %s in %s", config, sources.kaggle, folder)
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=sources.kaggle.parent, try_download_gcs=False
+            )
+        )
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the prepared data cannot be written ({error}); make "
+            "room, or name another folder in SURROJAX_CACHE"
+        ) from error
+
+
+@contextlib.contextmanager
+def _name_damage(folder: Path) -> Iterator[None]:
+    """Says which folder is to be deleted when prepared data cannot be read."""
+    try:
+        yield
+    except Exception as error:
+        # What TFDS, array_record and protobuf raise here has no common class.
+        raise InputError(
+            f"{folder}: the prepared data are damaged "
+            f"({' '.join(str(error).split())}); delete this folder, and they are "
+            "prepared anew"
+        ) from error
+
+
+def _read_split(builder: Fer2013, split: str) -> Prepared:
+    """Reads one split and restores the order of the csv."""
+    # Pillow decodes here: TFDS's decoder asks for OpenCV in a warning.
+    source = builder.as_data_source(
+        split, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    records = source.__getitems__(range(len(source)))
+    records.sort(key=lambda record: record["row"])
+    pixels = np.empty((len(records), SIDE, SIDE), np.uint8)
+    for place, record in enumerate(records):
+        with Image.open(io.BytesIO(record["image"])) as image:
+            pixels[place] = np.asarray(image)
+    return Prepared(pixels, np.array([r["label"] for r in records], np.int32))

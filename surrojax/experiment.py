@@ -1,0 +1,197 @@
+"""One run: a config and a folder in, a trained network and its schedule out.
+
+`train` is what the command line calls, and what a notebook calls.
+"""
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from surrojax import plots
+from surrojax.algorithm import RunState, compile_programs, initial_state, run
+from surrojax.checkpoint import Checkpoints
+from surrojax.data import Dataset
+from surrojax.evaluate import confusion_matrix, macro_f1, predict, recall
+from surrojax.method import Data, Method
+from surrojax.board import Board
+from surrojax.progress import Progress, say
+from surrojax.records import Record, RunFolder
+from surrojax.settings import check, load_data, make_method
+from surrojax.sgd import Arrays
+
+PLOT_EVERY = 10
+"""Rounds between two drawings of the figures; they are drawn at the end as well."""
+
+VERSIONS = ("surrojax", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+
+
+def train(
+    config: ConfigDict,
+    workdir: str | os.PathLike[str],
+    command: Sequence[str] = (),
+    quiet: bool = False,
+) -> Record:
+    """Runs Algorithm 1 in a folder, or goes on with the run that the folder holds.
+
+    Args:
+      config: as `configs/common.py` makes it.
+      workdir: the run's folder; made if it is missing.
+      command: how the run was called, for config.json.
+      quiet: no progress.
+
+    Returns:
+      What result.json holds.
+
+    Raises:
+      InputError: config, data or folder cannot be used. Nothing that was there before
+        is lost.
+    """
+    check(config)
+    dataset = load_data(config)
+    method = make_method(config, len(dataset.classes))
+    rounds = config.max_iterations // config.iterations_per_round
+    with RunFolder(workdir) as folder:
+        folder.claim(_describe(config, dataset, command))
+        with Checkpoints(folder.checkpoints) as checkpoints:
+            records = folder.read_metrics(checkpoints.latest)
+            finished = folder.read_result()
+            if finished and len(records) == finished["rounds"] >= rounds:
+                say(
+                    f"{folder.path}: finished after {len(records)} rounds; a larger "
+                    "max_iterations goes on from there",
+                    quiet,
+                )
+                return finished
+            state = initial_state(method, jax.random.key(config.seed))
+            if checkpoints.latest:
+                state = checkpoints.restore(checkpoints.latest, state)
+                say(f"{folder.path}: goes on after round {len(records)}", quiet)
+            data = _Resident.of(dataset)
+            with (
+                Progress(rounds, len(records), quiet) as progress,
+                Board(folder.tensorboard, len(records)) as board,
+            ):
+                for state, record in _rounds(config, method, data, state):
+                    folder.append_metrics(record)
+                    records.append(record)
+                    folder.write_schedule(records)
+                    # Last, so that whatever a checkpoint counts is on the disk.
+                    checkpoints.save(record["round"], state)
+                    board.add(record)
+                    progress.update(record)
+                    if record["round"] % PLOT_EVERY == 0:
+                        plots.write(folder.plots, records)
+        result = _result(config, method, dataset, data, state, records)
+        plots.write(folder.plots, records, result)
+        folder.write_result(result)
+        return result
+
+
+class _Resident(NamedTuple):
+    """The three splits on the device."""
+
+    train: Arrays
+    validation: Arrays
+    test: Arrays
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "_Resident":
+        splits = (dataset.train, dataset.validation, dataset.test)
+        return cls(
+            *(Arrays(jnp.asarray(s.images), jnp.asarray(s.labels)) for s in splits)
+        )
+
+
+def _rounds(
+    config: ConfigDict, method: Method, data: _Resident, state: RunState
+) -> Iterator[tuple[RunState, Record]]:
+    """The algorithm's rounds, each record with test figures and seconds added.
+
+    The algorithm is handed training and validation data only; the test figures are
+    read off the state that it has already chosen.
+    """
+    programs = compile_programs(method)
+    seen = Data(data.train, data.validation)
+    start = time.perf_counter()
+    for state, record in run(method, seen, state, config.max_iterations, programs):
+        original, surrogate = programs.evaluate(state.fusion, data.test)
+        record["test"] = {"original": {"accuracy": float(original.accuracy)}}
+        if surrogate is not None:
+            record["test"]["surrogate"] = {"accuracy": float(surrogate.accuracy)}
+        record["seconds"] = round(time.perf_counter() - start, 3)
+        yield state, record
+        start = time.perf_counter()
+
+
+def _describe(config: ConfigDict, dataset: Dataset, command: Sequence[str]) -> Record:
+    return {
+        "command": list(command),
+        "seed": config.seed,
+        "config": config.to_dict(),
+        "data": {"fingerprint": dataset.fingerprint()},
+        "manifest": dataset.manifest,
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in VERSIONS},
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def _result(
+    config: ConfigDict,
+    method: Method,
+    dataset: Dataset,
+    data: _Resident,
+    state: RunState,
+    records: list[Record],
+) -> Record:
+    """What result.json holds: of the last round's model, and the best round beside."""
+
+    def logits(split: Arrays) -> np.ndarray:
+        program = jax.jit(
+            partial(predict, method.pair.original, method.normalize),
+            static_argnames="batch",
+        )
+        variables = state.fusion.original.variables
+        batch = method.evaluation_batch
+        return np.asarray(program(variables, split.images, batch=batch)[0])
+
+    predictions = logits(data.test).argmax(axis=-1)
+    confusion = confusion_matrix(dataset.test.labels, predictions, len(dataset.classes))
+    found = logits(data.train).argmax(axis=-1) == dataset.train.labels
+    last, best = records[-1], records[int(state.best_round) - 1]
+    candidates = sum(len(r.get("candidates", ())) for r in records)
+    settings = sum(len(r["stage1"]) for r in records)
+    steps = method.iterations_per_round
+    return {
+        "test_accuracy": last["test"]["original"]["accuracy"],
+        "validation_accuracy": last["original"]["validation_accuracy"],
+        "train_accuracy": float(found.mean()),
+        "macro_f1": macro_f1(confusion),
+        "recall": {
+            name: value if np.isfinite(value) else None
+            for name, value in zip(
+                dataset.classes, recall(confusion).tolist(), strict=True
+            )
+        },
+        "confusion_matrix": confusion.tolist(),
+        "hyper": last["hyper"],
+        "best_round": {
+            "round": best["round"],
+            "validation_accuracy": best["original"]["validation_accuracy"],
+            "test_accuracy": best["test"]["original"]["accuracy"],
+        },
+        "rounds": len(records),
+        "original_steps": steps * settings,
+        "surrogate_steps": steps * (candidates + (settings if method.tunes else 0)),
+        "seconds": round(sum(r["seconds"] for r in records), 1),
+        "seed": config.seed,
+    }

@@ -1,0 +1,77 @@
+"""What stays the same throughout a run, in one frozen object."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+
+from surrojax.losses import Norm, Objective
+from surrojax.networks import Pair
+from surrojax.search import Search
+from surrojax.sgd import Arrays
+from surrojax.sites import Sites
+from surrojax.space import Space
+
+
+class Data(NamedTuple):
+    """The two splits that a run may see. The test split is none of its business."""
+
+    train: Arrays
+    validation: Arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """The method and all its settings; defaults are the paper's (Section 3.1).
+
+    Attributes:
+      pair: the original network and its surrogate.
+      space: which hyper-parameters are searched, and where.
+      search: the optimiser.
+      augment: `(key, images uint8 [B, H, W, C]) -> float32`, for training.
+      normalize: `images uint8 -> float32`, for evaluation.
+      population: N.
+      batch_size: B.
+      iterations_per_round: NI, the optimiser steps of a stage.
+      learning_rate_base, learning_rate_halve_every: of `sgd.learning_rate`.
+      momentum: of SGD.
+      eta: weights of the Euclidean losses (eq. 9).
+      kappa: weight of the feature sparseness in a candidate's score (eq. 11).
+      norm: of the sparseness terms (eq. 2, 3).
+      objective: what a candidate's score measures on the validation set.
+      common_random_numbers: whether all candidates of a round see the same
+        minibatches, augmentations and dropout uniforms.
+      reevaluate_incumbent: whether the leader joins every round's population.
+      evaluation_batch: images that are evaluated at a time.
+    """
+
+    pair: Pair
+    space: Space
+    search: Search
+    augment: Callable[[jax.Array, jax.Array], jax.Array]
+    normalize: Callable[[jax.Array], jax.Array]
+    population: int = 6
+    batch_size: int = 64
+    iterations_per_round: int = 1000
+    learning_rate_base: float = 0.01
+    learning_rate_halve_every: float = 4000.0
+    momentum: float = 0.9
+    eta: Sites = Sites(1e-2, 1e-2, 1e-2, 1e-2)
+    kappa: float = 1e-5
+    norm: Norm = "l1"
+    objective: Objective = "accuracy"
+    common_random_numbers: bool = True
+    reevaluate_incumbent: bool = False
+    evaluation_batch: int = 512
+
+    @property
+    def tunes(self) -> bool:
+        """Whether anything is searched; else the original is trained alone."""
+        return self.space.dimensions > 0
+
+    def minibatch(self, key: jax.Array, train: Arrays) -> tuple[jax.Array, jax.Array]:
+        """Augmented images `[B, H, W, C]` and labels `[B]`, drawn with replacement."""
+        pick, change = jax.random.split(key)
+        rows = jax.random.randint(pick, (self.batch_size,), 0, len(train.labels))
+        return self.augment(change, train.images[rows]), train.labels[rows]

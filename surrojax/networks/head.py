@@ -1,0 +1,58 @@
+"""The fully connected layers, which every original shares with its surrogate.
+
+Section 2.2 of the paper: the surrogate keeps the higher layers, the losses and the
+hyper-parameters of the original. All four sites of the method are in here.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+
+from surrojax.networks.layers import dropout, uniform_fan_in
+from surrojax.sites import Sites
+
+
+class Head(nn.Module):
+    """FC1 and FC2, or FC1 alone, with dropout at each site (eq. 7).
+
+    Attributes:
+      classes: K.
+      hidden: n_x, the units between FC1 and FC2; None: FC1 yields the logits, and
+        the sites x and W do not exist.
+      activation: applied to FC1's output where there is an FC2.
+      init: initialiser of V and W.
+    """
+
+    classes: int
+    hidden: int | None = None
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    init: nn.initializers.Initializer = uniform_fan_in
+
+    @nn.compact
+    def __call__(
+        self, z: jax.Array, ratio: Sites, train: bool
+    ) -> tuple[jax.Array, Sites]:
+        """Logits `[B, K]`, and the values at the sites before their own dropout.
+
+        Args:
+          z: `[B, n_z]`.
+          ratio: dropout ratios at the sites; used in training only.
+          train: whether to drop; needs the random stream `dropout`.
+        """
+
+        def drop(a: jax.Array, p: jax.Array) -> jax.Array:
+            return dropout(self.make_rng("dropout"), p, a) if train else a
+
+        def layer(name: str, inputs: int, outputs: int) -> tuple[jax.Array, jax.Array]:
+            weights = self.param(name, self.init, (inputs, outputs))
+            bias = self.param(f"bias_{name}", nn.initializers.zeros, (outputs,))
+            return weights.astype(z.dtype), bias.astype(z.dtype)
+
+        V, bias = layer("V", z.shape[-1], self.hidden or self.classes)
+        y = drop(z, ratio.z) @ drop(V, ratio.V) + bias
+        if self.hidden is None:
+            return y, Sites(z, V, None, None)
+        x = self.activation(y)
+        W, bias = layer("W", self.hidden, self.classes)
+        return drop(x, ratio.x) @ drop(W, ratio.W) + bias, Sites(z, V, x, W)

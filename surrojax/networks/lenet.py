@@ -1,0 +1,45 @@
+"""LeNet as Caffe ships it, for 28x28 images, and its surrogate (Table 2)."""
+
+import flax.linen as nn
+import jax
+
+from surrojax.networks.head import Head
+from surrojax.networks.layers import Conv, ConvForm, max_pool
+from surrojax.sites import Sites
+
+
+class LeNet(nn.Module):
+    """conv 20@5x5, pool 2, conv 50@5x5, pool 2, FC 500 + ReLU, FC K.
+
+    As in Caffe, nothing follows the convolutions but the pooling. z has 800 units
+    and x has 500 for images of 28x28.
+    """
+
+    classes: int
+    form: ConvForm = "matmul"
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, ratio: Sites, train: bool
+    ) -> tuple[jax.Array, Sites]:
+        y = max_pool(Conv(20, 5, form=self.form)(images))
+        y = max_pool(Conv(50, 5, form=self.form)(y))
+        z = y.reshape(y.shape[0], -1)
+        return Head(self.classes, hidden=500, name="head")(z, ratio, train)
+
+
+class LeNetSurrogate(nn.Module):
+    """conv 50@7x7 with stride 7, FC 500 + ReLU, FC K.
+
+    No activation follows the convolution, so that it can match LeNet's signed z.
+    """
+
+    classes: int
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, ratio: Sites, train: bool
+    ) -> tuple[jax.Array, Sites]:
+        y = Conv(50, 7, stride=7)(images)
+        z = y.reshape(y.shape[0], -1)
+        return Head(self.classes, hidden=500, name="head")(z, ratio, train)

@@ -1,0 +1,50 @@
+"""The cost of a network, counted from its computation rather than written down."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from surrojax.networks import forward, init
+
+
+def macs(module: nn.Module, image: jax.Array) -> int:
+    """Multiply-accumulates of one forward pass, convolutions and FC layers only.
+
+    Args:
+      module: as in `Pair`.
+      image: `[1, H, W, C]`.
+    """
+    variables = jax.eval_shape(lambda: init(module, jax.random.key(0), image))
+    jaxpr = jax.make_jaxpr(lambda v, x: forward(module, v, x))(variables, image)
+    return sum(_macs(equation) for equation in _equations(jaxpr.jaxpr))
+
+
+def parameters(variables: dict[str, Any]) -> int:
+    """Number of trained values."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from _equations(inner)
+
+
+def _macs(equation: Any) -> int:
+    out = equation.outvars[0].aval
+    if equation.primitive.name == "dot_general":
+        left = equation.invars[0].aval.shape
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        return out.size * math.prod(left[axis] for axis in contracted)
+    if equation.primitive.name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        features = equation.params["dimension_numbers"].rhs_spec[0]
+        return out.size * math.prod(kernel) // kernel[features]
+    return 0

@@ -1,0 +1,225 @@
+"""The files of a run's folder: config.json, metrics.jsonl, schedule.csv, result.json.
+
+    config.json    the resolved configuration, with versions and the data's manifest
+    metrics.jsonl  a line a round
+    schedule.csv   the hyper-parameters that the retained model was trained with
+    result.json    written when the run is finished
+
+Every file but metrics.jsonl is replaced as a whole, so that none is ever half there.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from surrojax.errors import InputError
+
+Record = dict[str, Any]
+
+MAY_DIFFER = ("max_iterations", "dataset.dir")
+"""Config fields that may differ when a run is continued."""
+
+
+class RunFolder:
+    """A run's folder, locked against a second process. A context manager."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot make this folder ({error.strerror}); choose "
+                "another --workdir"
+            ) from error
+        self._lock = FileLock(self.path / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"{self.path}: another process is running in this folder; wait for it "
+                "or choose another --workdir"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot write here ({error.strerror}); choose another "
+                "--workdir"
+            ) from error
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def claim(self, description: Mapping[str, Any]) -> None:
+        """Makes the folder this run's, or checks that it is already.
+
+        Args:
+          description: what goes into config.json; `config` and `data` decide whether
+            two runs are the same one.
+
+        Raises:
+          InputError: the folder holds another run; the message names the fields.
+        """
+        file = self.path / "config.json"
+        description = json.loads(json.dumps(description))
+        if not file.exists():
+            if self.metrics.exists() or self.checkpoints.exists():
+                raise InputError(
+                    f"{self.path}: holds a run without a config.json; choose another "
+                    "--workdir"
+                )
+            write_json(file, description)
+            return
+        there = read_json(file)
+        different = [
+            f"{field} ({old!r} there, {new!r} here)"
+            for part in ("config", "data")
+            for field, old, new in _differences(
+                there.get(part, {}), description.get(part, {})
+            )
+            if field not in MAY_DIFFER
+        ]
+        if different:
+            raise InputError(
+                f"{self.path}: holds a run of another configuration; choose another "
+                f"--workdir. Different: {', '.join(different)}"
+            )
+        write_json(file, description)
+
+    def read_metrics(self, rounds: int) -> list[Record]:
+        """The records of the first rounds; lines after them are cut off.
+
+        A round's line is written before its checkpoint, so a killed run may have one
+        line, or a part of one, too many.
+
+        Raises:
+          InputError: lines of those rounds are missing or damaged.
+        """
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
+        records = []
+        for number, line in enumerate(lines[:rounds], start=1):
+            try:
+                record = json.loads(line)
+                if record["round"] != number:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError):
+                raise InputError(
+                    f"{self.metrics}, line {number}: not the record of round {number}; "
+                    "restore the file or choose another --workdir"
+                ) from None
+            records.append(record)
+        if len(records) < rounds:
+            raise InputError(
+                f"{self.metrics}: ends after round {len(records)}, but the checkpoint "
+                f"is of round {rounds}; restore the file or choose another --workdir"
+            )
+        if len(lines) > rounds:
+            write_text(self.metrics, "".join(_line(r) for r in records))
+        return records
+
+    def append_metrics(self, record: Record) -> None:
+        """Adds a round's line and sees it on the disk."""
+        with _explained(self.metrics), self.metrics.open("a") as file:
+            file.write(_line(record))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def write_schedule(self, records: list[Record]) -> None:
+        """The hyper-parameters by round, as CSV."""
+        text = io.StringIO()
+        rows = [{k: r[k] for k in ("round", "step")} | r["hyper"] for r in records]
+        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path / "schedule.csv", text.getvalue())
+
+    def read_result(self) -> Record | None:
+        """What `write_result` wrote; None before that."""
+        file = self.path / "result.json"
+        return read_json(file) if file.exists() else None
+
+    def write_result(self, result: Record) -> None:
+        write_json(self.path / "result.json", result)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replaces a file as a whole."""
+    part = file.with_name(file.name + ".part")
+    with _explained(file):
+        with part.open("w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(file)
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Replaces a JSON file as a whole; NaN and infinity are refused."""
+    write_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(file: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: cannot be read ({error}); restore it or choose another --workdir"
+        ) from error
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, allow_nan=False) + "\n"
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Turns the system's refusal to write a file into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{file}: could not be written ({error.strerror}); make room or mend the "
+            "folder's rights, then run the same command again"
+        ) from error
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            found
+            for key in sorted(old.keys() | new.keys())
+            for found in _differences(
+                old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key
+            )
+        ]
+    return [] if old == new else [(prefix, old, new)]

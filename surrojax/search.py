@@ -1,0 +1,227 @@
+"""The heuristic optimisers: PSO, DE and a GA, under one init / ask / tell form.
+
+They maximise, know their bounds, and are pure: all three functions run inside jit.
+
+    search = pso(lower, upper)
+    state = search.init(population)                    # [N, D]
+    for key in keys:
+        state = search.tell(state, population, scores(population))
+        population, state = search.ask(key, state)
+    state.leader, state.leader_score                   # the best so far
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.typing import ArrayLike
+
+from surrojax.errors import InputError
+
+
+@struct.dataclass
+class SearchState:
+    """What an optimiser remembers between two rounds.
+
+    Attributes:
+      position: `[N, D]` the candidates told last: X of eq. 13.
+      velocity: `[N, D]` V of eq. 13; stays 0 for DE and GA.
+      population: `[N, D]` PSO: the personal bests XP; DE and GA: the parents.
+      scores: `[N]` their scores; -inf before the first tell.
+      leader: `[D]` the best individual X_ib, or who was put in its place by `lead`.
+      leader_score: `[]` its score.
+    """
+
+    position: jax.Array
+    velocity: jax.Array
+    population: jax.Array
+    scores: jax.Array
+    leader: jax.Array
+    leader_score: jax.Array
+
+
+class Search(NamedTuple):
+    """An optimiser.
+
+    Attributes:
+      name: `pso`, `de` or `ga`.
+      init: `population [N, D] -> state`. InputError: the population is too small.
+      ask: `(key, state) -> (candidates [N, D], state)`, within the bounds.
+      tell: `(state, candidates [N, D], scores [N]) -> state`.
+    """
+
+    name: str
+    init: Callable[[jax.Array], SearchState]
+    ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]]
+    tell: Callable[[SearchState, jax.Array, jax.Array], SearchState]
+
+
+def lead(state: SearchState, leader: jax.Array, score: jax.Array) -> SearchState:
+    """Puts another individual in the leader's place (line 9 of Algorithm 1).
+
+    Args:
+      state: any optimiser's.
+      leader: `[D]`.
+      score: the score it had as a candidate; -inf if it never was one.
+    """
+    return state.replace(leader=leader, leader_score=score)
+
+
+def pso(
+    lower: ArrayLike,
+    upper: ArrayLike,
+    w: float = 0.6,
+    c1: float = 0.2,
+    c2: float = 0.9,
+) -> Search:
+    """Particle swarm optimisation (eq. 13).
+
+    Args:
+      lower, upper: `[D]` bounds. A position outside is clipped and loses its
+        velocity in that dimension.
+      w, c1, c2: weights of the velocity, the personal best and the leader.
+    """
+    low, high = jnp.asarray(lower, jnp.float32), jnp.asarray(upper, jnp.float32)
+
+    def ask(key: jax.Array, state: SearchState) -> tuple[jax.Array, SearchState]:
+        rd1, rd2 = jax.random.uniform(key, (2, *state.position.shape))
+        velocity = (
+            w * state.velocity
+            + c1 * rd1 * (state.population - state.position)
+            + c2 * rd2 * (state.leader - state.position)
+        )
+        moved = state.position + velocity
+        position = jnp.clip(moved, low, high)
+        velocity = jnp.where(position == moved, velocity, 0.0)
+        return position, state.replace(velocity=velocity)
+
+    def tell(
+        state: SearchState, candidates: jax.Array, scores: jax.Array
+    ) -> SearchState:
+        return _keep_better(_follow(state, candidates, scores), candidates, scores)
+
+    return Search("pso", _init("pso", 1), ask, tell)
+
+
+def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> Search:
+    """Differential evolution, DE/rand/1/bin (eq. 12).
+
+    Candidates are the trial vectors U; the parents X keep the scores they had.
+
+    Args:
+      lower, upper: `[D]` bounds, to which trial vectors are clipped.
+      F: weight of the difference.
+      CR: probability that a dimension is taken from the mutant.
+    """
+    low, high = jnp.asarray(lower, jnp.float32), jnp.asarray(upper, jnp.float32)
+
+    def ask(key: jax.Array, state: SearchState) -> tuple[jax.Array, SearchState]:
+        X = state.population
+        n, d = X.shape
+        pick, cross, forced = jax.random.split(key, 3)
+        # The three highest of uniform numbers, i itself excluded: r1, r2, r3.
+        order = jax.random.uniform(pick, (n, n)) - 2.0 * jnp.eye(n)
+        r1, r2, r3 = jax.lax.top_k(order, 3)[1].T
+        V = X[r1] + F * (X[r2] - X[r3])
+        rn = jax.random.randint(forced, (n, 1), 0, max(d, 1))
+        taken = (jax.random.uniform(cross, (n, d)) <= CR) | (jnp.arange(d) == rn)
+        return jnp.clip(jnp.where(taken, V, X), low, high), state
+
+    def tell(
+        state: SearchState, candidates: jax.Array, scores: jax.Array
+    ) -> SearchState:
+        return _keep_better(_follow(state, candidates, scores), candidates, scores)
+
+    return Search("de", _init("de", 4), ask, tell)
+
+
+def ga(
+    lower: ArrayLike,
+    upper: ArrayLike,
+    crossover: float = 0.9,
+    sigma: float = 0.2,
+) -> Search:
+    """The genetic algorithm of Table 5's row "EA", after the source that it names.
+
+    Parents win tournaments of 2; a child is their average, mutates in each dimension
+    with probability 1/D, and the best parent takes the worst child's place.
+
+    Args:
+      lower, upper: `[D]` bounds, to which children are clipped.
+      crossover: probability of averaging; else the child is the first parent.
+      sigma: standard deviation of a mutation, in units of `upper - lower`.
+    """
+    low, high = jnp.asarray(lower, jnp.float32), jnp.asarray(upper, jnp.float32)
+
+    def ask(key: jax.Array, state: SearchState) -> tuple[jax.Array, SearchState]:
+        X = state.population
+        n, d = X.shape
+        fight, cross, mutate, step = jax.random.split(key, 4)
+        rivals = jax.random.randint(fight, (2, 2, n), 0, n)
+        won = state.scores[rivals[0]] >= state.scores[rivals[1]]
+        first, second = X[jnp.where(won, rivals[0], rivals[1])]
+        averaged = jax.random.bernoulli(cross, crossover, (n, 1))
+        child = jnp.where(averaged, 0.5 * (first + second), first)
+        mutated = jax.random.bernoulli(mutate, 1 / max(d, 1), (n, d))
+        noise = sigma * (high - low) * jax.random.normal(step, (n, d))
+        return jnp.clip(child + jnp.where(mutated, noise, 0.0), low, high), state
+
+    def tell(
+        state: SearchState, candidates: jax.Array, scores: jax.Array
+    ) -> SearchState:
+        best, worst = jnp.argmax(state.scores), jnp.argmin(scores)
+        stays = state.scores[best] > scores[worst]
+        elite = jnp.where(stays, state.population[best], candidates[worst])
+        return _follow(state, candidates, scores).replace(
+            population=candidates.at[worst].set(elite),
+            scores=scores.at[worst].max(state.scores[best]),
+        )
+
+    return Search("ga", _init("ga", 2), ask, tell)
+
+
+def _init(name: str, least: int) -> Callable[[jax.Array], SearchState]:
+    def init(population: jax.Array) -> SearchState:
+        n = population.shape[0]
+        if n < least:
+            raise InputError(
+                f"config.search.population: {n} is too few for {name}, which needs at least "
+                f"{least}"
+            )
+        return SearchState(
+            position=population,
+            velocity=jnp.zeros_like(population),
+            population=population,
+            scores=jnp.full(n, -jnp.inf),
+            leader=population[0],
+            leader_score=jnp.array(-jnp.inf),
+        )
+
+    return init
+
+
+def _follow(
+    state: SearchState, candidates: jax.Array, scores: jax.Array
+) -> SearchState:
+    """The best candidate takes the lead if it scores at least as high (eq. 13)."""
+    best = jnp.argmax(scores)
+    # A candidate that failed scores -inf and must not win a tie at -inf.
+    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
+    return state.replace(
+        position=candidates,
+        leader=jnp.where(better, candidates[best], state.leader),
+        leader_score=jnp.where(better, scores[best], state.leader_score),
+    )
+
+
+def _keep_better(
+    state: SearchState, candidates: jax.Array, scores: jax.Array
+) -> SearchState:
+    """Each individual keeps the better of the new and the stored; a tie goes to new."""
+    better = scores >= state.scores
+    return state.replace(
+        population=jnp.where(better[:, None], candidates, state.population),
+        scores=jnp.where(better, scores, state.scores),
+    )

@@ -1,0 +1,180 @@
+"""From a config to the objects that it describes; the only module that checks one."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from surrojax import data, networks
+from surrojax.data.augment import make_augment, normalize
+from surrojax.errors import InputError
+from surrojax.losses import NORMS, OBJECTIVES
+from surrojax.method import Method
+from surrojax.networks.layers import ConvForm
+from surrojax.search import Search, de, ga, pso
+from surrojax.sites import Sites
+from surrojax.space import Space, make_space, present_names
+
+OPTIMIZERS = {"pso": pso, "de": de, "ga": ga}
+
+CHOICES: dict[str, Sequence[str]] = {
+    "network": networks.NETWORKS,
+    "dataset.name": data.DATASETS,
+    "norm": NORMS,
+    "objective": OBJECTIVES,
+    "search.optimizer": tuple(OPTIMIZERS),
+    "convolution": ("auto", "matmul", "lax"),
+}
+
+LEAST: dict[str, float] = {
+    "seed": 0,
+    "batch_size": 1,
+    "max_iterations": 1,
+    "iterations_per_round": 1,
+    "learning_rate.base": 0,
+    "learning_rate.halve_every": 1,
+    "momentum": 0,
+    "kappa": 0,
+    "eta.z": 0,
+    "eta.V": 0,
+    "eta.x": 0,
+    "eta.W": 0,
+    "dataset.shift": 0,
+    "search.population": 1,
+    "evaluation_batch": 1,
+}
+
+GROUPS = {"coefficients": "lambda_", "ratios": "p_"}
+"""What `tune` may name instead of single hyper-parameters."""
+
+
+def check(config: ConfigDict) -> None:
+    """Checks what can be told from the config alone.
+
+    Raises:
+      InputError: a value is not finite, out of range or unknown; it names the field.
+    """
+    values = dict(flatten(config.to_dict()))
+    for field, value in values.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(f"config.{field}: {value} is not a finite number")
+    for field, choices in CHOICES.items():
+        if values[field] not in choices:
+            raise InputError(
+                f"config.{field}: {values[field]!r} is unknown"
+                f"{suggest(str(values[field]), choices)}; "
+                f"choose from {', '.join(choices)}"
+            )
+    for field, least in LEAST.items():
+        if values[field] < least:
+            raise InputError(
+                f"config.{field}: {values[field]} is too small; the least is {least}"
+            )
+    if values["momentum"] >= 1:
+        raise InputError(
+            f"config.momentum: {values['momentum']} is too large; it must be below 1"
+        )
+    if values["max_iterations"] < values["iterations_per_round"]:
+        raise InputError(
+            f"config.max_iterations: {values['max_iterations']} is less than one round "
+            f"of iterations_per_round = {values['iterations_per_round']}"
+        )
+
+
+def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
+    """The networks that a config asks for."""
+    form: ConvForm = config.convolution
+    if config.convolution == "auto":
+        # XLA's CPU convolution runs several times slower inside a scan.
+        form = "matmul" if jax.default_backend() == "cpu" else "lax"
+    return networks.make_pair(config.network, classes, form)
+
+
+def load_data(config: ConfigDict) -> data.Dataset:
+    """The database that a config asks for, at the size that its network takes."""
+    pair = make_pair(config, len(data.EXPRESSIONS))
+    return data.load(
+        config.dataset.name, pair.image_size, pair.channels, config.dataset.dir
+    )
+
+
+def make_method(config: ConfigDict, classes: int) -> Method:
+    """The method with a config's settings.
+
+    Args:
+      config: as `configs/common.py` makes it.
+      classes: K, of the database.
+
+    Raises:
+      InputError: a setting is unknown or out of range; it names the field.
+    """
+    check(config)
+    pair = make_pair(config, classes)
+    sites = networks.sites_of(pair.original, networks.blank(pair))
+    space = make_space(
+        sites,
+        tune=_expand(config.tune, present_names(sites)),
+        fixed=config.fixed.to_dict(),
+        center=config.search.center.to_dict(),
+        width=config.search.initial_width.to_dict(),
+        bounds=config.search.bounds.to_dict(),
+    )
+    return Method(
+        pair=pair,
+        space=space,
+        search=make_search(config, space),
+        augment=make_augment(config.dataset.mirror, config.dataset.shift),
+        normalize=normalize,
+        population=config.search.population,
+        batch_size=config.batch_size,
+        iterations_per_round=config.iterations_per_round,
+        learning_rate_base=config.learning_rate.base,
+        learning_rate_halve_every=config.learning_rate.halve_every,
+        momentum=config.momentum,
+        eta=Sites(**config.eta.to_dict()),
+        kappa=config.kappa,
+        norm=config.norm,
+        objective=config.objective,
+        common_random_numbers=config.common_random_numbers,
+        reevaluate_incumbent=config.reevaluate_incumbent,
+        evaluation_batch=config.evaluation_batch,
+    )
+
+
+def make_search(config: ConfigDict, space: Space) -> Search:
+    """The optimiser that a config asks for, within the space's bounds."""
+    name = config.search.optimizer
+    return OPTIMIZERS[name](space.lower, space.upper, **config.search[name].to_dict())
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`("search.pso.w", 0.6)` and so on for every field of a nested dict."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def suggest(word: str, words: Sequence[str]) -> str:
+    """`; did you mean 'de'?` where a word is near one of the known ones."""
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Single names for groups; a command line gives `p_z,p_x` as one word."""
+    words = [word for entry in tune for word in entry.split(",") if word]
+    return tuple(
+        name
+        for word in words
+        for name in (
+            [n for n in names if n.startswith(GROUPS[word])]
+            if word in GROUPS
+            else [word]
+        )
+    )

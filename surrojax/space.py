@@ -1,0 +1,180 @@
+"""The search space: vectors on a log scale for the optimisers, `Hyper` for the rest.
+
+Section 2.3 of the paper: all variables are searched through their logarithm. A
+hyper-parameter that is not searched keeps a fixed value, 0 included.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from surrojax.errors import InputError
+from surrojax.sites import HYPER_NAMES, Hyper, Sites, where_present
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Which hyper-parameters are searched, where, and what the others are.
+
+    Attributes:
+      names: the M hyper-parameters that the network has, in the order of eq. 8.
+      tune: the D names that are searched, in the same order.
+      fixed: `Hyper` of floats; its values at `tune` are not used.
+      center: `[D]` log of the defaults, around which the search begins.
+      width: `[D]` half the width, in log, of the box in which it begins.
+      lower, upper: `[D]` log of the bounds, which no candidate leaves.
+    """
+
+    names: tuple[str, ...]
+    tune: tuple[str, ...]
+    fixed: Hyper
+    center: np.ndarray
+    width: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def dimensions(self) -> int:
+        """D, the number of hyper-parameters that are searched."""
+        return len(self.tune)
+
+    def to_hyper(self, vector: jax.Array) -> Hyper:
+        """The setting that a search vector stands for.
+
+        Args:
+          vector: `[D]`, natural logarithms.
+
+        Returns:
+          `Hyper` of float32 scalars, within the bounds.
+        """
+        flat, unravel = ravel_pytree(jax.tree.map(jnp.float32, self.fixed))
+        at = np.array([self.names.index(name) for name in self.tune], int)
+        # Rounding in exp must not carry a clipped value over its bound.
+        low, high = np.exp(self.lower), np.exp(self.upper)
+        return unravel(flat.at[at].set(jnp.clip(jnp.exp(vector), low, high)))
+
+    def to_vector(self, hyper: Hyper) -> jax.Array:
+        """The search vector `[D]` of a setting whose searched values are positive."""
+        flat, _ = ravel_pytree(hyper)
+        at = np.array([self.names.index(name) for name in self.tune], int)
+        return jnp.log(flat[at])
+
+    def latin_hypercube(self, key: jax.Array, n: int) -> jax.Array:
+        """The initial population (line 1 of Algorithm 1).
+
+        Each dimension of the box `center` +- `width` is cut into n strata, and each
+        stratum holds one candidate.
+
+        Args:
+          key: a random key.
+          n: the number of candidates N.
+
+        Returns:
+          `[N, D]`, within the bounds.
+        """
+        shuffle, jitter = jax.random.split(key)
+        strata = jnp.tile(jnp.arange(n)[:, None], (1, self.dimensions))
+        strata = jax.random.permutation(shuffle, strata, axis=0, independent=True)
+        unit = (strata + jax.random.uniform(jitter, strata.shape)) / n
+        points = self.center + self.width * (2 * unit - 1)
+        return jnp.clip(points, self.lower, self.upper).astype(jnp.float32)
+
+
+def present_names(sites: Sites) -> tuple[str, ...]:
+    """Names of the hyper-parameters of a network that has these sites (None: lacks)."""
+    return tuple(
+        jax.tree.leaves(Hyper(*(where_present(names, sites) for names in HYPER_NAMES)))
+    )
+
+
+def make_space(
+    sites: Sites,
+    tune: Sequence[str],
+    fixed: Mapping[str, float],
+    center: Mapping[str, float],
+    width: Mapping[str, float],
+    bounds: Mapping[str, tuple[float, float]],
+) -> Space:
+    """A space for a network with these sites.
+
+    Args:
+      sites: anything at the sites that the network has, None at the others.
+      tune: names of the hyper-parameters to search, in any order; may be empty.
+      fixed: the value of every name of eq. 8 that is not searched.
+      center: `coefficient` and `ratio`: the defaults around which the search begins.
+      width: half-widths of the initial box: `coefficient` in decades, `ratio` in
+        natural logarithm.
+      bounds: `coefficient` and `ratio`: the lowest and highest value.
+
+    Raises:
+      InputError: an unknown name, a value that is not finite, a coefficient below 0,
+        a ratio outside [0, 1), bounds that are empty or miss the center.
+    """
+    names = present_names(sites)
+    for name in tune:
+        if name not in names:
+            raise InputError(
+                f"config.tune: {name!r} is none of this network's hyper-parameters; "
+                f"choose from {', '.join(names)}"
+            )
+    if len(set(tune)) < len(tune):
+        raise InputError(f"config.tune: {tuple(tune)} names a hyper-parameter twice")
+    for group in ("coefficient", "ratio"):
+        _check_group(group, center[group], width[group], bounds[group])
+    for name, value in fixed.items():
+        highest = np.inf if name.startswith("lambda") else 1.0
+        if not (np.isfinite(value) and 0 <= value < highest):
+            raise InputError(
+                f"config.fixed.{name}: {value} is out of range; a coefficient is at least 0, "
+                "a dropout ratio at least 0 and below 1"
+            )
+    ordered = tuple(name for name in names if name in tune)
+    groups = ["coefficient" if n.startswith("lambda") else "ratio" for n in ordered]
+    scale = {"coefficient": np.log(10.0), "ratio": 1.0}
+
+    def per_dimension(values: Sequence[float]) -> np.ndarray:
+        return np.array(values, np.float32).reshape(len(ordered))
+
+    return Space(
+        names=names,
+        tune=ordered,
+        fixed=Hyper(
+            *(
+                where_present(Sites(*(float(fixed[name]) for name in group)), sites)
+                for group in HYPER_NAMES
+            )
+        ),
+        center=per_dimension([np.log(center[g]) for g in groups]),
+        width=per_dimension([scale[g] * width[g] for g in groups]),
+        lower=per_dimension([np.log(bounds[g][0]) for g in groups]),
+        upper=per_dimension([np.log(bounds[g][1]) for g in groups]),
+    )
+
+
+def _check_group(
+    group: str, center: float, width: float, bounds: tuple[float, float]
+) -> None:
+    lower, upper = bounds
+    highest = 1.0 if group == "ratio" else np.inf
+    if not 0 < lower < upper < highest:
+        raise InputError(
+            f"config.search.bounds.{group}: ({lower}, {upper}) is no range of "
+            + (
+                "ratios, which lie above 0 and below 1"
+                if group == "ratio"
+                else "coefficients, which are positive and finite"
+            )
+        )
+    if not lower <= center <= upper:
+        raise InputError(
+            f"config.search.center.{group}: {center} lies outside search.bounds.{group} "
+            f"({lower}, {upper})"
+        )
+    if not (np.isfinite(width) and width >= 0):
+        raise InputError(
+            f"config.search.initial_width.{group}: {width} must be finite and at least 0"
+        )
