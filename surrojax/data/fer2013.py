@@ -179,5 +179,5 @@ def _notes(name: str, rows: Mapping[str, int]) -> list[str]:
     )
     return [
         f"{name} was made from a file of {found} rows (train / validation / test), "
-        f"not Kaggle's {expected}: results compare with nobody's"
+        f"not Kaggle's {expected}: published results do not compare"
     ]

@@ -97,7 +97,7 @@ def read_faces(path: Path) -> Faces:
         np.array(usage, np.int32),
         title,
     )
-    check_splits(faces.usage, title, "use the whole file")
+    _check_splits(faces.usage, title, "use the whole file")
     return faces
 
 
@@ -132,13 +132,13 @@ def read_votes(path: Path, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
             "both whole"
         )
     labels, reasons = _most_voted(np.array(votes, np.int32))
-    check_splits(
+    _check_splits(
         faces.usage[labels >= 0], title, "none of its rows has a label by the votes"
     )
     return labels, reasons
 
 
-def check_splits(usage: np.ndarray, title: str, remedy: str) -> None:
+def _check_splits(usage: np.ndarray, title: str, remedy: str) -> None:
     """Raises InputError when one of the three splits has no row."""
     for index, (name, split) in enumerate(USAGES.items()):
         if not (usage == index).any():
