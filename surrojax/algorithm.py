@@ -1,6 +1,7 @@
 """Algorithm 1: rounds of stage 1 and stage 2, as a generator of (state, record)."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -226,7 +227,8 @@ def _round(
         record["current_best"] = _setting(method, search.leader)
         record["current_best_score"] = _finite(search.leader_score)
     is_best = winner.accuracy > float(state.best_accuracy)
-    state = state.replace(
+    state = replace(
+        state,
         fusion=winner.fusion,
         population=population,
         search=search,
@@ -242,7 +244,9 @@ def _round(
 
 def _setting(method: Method, vector: jax.Array) -> dict[str, float]:
     hyper = method.space.to_hyper(vector)
-    names = Hyper(*(where_present(n, h) for n, h in zip(HYPER_NAMES, hyper)))
+    names = Hyper(
+        *(where_present(n, h) for n, h in zip(HYPER_NAMES, hyper, strict=True))
+    )
     return dict(
         zip(jax.tree.leaves(names), map(float, jax.tree.leaves(hyper)), strict=True)
     )

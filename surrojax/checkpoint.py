@@ -4,6 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
 from surrojax.errors import InputError
@@ -51,7 +52,7 @@ class Checkpoints:
           InputError: it could not be written; earlier checkpoints stand.
         """
         try:
-            self._manager.save(round_, args=ocp.args.StandardSave(state))
+            self._manager.save(round_, args=ocp.args.StandardSave(_without_empty(state)))
         # Orbax raises whatever its storage driver does, a plain Exception included.
         except Exception as error:
             raise InputError(
@@ -71,19 +72,32 @@ class Checkpoints:
 
         Args:
           round_: one that was saved.
-          like: a state, or its shapes (`jax.eval_shape`).
+          like: a state of the same shapes.
 
         Raises:
           InputError: the checkpoint is damaged or of another shape.
         """
         try:
-            return self._manager.restore(round_, args=ocp.args.StandardRestore(like))
+            restored = self._manager.restore(
+                round_, args=ocp.args.StandardRestore(_without_empty(like))
+            )
         except Exception as error:
             raise InputError(
                 f"{self._folder}: the checkpoint of round {round_} cannot be read "
                 f"({_one_line(error)}); delete the folder {self._folder / str(round_)} "
                 "to continue from the checkpoint before it"
             ) from error
+        return jax.tree.map(
+            lambda there, new: there if new is None else new,
+            like,
+            restored,
+            is_leaf=lambda leaf: leaf is None,
+        )
+
+
+def _without_empty(state: Any) -> Any:
+    """None for arrays without elements, which Orbax does not save."""
+    return jax.tree.map(lambda leaf: leaf if leaf.size else None, state)
 
 
 def _one_line(error: Exception) -> str:

@@ -18,11 +18,11 @@ from ml_collections import ConfigDict
 
 from surrojax import plots
 from surrojax.algorithm import RunState, compile_programs, initial_state, run
+from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.evaluate import confusion_matrix, macro_f1, predict, recall
 from surrojax.method import Data, Method
-from surrojax.board import Board
 from surrojax.progress import Progress, say
 from surrojax.records import Record, RunFolder
 from surrojax.settings import check, load_data, make_method
@@ -71,16 +71,16 @@ def train(
                     quiet,
                 )
                 return finished
-            state = initial_state(method, jax.random.key(config.seed))
+            begin = initial_state(method, jax.random.key(config.seed))
             if checkpoints.latest:
-                state = checkpoints.restore(checkpoints.latest, state)
+                begin = checkpoints.restore(checkpoints.latest, begin)
                 say(f"{folder.path}: goes on after round {len(records)}", quiet)
-            data = _Resident.of(dataset)
+            data, state = _Resident.of(dataset), begin
             with (
                 Progress(rounds, len(records), quiet) as progress,
                 Board(folder.tensorboard, len(records)) as board,
             ):
-                for state, record in _rounds(config, method, data, state):
+                for state, record in _rounds(config, method, data, begin):
                     folder.append_metrics(record)
                     records.append(record)
                     folder.write_schedule(records)
@@ -112,7 +112,7 @@ class _Resident(NamedTuple):
 
 
 def _rounds(
-    config: ConfigDict, method: Method, data: _Resident, state: RunState
+    config: ConfigDict, method: Method, data: _Resident, begin: RunState
 ) -> Iterator[tuple[RunState, Record]]:
     """The algorithm's rounds, each record with test figures and seconds added.
 
@@ -122,7 +122,7 @@ def _rounds(
     programs = compile_programs(method)
     seen = Data(data.train, data.validation)
     start = time.perf_counter()
-    for state, record in run(method, seen, state, config.max_iterations, programs):
+    for state, record in run(method, seen, begin, config.max_iterations, programs):
         original, surrogate = programs.evaluate(state.fusion, data.test)
         record["test"] = {"original": {"accuracy": float(original.accuracy)}}
         if surrogate is not None:

@@ -11,6 +11,7 @@ They maximise, know their bounds, and are pure: all three functions run inside j
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -66,7 +67,7 @@ def lead(state: SearchState, leader: jax.Array, score: jax.Array) -> SearchState
       leader: `[D]`.
       score: the score it had as a candidate; -inf if it never was one.
     """
-    return state.replace(leader=leader, leader_score=score)
+    return replace(state, leader=leader, leader_score=score)
 
 
 def pso(
@@ -95,7 +96,7 @@ def pso(
         moved = state.position + velocity
         position = jnp.clip(moved, low, high)
         velocity = jnp.where(position == moved, velocity, 0.0)
-        return position, state.replace(velocity=velocity)
+        return position, replace(state, velocity=velocity)
 
     def tell(
         state: SearchState, candidates: jax.Array, scores: jax.Array
@@ -174,7 +175,8 @@ def ga(
         best, worst = jnp.argmax(state.scores), jnp.argmin(scores)
         stays = state.scores[best] > scores[worst]
         elite = jnp.where(stays, state.population[best], candidates[worst])
-        return _follow(state, candidates, scores).replace(
+        return replace(
+            _follow(state, candidates, scores),
             population=candidates.at[worst].set(elite),
             scores=scores.at[worst].max(state.scores[best]),
         )
@@ -187,8 +189,8 @@ def _init(name: str, least: int) -> Callable[[jax.Array], SearchState]:
         n = population.shape[0]
         if n < least:
             raise InputError(
-                f"config.search.population: {n} is too few for {name}, which needs at least "
-                f"{least}"
+                f"config.search.population: {n} is too few for {name}, which needs at "
+                f"least {least}"
             )
         return SearchState(
             position=population,
@@ -209,7 +211,8 @@ def _follow(
     best = jnp.argmax(scores)
     # A candidate that failed scores -inf and must not win a tie at -inf.
     better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
-    return state.replace(
+    return replace(
+        state,
         position=candidates,
         leader=jnp.where(better, candidates[best], state.leader),
         leader_score=jnp.where(better, scores[best], state.leader_score),
@@ -221,7 +224,8 @@ def _keep_better(
 ) -> SearchState:
     """Each individual keeps the better of the new and the stored; a tie goes to new."""
     better = scores >= state.scores
-    return state.replace(
+    return replace(
+        state,
         population=jnp.where(better[:, None], candidates, state.population),
         scores=jnp.where(better, scores, state.scores),
     )

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from surrojax.search import Search, de, ga, pso
 from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
 
-OPTIMIZERS = {"pso": pso, "de": de, "ga": ga}
+OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 
 CHOICES: dict[str, Sequence[str]] = {
     "network": networks.NETWORKS,

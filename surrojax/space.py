@@ -129,8 +129,8 @@ def make_space(
         highest = np.inf if name.startswith("lambda") else 1.0
         if not (np.isfinite(value) and 0 <= value < highest):
             raise InputError(
-                f"config.fixed.{name}: {value} is out of range; a coefficient is at least 0, "
-                "a dropout ratio at least 0 and below 1"
+                f"config.fixed.{name}: {value} is out of range; a coefficient is at "
+                "least 0, a dropout ratio at least 0 and below 1"
             )
     ordered = tuple(name for name in names if name in tune)
     groups = ["coefficient" if n.startswith("lambda") else "ratio" for n in ordered]
@@ -171,10 +171,11 @@ def _check_group(
         )
     if not lower <= center <= upper:
         raise InputError(
-            f"config.search.center.{group}: {center} lies outside search.bounds.{group} "
-            f"({lower}, {upper})"
+            f"config.search.center.{group}: {center} lies outside "
+            f"search.bounds.{group} ({lower}, {upper})"
         )
     if not (np.isfinite(width) and width >= 0):
         raise InputError(
-            f"config.search.initial_width.{group}: {width} must be finite and at least 0"
+            f"config.search.initial_width.{group}: {width} must be finite and at "
+            "least 0"
         )

@@ -78,7 +78,7 @@ def fit_step(
             rngs={"dropout": original_key},
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
-        metrics = {"loss": softmax_cross_entropy(logits, labels)}
+        metrics: dict[str, Any] = {"loss": softmax_cross_entropy(logits, labels)}
         if fusion.surrogate is None:
             return value, (original_stats, None, metrics)
         (logits, fitted), surrogate_stats = method.pair.surrogate.apply(

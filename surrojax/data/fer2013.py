@@ -130,9 +130,9 @@ def _manifest(
     faces: Mapping[str, Prepared],
 ) -> dict[str, Any]:
     return {
-        "source": str(sources.kaggle),
-        "labels": str(sources.votes or sources.kaggle),
-        "sha256": dict(hashes),
+        "source": sources.kaggle.name,
+        "labels": (sources.votes or sources.kaggle).name,
+        "sha256": {Path(path).name: digest for path, digest in hashes.items()},
         "splits": {split: len(part.labels) for split, part in faces.items()},
         "classes": {split: _count(part.labels) for split, part in faces.items()},
         "left_out": dict(metadata["left_out"]),

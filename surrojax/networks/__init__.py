@@ -47,7 +47,7 @@ def blank(pair: Pair, batch: int = 1) -> jax.Array:
 
 def init(module: nn.Module, key: jax.Array, images: jax.Array) -> dict[str, Any]:
     """Fresh variables of a module: `params`, and `batch_stats` where it has any."""
-    return module.init(key, images, NO_DROPOUT, train=False)
+    return dict(module.init(key, images, NO_DROPOUT, train=False))
 
 
 def sites_of(module: nn.Module, images: jax.Array) -> Sites:
@@ -55,7 +55,7 @@ def sites_of(module: nn.Module, images: jax.Array) -> Sites:
 
     def values(images: jax.Array) -> Sites:
         variables = init(module, jax.random.key(0), images)
-        return module.apply(variables, images, NO_DROPOUT, train=False)[1]
+        return forward(module, variables, images)[1]
 
     return jax.eval_shape(values, images)
 
@@ -64,4 +64,5 @@ def forward(
     module: nn.Module, variables: dict[str, Any], images: jax.Array
 ) -> tuple[jax.Array, Sites]:
     """Logits `[B, K]` and sites in evaluation mode: no dropout, running statistics."""
-    return module.apply(variables, images, NO_DROPOUT, train=False)
+    output: Any = module.apply(variables, images, NO_DROPOUT, train=False)
+    return output

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+from jax.nn.initializers import Initializer
 
 from surrojax.networks.layers import dropout, uniform_fan_in
 from surrojax.sites import Sites
@@ -21,13 +22,13 @@ class Head(nn.Module):
       hidden: n_x, the units between FC1 and FC2; None: FC1 yields the logits, and
         the sites x and W do not exist.
       activation: applied to FC1's output where there is an FC2.
-      init: initialiser of V and W.
+      kernel_init: initialiser of V and W.
     """
 
     classes: int
     hidden: int | None = None
     activation: Callable[[jax.Array], jax.Array] = nn.relu
-    init: nn.initializers.Initializer = uniform_fan_in
+    kernel_init: Initializer = uniform_fan_in
 
     @nn.compact
     def __call__(
@@ -45,7 +46,7 @@ class Head(nn.Module):
             return dropout(self.make_rng("dropout"), p, a) if train else a
 
         def layer(name: str, inputs: int, outputs: int) -> tuple[jax.Array, jax.Array]:
-            weights = self.param(name, self.init, (inputs, outputs))
+            weights = self.param(name, self.kernel_init, (inputs, outputs))
             bias = self.param(f"bias_{name}", nn.initializers.zeros, (outputs,))
             return weights.astype(z.dtype), bias.astype(z.dtype)
 

@@ -45,7 +45,7 @@ class Conv(nn.Module):
       features: number of feature maps.
       kernel, stride, pad: in pixels; padding is with zeros on all four sides.
       use_bias: whether a bias is added.
-      init: initialiser of the kernel `[kernel, kernel, C, features]`.
+      kernel_init: initialiser of the kernel `[kernel, kernel, C, features]`.
       form: `matmul` (patches and one matrix product) is the faster one on a CPU,
         where XLA's convolution is slow inside a scan, and wherever kernels are
         vmapped, which would make a grouped convolution; `lax` is XLA's convolution.
@@ -56,13 +56,13 @@ class Conv(nn.Module):
     stride: int = 1
     pad: int = 0
     use_bias: bool = True
-    init: Initializer = uniform_fan_in
+    kernel_init: Initializer = uniform_fan_in
     form: ConvForm = "matmul"
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         shape = (self.kernel, self.kernel, images.shape[-1], self.features)
-        kernel = self.param("kernel", self.init, shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         kernel = kernel.astype(images.dtype)
         if self.form == "lax":
             y = jax.lax.conv_general_dilated(

@@ -28,7 +28,13 @@ class ResNet20(nn.Module):
     ) -> tuple[jax.Array, Sites]:
         def conv(y: jax.Array, features: int, stride: int = 1) -> jax.Array:
             y = Conv(
-                features, 3, stride, 1, use_bias=False, init=he_normal, form=self.form
+                features,
+                3,
+                stride,
+                1,
+                use_bias=False,
+                kernel_init=he_normal,
+                form=self.form,
             )(y)
             return nn.BatchNorm(use_running_average=not train, momentum=0.9)(y)
 
@@ -43,7 +49,7 @@ class ResNet20(nn.Module):
                 )
                 y = nn.relu(shortcut + residual)
         z = y.mean(axis=(1, 2))
-        return Head(self.classes, init=he_normal, name="head")(z, ratio, train)
+        return Head(self.classes, kernel_init=he_normal, name="head")(z, ratio, train)
 
 
 class ResNet20Surrogate(nn.Module):
@@ -59,6 +65,6 @@ class ResNet20Surrogate(nn.Module):
     def __call__(
         self, images: jax.Array, ratio: Sites, train: bool
     ) -> tuple[jax.Array, Sites]:
-        y = nn.relu(Conv(64, 6, stride=4, pad=1, init=he_normal)(images))
+        y = nn.relu(Conv(64, 6, stride=4, pad=1, kernel_init=he_normal)(images))
         z = y.mean(axis=(1, 2))
-        return Head(self.classes, init=he_normal, name="head")(z, ratio, train)
+        return Head(self.classes, kernel_init=he_normal, name="head")(z, ratio, train)
