@@ -128,12 +128,12 @@ def initial_state(method: Method, key: jax.Array) -> RunState:
         population=population,
         search=method.search.init(population),
         previous=jnp.asarray(method.space.center),
-        previous_score=jnp.array(-jnp.inf),
+        previous_score=jnp.array(-jnp.inf, jnp.float32),
         key=key,
         round=jnp.array(0, jnp.int32),
         step=jnp.array(0, jnp.int32),
         best_round=jnp.array(0, jnp.int32),
-        best_accuracy=jnp.array(-jnp.inf),
+        best_accuracy=jnp.array(-jnp.inf, jnp.float32),
     )
 
 

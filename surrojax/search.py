@@ -196,9 +196,9 @@ def _init(name: str, least: int) -> Callable[[jax.Array], SearchState]:
             position=population,
             velocity=jnp.zeros_like(population),
             population=population,
-            scores=jnp.full(n, -jnp.inf),
+            scores=jnp.full(n, -jnp.inf, jnp.float32),
             leader=population[0],
-            leader_score=jnp.array(-jnp.inf),
+            leader_score=jnp.array(-jnp.inf, jnp.float32),
         )
 
     return init

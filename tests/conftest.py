@@ -1,0 +1,90 @@
+"""A pair of networks so small that a test compiles it in a second."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from surrojax.data.augment import make_augment, normalize
+from surrojax.method import Data, Method
+from surrojax.networks import Pair, blank, sites_of
+from surrojax.networks.head import Head
+from surrojax.networks.layers import max_pool
+from surrojax.search import pso
+from surrojax.sgd import Arrays
+from surrojax.space import make_space, present_names
+
+CLASSES = 3
+FIXED = {
+    f"{kind}_{site}": 0.0 for kind in ("lambda", "p") for site in ("z", "V", "x", "W")
+}
+
+
+class TinyOriginal(nn.Module):
+    @nn.compact
+    def __call__(self, images, ratio, train):
+        y = nn.tanh(nn.Dense(8)(images.reshape(images.shape[0], -1)))
+        return Head(CLASSES, hidden=6)(nn.Dense(5)(y), ratio, train)
+
+
+class TinySurrogate(nn.Module):
+    @nn.compact
+    def __call__(self, images, ratio, train):
+        y = max_pool(images).reshape(images.shape[0], -1)
+        return Head(CLASSES, hidden=6)(nn.Dense(5)(y), ratio, train)
+
+
+def tiny_space(pair, tune=None):
+    sites = sites_of(pair.original, blank(pair))
+    return make_space(
+        sites,
+        tune=present_names(sites) if tune is None else tune,
+        fixed=FIXED,
+        center={"coefficient": 1e-5, "ratio": 0.3},
+        width={"coefficient": 1.0, "ratio": 0.5},
+        bounds={"coefficient": (1e-16, 1e-2), "ratio": (0.01, 0.95)},
+    )
+
+
+def tiny_method(tune=None, **changes):
+    pair = Pair(TinyOriginal(), TinySurrogate(), image_size=6, channels=1)
+    space = tiny_space(pair, tune)
+    settings = {
+        "search": pso(space.lower, space.upper),
+        "population": 4,
+        "batch_size": 8,
+        "iterations_per_round": 5,
+        "evaluation_batch": 16,
+    }
+    return Method(
+        pair=pair,
+        space=space,
+        augment=make_augment(True, 0),
+        normalize=normalize,
+        **(settings | changes),
+    )
+
+
+def tiny_arrays(n, seed):
+    """Noise with a bright column where the label says: quick to learn."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, n)
+    images = rng.integers(0, 120, (n, 6, 6, 1))
+    images[np.arange(n), 2 * labels] += 90
+    return Arrays(jnp.asarray(images, jnp.uint8), jnp.asarray(labels, jnp.int32))
+
+
+@pytest.fixture(scope="session")
+def tiny_data():
+    return Data(tiny_arrays(60, 0), tiny_arrays(40, 1))
+
+
+def assert_same(a, b):
+    """Two trees are the same, bit for bit."""
+    left, right = jax.tree.leaves(a), jax.tree.leaves(b)
+    assert len(left) == len(right)
+    for x, y in zip(left, right, strict=True):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))

@@ -1,0 +1,256 @@
+"""Algorithm 1: who wins a round, what is handed on, and that a run can be resumed."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import assert_same, tiny_method
+
+from surrojax.algorithm import compile_programs, initial_state, run
+from surrojax.errors import InputError
+from surrojax.evaluate import Evaluation
+
+KEY = jax.random.key(11)
+
+
+def rounds(method, data, state, n, programs=None):
+    """The next n rounds."""
+    last = int(state.step) + n * method.iterations_per_round
+    return list(run(method, data, state, last, programs))
+
+
+def scripted(method, accuracy, scores=None, finite=lambda vector: True):
+    """Programs whose outcome is given: the fusion network is the vector it is fit to.
+
+    Args:
+      accuracy: `vector -> validation accuracy` of stage 1.
+      scores: `vectors [N, D] -> [N]` of stage 2.
+      finite: `vector -> bool`, whether stage 1's losses are finite.
+    """
+    fitted = []
+
+    def fit(fusion, vector, train, key, step):
+        fitted.append(np.asarray(vector))
+        return replace(fusion, original=vector), {
+            "loss": jnp.float32(1),
+            "surrogate_loss": jnp.float32(1),
+            "euclidean": jax.tree.map(jnp.float32, method.eta),
+        }
+
+    def evaluate(fusion, split):
+        vector = np.asarray(fusion.original)
+        loss = 1.0 if finite(vector) else np.nan
+        result = Evaluation(
+            jnp.float32(accuracy(vector)), jnp.float32(loss), jnp.float32(1)
+        )
+        return result, result
+
+    def compete(surrogate, vectors, data, key, step):
+        values = jnp.asarray(scores(np.asarray(vectors)), jnp.float32)
+        return values, Evaluation(values, jnp.ones_like(values), values)
+
+    programs = compile_programs(method)._replace(
+        fit=fit, evaluate=evaluate, compete=compete
+    )
+    return programs, fitted
+
+
+def never(vectors):
+    return np.full(len(vectors), -np.inf)
+
+
+def test_round_1_tries_the_first_candidate_and_the_defaults(tiny_data):
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    programs, fitted = scripted(method, lambda v: 0.5, never)
+    rounds(method, tiny_data, state, 1, programs)
+    np.testing.assert_array_equal(fitted[0], state.population[0])
+    np.testing.assert_array_equal(fitted[1], method.space.center)
+
+
+def test_a_tie_goes_to_the_current_best(tiny_data):
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    programs, _ = scripted(method, lambda v: 0.5, never)
+    [(after, record)] = rounds(method, tiny_data, state, 1, programs)
+    assert record["chosen"] == "current"
+    np.testing.assert_array_equal(after.previous, state.population[0])
+
+
+def test_the_better_of_the_two_settings_is_kept_and_leads(tiny_data):
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    default = np.asarray(method.space.center)
+    programs, _ = scripted(
+        method, lambda v: 0.6 if np.array_equal(v, default) else 0.5, never
+    )
+    [(after, record)] = rounds(method, tiny_data, state, 1, programs)
+    assert record["chosen"] == "previous"
+    np.testing.assert_array_equal(after.fusion.original, default)
+    np.testing.assert_array_equal(after.previous, default)
+    # No candidate scored, so the winner of stage 1 stays the current best.
+    np.testing.assert_array_equal(after.search.leader, default)
+
+
+def test_equal_settings_are_trained_once(tiny_data):
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    programs, fitted = scripted(method, lambda v: 0.5, never)
+    rounds(method, tiny_data, state, 2, programs)
+    assert len(fitted) == 3  # two in round 1; then winner and leader are the same
+
+
+def test_the_losers_old_score_does_not_come_back(tiny_data):
+    """A lucky candidate that loses stage 1 leaves the lead, and its score with it."""
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    first_population = np.asarray(state.population)
+    lucky = first_population[2]
+
+    def scores(vectors):
+        is_first = np.array_equal(vectors, first_population)
+        return [0.3, 0.3, 0.99, 0.3] if is_first else [0.3, 0.31, 0.32, 0.33]
+
+    programs, _ = scripted(
+        method, lambda v: 0.1 if np.array_equal(v, lucky) else 0.5, scores
+    )
+    (first, _), (second, record) = rounds(method, tiny_data, state, 2, programs)
+    np.testing.assert_array_equal(first.search.leader, lucky)
+    assert record["chosen"] == "previous"
+    # Round 1's winner was never scored above 0.99, yet round 2's best now leads.
+    assert float(second.search.leader_score) == pytest.approx(0.33)
+    assert not np.array_equal(second.search.leader, lucky)
+
+
+def test_a_leader_keeps_the_score_it_had_as_a_candidate(tiny_data):
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    first = np.asarray(state.population)
+
+    def scores(vectors):
+        is_first = np.array_equal(vectors, first)
+        return [0.1, 0.9, 0.2, 0.3] if is_first else [0.5] * 4
+
+    programs, _ = scripted(
+        method, lambda v: 0.9 if np.array_equal(v, first[1]) else 0.5, scores
+    )
+    _, (second, record) = rounds(method, tiny_data, state, 2, programs)
+    assert record["chosen"] == "current"
+    np.testing.assert_array_equal(second.search.leader, first[1])
+    assert float(second.previous_score) == pytest.approx(0.9)
+    assert record["current_best_score"] == pytest.approx(0.9)
+
+
+def test_a_reevaluated_incumbent_is_scored_beside_the_population(tiny_data):
+    method = tiny_method(reevaluate_incumbent=True)
+    state = initial_state(method, KEY)
+    seen = []
+
+    def scores(vectors):
+        seen.append(vectors)
+        # The leader, which comes last, is worth 0.4 in every round.
+        return [*(0.1, 0.2, 0.6 if len(seen) == 1 else 0.3, 0.1), 0.4]
+
+    programs, _ = scripted(method, lambda v: 0.5, scores)
+    (first, _), (second, record) = rounds(method, tiny_data, state, 2, programs)
+    assert len(record["candidates"]) == method.population + 1
+    np.testing.assert_array_equal(seen[1][-1], state.population[2])
+    # 0.6 aged to 0.4, which still beats the round's candidates.
+    assert float(first.search.leader_score) == pytest.approx(0.6)
+    assert float(second.search.leader_score) == pytest.approx(0.4)
+
+
+def test_a_setting_that_diverges_loses_to_one_that_does_not(tiny_data):
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    first = np.asarray(state.population[0])
+    programs, _ = scripted(
+        method,
+        lambda v: 0.9 if np.array_equal(v, first) else 0.2,
+        never,
+        finite=lambda v: not np.array_equal(v, first),
+    )
+    [(_, record)] = rounds(method, tiny_data, state, 1, programs)
+    assert record["chosen"] == "previous"
+    assert record["stage1"]["current"]["original"]["validation_cross_entropy"] is None
+
+
+def test_a_round_in_which_both_settings_diverge_stops_the_run(tiny_data):
+    method = tiny_method()
+    programs, _ = scripted(method, lambda v: 0.5, never, finite=lambda v: False)
+    with pytest.raises(InputError, match=r"round 1: .*learning_rate.base"):
+        rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
+
+
+def test_a_huge_learning_rate_stops_the_run_with_one_line(tiny_data):
+    method = tiny_method(learning_rate_base=1e30)
+    with pytest.raises(InputError, match="not finite"):
+        rounds(method, tiny_data, initial_state(method, KEY), 1)
+
+
+def test_the_best_round_is_remembered(tiny_data):
+    method = tiny_method(tune=())
+    accuracies = iter([0.2, 0.6, 0.4])
+    programs, _ = scripted(method, lambda v: next(accuracies))
+    *_, (state, _) = rounds(method, tiny_data, initial_state(method, KEY), 3, programs)
+    assert int(state.best_round) == 2
+    assert float(state.best_accuracy) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("max_iterations", [14, 10])
+def test_a_round_that_would_pass_max_iterations_is_not_begun(tiny_data, max_iterations):
+    method = tiny_method(tune=())
+    state = initial_state(method, KEY)
+    done = list(run(method, tiny_data, state, max_iterations))
+    assert [record["step"] for _, record in done] == [5, 10]
+
+
+def test_one_step_counter_runs_through_all_rounds(tiny_data):
+    method = tiny_method()
+    done = rounds(method, tiny_data, initial_state(method, KEY), 3)
+    assert [int(state.step) for state, _ in done] == [5, 10, 15]
+    rates = [record["learning_rate"] for _, record in done]
+    expected = [0.01 * 0.5 ** (step / 4000) for step in (4, 9, 14)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("tune", [None, ("lambda_x",), ()])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tiny_data, tune):
+    method = tiny_method(tune=tune)
+    whole = rounds(method, tiny_data, initial_state(method, KEY), 4)
+    middle, _ = rounds(method, tiny_data, initial_state(method, KEY), 2)[-1]
+    rest = rounds(method, tiny_data, middle, 2)
+    assert_same(whole[-1][0], rest[-1][0])
+    assert whole[-1][1] == rest[-1][1]
+
+
+def test_seeds_give_different_runs(tiny_data):
+    method = tiny_method()
+    a, b = (
+        rounds(method, tiny_data, initial_state(method, jax.random.key(seed)), 1)
+        for seed in (0, 1)
+    )
+    assert a[0][1]["candidates"] != b[0][1]["candidates"]
+
+
+def test_what_is_not_tuned_keeps_its_fixed_value(tiny_data):
+    method = tiny_method(tune=("p_x",))
+    for _, record in rounds(method, tiny_data, initial_state(method, KEY), 2):
+        for setting in [record["hyper"], *(c["hyper"] for c in record["candidates"])]:
+            assert all(v == 0 for name, v in setting.items() if name != "p_x")
+            assert 0.01 <= setting["p_x"] <= 0.95
+
+
+def test_each_program_is_compiled_once_a_run(tiny_data):
+    method = tiny_method()
+    programs = compile_programs(method)
+    rounds(method, tiny_data, initial_state(method, KEY), 3, programs)
+    assert [p._cache_size() for p in programs] == [1, 1, 1, 1, 1]
+
+
+def test_tuning_learns(tiny_data):
+    method = tiny_method(iterations_per_round=100)
+    *_, (_, record) = rounds(method, tiny_data, initial_state(method, KEY), 4)
+    assert record["original"]["validation_accuracy"] > 0.8

@@ -1,0 +1,132 @@
+"""Stage 1: the original trains as if the surrogate were not there."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import assert_same, tiny_method
+
+from surrojax.networks import NETWORKS, blank, make_pair
+from surrojax.sites import Hyper, Sites
+from surrojax.stage1 import Fusion, fit, fit_step, new_fusion
+
+HYPER = Hyper(
+    Sites(*map(jnp.float32, (1e-3, 2e-3, 3e-3, 4e-3))),
+    Sites(*map(jnp.float32, (0.1, 0.2, 0.3, 0.4))),
+)
+KEY = jax.random.key(3)
+
+
+def step_of(method, fusion, data, hyper=HYPER):
+    program = jax.jit(partial(fit_step, method))
+    return program(fusion, hyper, data.train, KEY, jnp.int32(7))
+
+
+def test_the_original_is_the_same_with_a_surrogate_beside_it(tiny_data):
+    loud = tiny_method(eta=Sites(1e3, 1e3, 1e3, 1e3))
+    fusion = new_fusion(loud, KEY)
+    beside, _ = step_of(loud, fusion, tiny_data)
+    alone, _ = step_of(loud, Fusion(fusion.original, None), tiny_data)
+    for a, b in zip(
+        jax.tree.leaves(beside.original), jax.tree.leaves(alone.original), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_nothing_of_the_surrogate_reaches_the_original(tiny_data):
+    method = tiny_method()
+    fusion = new_fusion(method, KEY)
+    other = replace(
+        fusion, surrogate=jax.tree.map(lambda a: 5 * a + 1, fusion.surrogate)
+    )
+    assert_same(
+        step_of(method, fusion, tiny_data)[0].original,
+        step_of(method, other, tiny_data)[0].original,
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_euclidean_losses_have_no_gradient_on_the_original(name):
+    """Exactly 0, for the real networks, in training mode."""
+    from surrojax.losses import euclidean, weighted
+    from surrojax.networks import init
+
+    pair = make_pair(name, 7)
+    images = jax.random.normal(KEY, blank(pair, 4).shape)
+    both = [init(m, KEY, images) for m in (pair.original, pair.surrogate)]
+
+    def loss(both):
+        sites = [
+            module.apply(
+                variables,
+                images,
+                HYPER.ratio,
+                True,
+                mutable=["batch_stats"],
+                rngs={"dropout": KEY},
+            )[0][1]
+            for module, variables in zip(
+                (pair.original, pair.surrogate), both, strict=True
+            )
+        ]
+        return weighted(euclidean(*sites), Sites(1.0, 1.0, 1.0, 1.0))
+
+    original, surrogate = jax.jit(jax.grad(loss))(both)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(original))
+    assert any((leaf != 0).any() for leaf in jax.tree.leaves(surrogate))
+
+
+def test_the_surrogate_is_fitted_without_sparseness_terms(tiny_data):
+    method = tiny_method()
+    fusion = new_fusion(method, KEY)
+    stronger = HYPER._replace(coefficient=jax.tree.map(lambda c: 50 * c, HYPER[0]))
+    mild, _ = step_of(method, fusion, tiny_data)
+    strong, _ = step_of(method, fusion, tiny_data, stronger)
+    assert_same(mild.surrogate, strong.surrogate)
+    assert not np.array_equal(
+        mild.original.params["Head_0"]["V"], strong.original.params["Head_0"]["V"]
+    )
+
+
+def test_the_surrogate_has_dropout_masks_of_its_own(tiny_data):
+    """With all weights shared, equal masks would give equal sites."""
+    method = tiny_method()
+    fusion = new_fusion(method, KEY)
+    twin = Fusion(fusion.original, fusion.original)
+    paired = replace(method, pair=replace(method.pair, surrogate=method.pair.original))
+    _, dropped = step_of(paired, twin, tiny_data)
+    no_dropout = HYPER._replace(ratio=Sites(*map(jnp.float32, (0, 0, 0, 0))))
+    _, whole = step_of(paired, twin, tiny_data, no_dropout)
+    assert float(dropped["euclidean"].x) > 1e-3
+    assert float(whole["euclidean"].x) == 0
+
+
+def test_fitting_brings_the_surrogate_nearer_at_every_site(tiny_data):
+    distances = []
+    for eta in (0.0, 0.5):
+        method = tiny_method(iterations_per_round=100, eta=Sites(eta, eta, eta, eta))
+        program = jax.jit(partial(fit, method))
+        fusion = new_fusion(method, KEY)
+        distances.append(program(fusion, HYPER, tiny_data.train, KEY, jnp.int32(0))[1])
+    free, fitted = (d["euclidean"] for d in distances)
+    assert all(near < far for near, far in zip(fitted, free, strict=True))
+
+
+def test_a_round_is_its_steps_one_after_the_other(tiny_data):
+    method = tiny_method(iterations_per_round=3)
+    fusion = new_fusion(method, KEY)
+    whole, _ = fit(method, fusion, HYPER, tiny_data.train, KEY, jnp.int32(10))
+    for step in (10, 11, 12):
+        step_key = jax.random.fold_in(KEY, step)
+        fusion, _ = fit_step(
+            method, fusion, HYPER, tiny_data.train, step_key, jnp.int32(step)
+        )
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(fusion), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+def test_without_tuning_there_is_no_surrogate():
+    assert new_fusion(tiny_method(tune=()), KEY).surrogate is None

@@ -1,0 +1,101 @@
+"""Stage 2: candidates are independent of each other, and compared on equal terms."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from conftest import assert_same, tiny_method
+
+from surrojax.stage1 import new_fusion
+from surrojax.stage2 import compete, train_candidate
+
+KEY = jax.random.key(5)
+
+
+def compete_with(method, data, vectors):
+    surrogate = new_fusion(method, jax.random.key(0)).surrogate
+    program = jax.jit(partial(compete, method))
+    return program(surrogate, vectors, data, KEY, jnp.int32(20))
+
+
+def wide_population(method):
+    vectors = method.space.latin_hypercube(jax.random.key(1), method.population)
+    # Far from each other, so that a few steps tell them apart.
+    return vectors.at[:, 4:].set(jnp.log(jnp.array([0.05, 0.4, 0.7, 0.9]))[:, None])
+
+
+def test_swapping_two_candidates_swaps_their_scores(tiny_data):
+    method = tiny_method(objective="cross_entropy", iterations_per_round=30)
+    vectors = wide_population(method)
+    order = jnp.array([0, 3, 2, 1])
+    scores, _ = compete_with(method, tiny_data, vectors)
+    swapped, _ = compete_with(method, tiny_data, vectors[order])
+    assert len(set(scores.tolist())) == len(scores)
+    np.testing.assert_array_equal(scores[order], swapped)
+
+
+def test_a_nan_candidate_scores_minus_infinity_and_leaves_the_others_alone(tiny_data):
+    method = tiny_method(objective="cross_entropy")
+    vectors = wide_population(method)
+    poisoned = vectors.at[2].set(jnp.nan)
+    clean, clean_results = compete_with(method, tiny_data, vectors)
+    scores, results = compete_with(method, tiny_data, poisoned)
+    assert scores[2] == -jnp.inf
+    others = jnp.array([0, 1, 3])
+    np.testing.assert_array_equal(scores[others], clean[others])
+    assert_same(
+        jax.tree.map(lambda a: a[others], results),
+        jax.tree.map(lambda a: a[others], clean_results),
+    )
+
+
+def test_a_nan_candidate_never_leads(tiny_data):
+    method = tiny_method()
+    vectors = wide_population(method).at[0].set(jnp.nan)
+    scores, _ = compete_with(method, tiny_data, vectors)
+    state = method.search.tell(method.search.init(vectors), vectors, scores)
+    assert np.isfinite(state.leader).all() and np.isfinite(state.leader_score)
+
+
+def test_common_random_numbers_make_equal_settings_score_equally(tiny_data):
+    for common in (True, False):
+        method = tiny_method(
+            common_random_numbers=common,
+            objective="cross_entropy",
+            iterations_per_round=30,
+        )
+        vectors = jnp.tile(wide_population(method)[1], (4, 1))
+        scores, _ = compete_with(method, tiny_data, vectors)
+        assert len(set(scores.tolist())) == (1 if common else 4)
+
+
+def test_a_candidate_starts_from_the_surrogate_with_fresh_momentum(tiny_data):
+    method = tiny_method()
+    net = new_fusion(method, jax.random.key(0)).surrogate
+    moving = jax.tree.map(jnp.ones_like, net.momentum)
+    arguments = (
+        method.space.to_hyper(wide_population(method)[0]),
+        tiny_data.train,
+        KEY,
+        jnp.int32(0),
+    )
+    program = jax.jit(partial(train_candidate, method))
+    at_rest = program(net, *arguments)
+    pushed = program(net.__class__(net.params, net.stats, moving), *arguments)
+    assert_same(at_rest, pushed)
+
+
+def test_a_population_is_its_candidates_one_by_one(tiny_data):
+    method = tiny_method(objective="cross_entropy")
+    vectors = wide_population(method)
+    together, _ = compete_with(method, tiny_data, vectors)
+    alone = [compete_with(method, tiny_data, v[None])[0][0] for v in vectors]
+    np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-5)
+
+
+def test_settings_matter(tiny_data):
+    """Dropping 90 % of everything learns less than dropping 5 %."""
+    method = tiny_method(objective="cross_entropy", iterations_per_round=200)
+    scores, _ = compete_with(method, tiny_data, wide_population(method))
+    assert scores[0] > scores[3]
