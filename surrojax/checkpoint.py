@@ -1,5 +1,6 @@
 """One atomic checkpoint a round; the only module that knows Orbax."""
 
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -51,21 +52,33 @@ class Checkpoints:
         Raises:
           InputError: it could not be written; earlier checkpoints stand.
         """
+        # Asked ahead, because Orbax prints a screenful when a disk is full.
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        free = shutil.disk_usage(self._folder).free
+        if free < 1.5 * needed:
+            raise InputError(
+                f"{self._folder}: no room for the checkpoint of round {round_}, of "
+                f"{needed / 1e6:.1f} MB; {self._remedy()}"
+            )
         try:
             self._manager.save(round_, args=ocp.args.StandardSave(_without_empty(state)))
         # Orbax raises whatever its storage driver does, a plain Exception included.
         except Exception as error:
             raise InputError(
                 f"{self._folder}: the checkpoint of round {round_} could not be "
-                f"written ({_one_line(error)}); make room or mend the folder's rights, "
-                "then run the same command again: it continues from round "
-                f"{self.latest}"
+                f"written ({_one_line(error)}); {self._remedy()}"
             ) from error
         if self._manager.latest_step() != round_:
             raise InputError(
                 f"{self._folder}: Orbax did not keep the checkpoint of round {round_}; "
                 "move the folder away and begin anew"
             )
+
+    def _remedy(self) -> str:
+        return (
+            "make room or mend the folder's rights, then run the same command again: "
+            f"it continues from round {self.latest}"
+        )
 
     def restore(self, round_: int, like: Any) -> Any:
         """The state after a round.
