@@ -61,7 +61,9 @@ class Checkpoints:
                 f"{needed / 1e6:.1f} MB; {self._remedy()}"
             )
         try:
-            self._manager.save(round_, args=ocp.args.StandardSave(_without_empty(state)))
+            self._manager.save(
+                round_, args=ocp.args.StandardSave(_without_empty(state))
+            )
         # Orbax raises whatever its storage driver does, a plain Exception included.
         except Exception as error:
             raise InputError(

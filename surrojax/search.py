@@ -21,6 +21,9 @@ from jax.typing import ArrayLike
 
 from surrojax.errors import InputError
 
+LEAST_POPULATION = {"pso": 1, "de": 4, "ga": 2}
+"""DE needs three others for each individual, a GA two parents."""
+
 
 @struct.dataclass
 class SearchState:
@@ -103,7 +106,7 @@ def pso(
     ) -> SearchState:
         return _keep_better(_follow(state, candidates, scores), candidates, scores)
 
-    return Search("pso", _init("pso", 1), ask, tell)
+    return Search("pso", _init("pso"), ask, tell)
 
 
 def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> Search:
@@ -135,7 +138,7 @@ def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> S
     ) -> SearchState:
         return _keep_better(_follow(state, candidates, scores), candidates, scores)
 
-    return Search("de", _init("de", 4), ask, tell)
+    return Search("de", _init("de"), ask, tell)
 
 
 def ga(
@@ -181,17 +184,26 @@ def ga(
             scores=scores.at[worst].max(state.scores[best]),
         )
 
-    return Search("ga", _init("ga", 2), ask, tell)
+    return Search("ga", _init("ga"), ask, tell)
 
 
-def _init(name: str, least: int) -> Callable[[jax.Array], SearchState]:
+def check_population(name: str, n: int) -> None:
+    """Checks that an optimiser can work with n candidates.
+
+    Raises:
+      InputError: n is too small.
+    """
+    if n < LEAST_POPULATION[name]:
+        raise InputError(
+            f"config.search.population: {n} is too few for {name}, which needs at "
+            f"least {LEAST_POPULATION[name]}"
+        )
+
+
+def _init(name: str) -> Callable[[jax.Array], SearchState]:
     def init(population: jax.Array) -> SearchState:
         n = population.shape[0]
-        if n < least:
-            raise InputError(
-                f"config.search.population: {n} is too few for {name}, which needs at "
-                f"least {least}"
-            )
+        check_population(name, n)
         return SearchState(
             position=population,
             velocity=jnp.zeros_like(population),

@@ -14,7 +14,7 @@ from surrojax.errors import InputError
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import Method
 from surrojax.networks.layers import ConvForm
-from surrojax.search import Search, de, ga, pso
+from surrojax.search import Search, check_population, de, ga, pso
 from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
 
@@ -146,8 +146,13 @@ def make_method(config: ConfigDict, classes: int) -> Method:
 
 
 def make_search(config: ConfigDict, space: Space) -> Search:
-    """The optimiser that a config asks for, within the space's bounds."""
+    """The optimiser that a config asks for, within the space's bounds.
+
+    Raises:
+      InputError: the population is too small for it.
+    """
     name = config.search.optimizer
+    check_population(name, config.search.population)
     return OPTIMIZERS[name](space.lower, space.upper, **config.search[name].to_dict())
 
 

@@ -16,13 +16,15 @@ def test_normalize_maps_every_pixel_into_minus_1_to_1():
     actual = normalize(jnp.asarray(pixels))
     assert actual.dtype == jnp.float32
     np.testing.assert_array_equal(actual, (np.arange(256) - 127.5) / 128)
-    assert -1 < actual.min() and actual.max() < 1
+    assert actual.min() > -1 and actual.max() < 1
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 def test_mirror_flips_about_half_left_to_right(wrap):
     flipped = 0
-    for before, after in zip(IMAGES, np.asarray(wrap(mirror)(KEY, IMAGES)), strict=True):
+    for before, after in zip(
+        IMAGES, np.asarray(wrap(mirror)(KEY, IMAGES)), strict=True
+    ):
         same = (after == before).all()
         assert same or (after == before[:, ::-1]).all()
         flipped += not same

@@ -33,8 +33,9 @@ def variables_of(module):
     return init(module, jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
 
 
-@pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("batch", [1, 3, 5, 10, 99])
+@pytest.mark.parametrize(
+    ("name", "batch"), [("lenet", 1), ("lenet", 4), ("lenet", 99), ("resnet20", 3)]
+)
 def test_chunks_with_a_remainder_give_the_same_as_one_batch(name, batch):
     module = MODULES[name]
     variables = variables_of(module)

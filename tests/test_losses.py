@@ -146,7 +146,10 @@ def test_gradient_of_l2_is_the_value_and_of_l21_the_unit_vector():
 @pytest.mark.parametrize("loss", [feature_sparseness, weight_sparseness])
 def test_every_norm_has_gradient_0_at_a_row_of_zeros(norm, loss):
     a = jnp.array([[0.0, 0.0], [1.0, 2.0]])
-    for gradient in (jax.grad(loss)(a, norm), jax.jit(jax.grad(loss), static_argnums=1)(a, norm)):
+    for gradient in (
+        jax.grad(loss)(a, norm),
+        jax.jit(jax.grad(loss), static_argnums=1)(a, norm),
+    ):
         assert np.isfinite(gradient).all()
         np.testing.assert_array_equal(gradient[0], 0)
         assert (gradient[1] > 0).all()

@@ -1,0 +1,255 @@
+"""A run's folder: what it holds, how it goes on, and what it refuses."""
+
+import csv
+import json
+from dataclasses import replace
+
+import flax.linen as nn
+import numpy as np
+import pytest
+
+from configs import common
+from surrojax import settings
+from surrojax.data import Dataset, Split
+from surrojax.errors import InputError
+from surrojax.experiment import train
+from surrojax.networks import Pair
+from surrojax.networks.head import Head
+from surrojax.records import RunFolder
+from surrojax.sites import HYPER_NAMES
+
+NAMES = [name for group in HYPER_NAMES for name in group]
+
+
+class Small(nn.Module):
+    """Fast to compile; on FER's seven classes."""
+
+    @nn.compact
+    def __call__(self, images, ratio, train):
+        z = nn.Dense(4)(images.reshape(images.shape[0], -1))
+        return Head(7, hidden=5)(z, ratio, train)
+
+
+def split(n, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, 6, 6, 1), dtype=np.uint8)
+    return Split(images, rng.integers(0, 7, n).astype(np.int32))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Small networks and random images in place of LeNet and the drawn faces."""
+    parts = (split(50, 0), split(30, 1), split(20, 2))
+    dataset = Dataset("faces", tuple("abcdefg"), *parts, manifest={"source": "random"})
+    pair = Pair(Small(), Small(), image_size=6, channels=1)
+    monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
+    monkeypatch.setattr(settings.data, "load", lambda *_: dataset)
+    return dataset
+
+
+def config_of(**changes):
+    config = common.get_config()
+    config.batch_size, config.iterations_per_round, config.max_iterations = 4, 3, 9
+    config.search.population = 2
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def lines(folder):
+    return [json.loads(s) for s in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_folder_of_a_run(small, tmp_path):
+    result = train(config_of(), tmp_path, ["launch.py", "--workdir=here"], quiet=True)
+    assert json.loads((tmp_path / "result.json").read_text()) == result
+    description = json.loads((tmp_path / "config.json").read_text())
+    assert description["config"]["search"]["pso"] == {"w": 0.6, "c1": 0.2, "c2": 0.9}
+    assert description["command"] == ["launch.py", "--workdir=here"]
+    assert description["manifest"] == {"source": "random"}
+    assert {"jax", "flax", "python", "surrojax"} <= set(description["versions"])
+    assert [record["round"] for record in lines(tmp_path)] == [1, 2, 3]
+    text = (tmp_path / "schedule.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines()))
+    assert list(rows[0]) == ["round", "step", *NAMES]
+    for row, record in zip(rows, lines(tmp_path), strict=True):
+        assert {name: float(row[name]) for name in NAMES} == record["hyper"]
+    figures = {file.name for file in (tmp_path / "plots").iterdir()}
+    assert figures == {"schedule.png", "history.png", "confusion_matrix.png"}
+    assert any((tmp_path / "tensorboard").iterdir())
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_result_counts_what_was_trained_and_tested(small, tmp_path):
+    result = train(config_of(), tmp_path, quiet=True)
+    records = lines(tmp_path)
+    settings_tried = sum(len(record["stage1"]) for record in records)
+    assert result["original_steps"] == 3 * settings_tried
+    # Two candidates a round, and the surrogate fitted beside each setting.
+    assert result["surrogate_steps"] == 3 * (2 * 3 + settings_tried)
+    confusion = np.array(result["confusion_matrix"])
+    np.testing.assert_array_equal(
+        confusion.sum(axis=1), np.bincount(small.test.labels, minlength=7)
+    )
+    assert result["test_accuracy"] == pytest.approx(confusion.trace() / 20)
+    assert result["test_accuracy"] == records[-1]["test"]["original"]["accuracy"]
+    best = max(r["original"]["validation_accuracy"] for r in records)
+    assert result["best_round"]["validation_accuracy"] == best
+
+
+def test_test_data_choose_nothing(small, tmp_path, monkeypatch):
+    """Another test split changes the test figures and not one other number."""
+
+    def chosen(folder):
+        return [
+            {k: v for k, v in record.items() if k not in ("test", "seconds")}
+            for record in lines(folder)
+        ]
+
+    train(config_of(), tmp_path / "a", quiet=True)
+    other = replace(small, test=split(25, 9))
+    monkeypatch.setattr(settings.data, "load", lambda *_: other)
+    train(config_of(), tmp_path / "b", quiet=True)
+    assert chosen(tmp_path / "a") == chosen(tmp_path / "b")
+
+
+def test_a_larger_max_iterations_extends_a_finished_run(small, tmp_path):
+    train(config_of(max_iterations=6), tmp_path / "a", quiet=True)
+    train(config_of(max_iterations=12), tmp_path / "a", quiet=True)
+    train(config_of(max_iterations=12), tmp_path / "b", quiet=True)
+    for a, b in zip(lines(tmp_path / "a"), lines(tmp_path / "b"), strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    assert (tmp_path / "a/schedule.csv").read_text() == (
+        tmp_path / "b/schedule.csv"
+    ).read_text()
+
+
+def test_a_finished_run_says_so_and_is_left_alone(small, tmp_path, capsys):
+    first = train(config_of(), tmp_path, quiet=True)
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    again = train(config_of(), tmp_path)
+    assert again == first
+    assert "finished after 3 rounds" in capsys.readouterr().out
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_one_line_a_round_where_there_is_no_terminal(small, tmp_path, capsys):
+    train(config_of(), tmp_path)
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in out] == [f"round {n}/3" for n in (1, 2, 3)]
+    assert all("test" in line and "left" in line for line in out)
+
+
+def test_a_half_written_line_of_a_killed_run_is_cut_off(small, tmp_path):
+    train(config_of(max_iterations=6), tmp_path, quiet=True)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"round": 3, "step"')
+    train(config_of(max_iterations=9), tmp_path, quiet=True)
+    assert [record["round"] for record in lines(tmp_path)] == [1, 2, 3]
+
+
+def test_another_configuration_is_refused_with_the_fields_that_differ(small, tmp_path):
+    train(config_of(), tmp_path, quiet=True)
+    before = (tmp_path / "config.json").read_bytes()
+    other = config_of(**{"kappa": 0.5, "search.population": 3})
+    with pytest.raises(InputError) as error:
+        train(other, tmp_path, quiet=True)
+    assert "kappa (1e-05 there, 0.5 here)" in str(error.value)
+    assert "search.population (2 there, 3 here)" in str(error.value)
+    assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_other_data_are_refused(small, tmp_path, monkeypatch):
+    train(config_of(), tmp_path, quiet=True)
+    other = replace(small, train=split(50, 5))
+    monkeypatch.setattr(settings.data, "load", lambda *_: other)
+    with pytest.raises(InputError, match="fingerprint"):
+        train(config_of(), tmp_path, quiet=True)
+
+
+def test_moved_data_are_the_same_data(small, tmp_path):
+    train(config_of(), tmp_path, quiet=True)
+    train(config_of(**{"dataset.dir": "/elsewhere"}), tmp_path, quiet=True)
+
+
+def test_two_processes_cannot_use_one_folder(small, tmp_path):
+    with RunFolder(tmp_path), pytest.raises(InputError, match="another process"):
+        train(config_of(), tmp_path, quiet=True)
+
+
+def test_a_folder_with_a_run_of_unknown_origin_is_refused(small, tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"without a config\.json"):
+        train(config_of(), tmp_path, quiet=True)
+
+
+def test_a_workdir_that_is_a_file_is_refused(small, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="choose another --workdir"):
+        train(config_of(), tmp_path / "file", quiet=True)
+
+
+def test_a_damaged_checkpoint_is_named(small, tmp_path):
+    train(config_of(max_iterations=6), tmp_path, quiet=True)
+    for file in (tmp_path / "checkpoints/2").rglob("*"):
+        if file.is_file() and file.parent.name == "d":
+            file.write_bytes(b"garbage")
+    with pytest.raises(InputError, match=r"checkpoint of round 2 .*delete the folder"):
+        train(config_of(max_iterations=9), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("damage", ["", "not json\n", '{"round": 2}\n'])
+def test_damaged_metrics_are_named(small, tmp_path, damage):
+    train(config_of(max_iterations=6), tmp_path, quiet=True)
+    (tmp_path / "metrics.jsonl").write_text(damage)
+    with pytest.raises(InputError, match=r"metrics\.jsonl"):
+        train(config_of(max_iterations=9), tmp_path, quiet=True)
+
+
+def test_a_full_disk_loses_nothing(small, tmp_path, monkeypatch):
+    """The disk fills up in round 2; with room again the run ends as if it had not."""
+    from surrojax import checkpoint
+
+    train(config_of(), tmp_path / "alone", quiet=True)
+    real = checkpoint.shutil.disk_usage
+    calls = iter(range(100))
+
+    def full(path):
+        return real(path) if next(calls) < 1 else real(path)._replace(free=10)
+
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", full)
+    with pytest.raises(InputError, match="no room for the checkpoint of round 2"):
+        train(config_of(), tmp_path / "full", quiet=True)
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", real)
+    train(config_of(), tmp_path / "full", quiet=True)
+    for a, b in zip(lines(tmp_path / "alone"), lines(tmp_path / "full"), strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+
+
+def test_a_file_that_cannot_be_written_is_named(small, tmp_path, monkeypatch):
+    from surrojax import records
+
+    def no_space(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records.os, "fsync", no_space)
+    with pytest.raises(InputError, match=r"config\.json: .*No space left on device"):
+        train(config_of(), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("tune", [(), ("p_x",), ("coefficients",)])
+def test_rows_of_the_papers_tables_are_a_flag(small, tmp_path, tune):
+    result = train(config_of(tune=tune), tmp_path, quiet=True)
+    searched = {
+        (): set(),
+        ("p_x",): {"p_x"},
+        ("coefficients",): {"lambda_z", "lambda_V", "lambda_x", "lambda_W"},
+    }[tune]
+    assert {name for name, value in result["hyper"].items() if value} == searched
+    assert (result["surrogate_steps"] == 0) == (tune == ())
+
+
+@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
+def test_every_optimizer_runs(small, tmp_path, optimizer):
+    changes = {"search.optimizer": optimizer, "search.population": 4}
+    train(config_of(**changes), tmp_path, quiet=True)
+    assert all(len(record["candidates"]) == 4 for record in lines(tmp_path))

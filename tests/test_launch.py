@@ -1,0 +1,75 @@
+"""The command line: what is wrong becomes one line and exit code 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def launch(*arguments):
+    return subprocess.run(
+        [sys.executable, "launch.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/demo.py", "--config.search.optimzer=de", "--workdir=x"],
+         "no field 'search.optimzer'; did you mean 'search.optimizer'?"),
+        (["--config=configs/demo.py", "--config.seed=abc", "--workdir=x"],
+         "--config.seed=abc: invalid literal"),
+        (["--config=configs/demo.py", "--config.search.optimizer=sgd", "--workdir=x"],
+         "config.search.optimizer: 'sgd' is unknown"),
+        (["--config=configs/demo.py", "--config.kappa=nan", "--workdir=x"],
+         "config.kappa: nan is not a finite number"),
+        (["--config=configs/demo.py", "--config.search.optimizer=de",
+          "--config.search.population=3", "--workdir=x"],
+         "config.search.population: 3 is too few for de"),
+        (["--config=configs/nothing.py", "--workdir=x"],
+         "--config=configs/nothing.py: there is no such file"),
+        (["--config=configs/demo.py"], "give --config=FILE"),
+        (["--config=configs/demo.py", "--wrkdir=x"], "Unknown command line flag"),
+        (["--config=configs/demo.py", "--workdir=x", "train"], "'train' is no flag"),
+        (["--config=configs/fer2013_lenet.py", "--config.dataset.dir=/nowhere",
+          "--workdir=x"], "/nowhere"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+    arguments = [a.replace("--workdir=x", f"--workdir={tmp_path}/x") for a in arguments]
+    done = launch(*arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("launch.py: ")
+    assert message in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_run_and_its_continuation(tmp_path):
+    arguments = [
+        "--config=configs/demo.py",
+        "--config.iterations_per_round=2",
+        "--config.max_iterations=4",
+        "--config.tune=p_z,p_x",
+        f"--workdir={tmp_path}/run",
+    ]
+    first = launch(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert first.stderr == ""
+    assert first.stdout.splitlines()[0].startswith("round 1/2, step 2: validation ")
+    assert "test accuracy" in first.stdout.splitlines()[-1]
+    assert "finished after 2 rounds" in launch(*arguments).stdout
+
+
+def test_help_names_the_flags():
+    done = launch("--help")
+    assert "--config.FIELD=VALUE" in done.stdout
+    for flag in ("--sweep", "--workdir", "dry_run"):
+        assert flag in done.stdout

@@ -1,0 +1,103 @@
+"""A run that is killed again and again ends as one that was left alone, bit for bit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import pytest
+from conftest import assert_same
+
+from surrojax.algorithm import initial_state
+from surrojax.checkpoint import Checkpoints
+from surrojax.settings import make_method
+
+ROOT = Path(__file__).parent.parent
+ROUNDS = 40
+
+
+def command(workdir):
+    return [
+        sys.executable,
+        "launch.py",
+        "--config=configs/demo.py",
+        "--config.iterations_per_round=2",
+        f"--config.max_iterations={2 * ROUNDS}",
+        f"--workdir={workdir}",
+        "--quiet",
+    ]
+
+
+def start(workdir, cache):
+    # The compilation cache saves the restarted processes their compilation.
+    environment = os.environ | {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return subprocess.Popen(command(workdir), cwd=ROOT, env=environment)
+
+
+def rounds_done(workdir):
+    file = workdir / "metrics.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def wait_until(happens, process):
+    while not happens():
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.001)
+
+
+def kill_at_random(process, workdir, rng, inside_save):
+    """Kills the run some rounds from now: at any moment, or while it saves."""
+    target = rounds_done(workdir) + rng.randint(1, 3)
+    wait_until(lambda: rounds_done(workdir) >= target, process)
+    if inside_save:
+        saving = workdir / "checkpoints"
+        wait_until(lambda: any(saving.glob("*.orbax-checkpoint-tmp")), process)
+        time.sleep(rng.uniform(0, 0.03))
+    else:
+        time.sleep(rng.uniform(0, 0.3))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def without_times(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(s).items() if k != "seconds"} for s in lines]
+
+
+def final_state(workdir):
+    from configs import demo
+
+    method = make_method(demo.get_config(), 7)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        assert checkpoints.latest == ROUNDS
+        return checkpoints.restore(ROUNDS, initial_state(method, jax.random.key(0)))
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_killed_run_ends_like_one_left_alone(tmp_path, kills):
+    rng = random.Random(kills)
+    alone, killed, cache = (tmp_path / name for name in ("alone", "killed", "cache"))
+    assert start(alone, cache).wait() == 0
+    for number in range(kills):
+        process = start(killed, cache)
+        kill_at_random(process, killed, rng, inside_save=number % 2 == 1)
+        assert not (killed / "result.json").exists()
+    assert start(killed, cache).wait() == 0
+
+    assert without_times(alone) == without_times(killed)
+    assert len(without_times(alone)) == ROUNDS
+    schedules = [(w / "schedule.csv").read_bytes() for w in (alone, killed)]
+    assert schedules[0] == schedules[1]
+    assert_same(final_state(alone), final_state(killed))
+    results = [json.loads((w / "result.json").read_text()) for w in (alone, killed)]
+    for result in results:
+        result.pop("seconds")
+    assert results[0] == results[1]

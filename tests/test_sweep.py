@@ -1,0 +1,119 @@
+"""Sweeps: the product of fields, a folder a point, a table, failures survived."""
+
+import pytest
+
+from configs import common
+from surrojax import sweep
+from surrojax.errors import InputError
+from surrojax.sweep import name_of, points, run_sweep, table
+
+RESULT = {
+    "test_accuracy": 0.5,
+    "validation_accuracy": 0.6,
+    "train_accuracy": 0.7,
+    "original_steps": 10,
+    "surrogate_steps": 20,
+    "seconds": 30.0,
+}
+
+
+def test_a_sweep_is_the_product_of_its_fields():
+    found = points(
+        common.get_config(), ["search.optimizer=pso,de", "seed=0,1,2", "kappa=1,2e-3"]
+    )
+    assert len(found) == 12
+    assert found[0] == {"search.optimizer": "pso", "seed": 0, "kappa": 1.0}
+    assert found[-1] == {"search.optimizer": "de", "seed": 2, "kappa": 2e-3}
+
+
+def test_values_have_the_type_of_their_field():
+    [point] = points(common.get_config(), ["common_random_numbers=False"])
+    assert point == {"common_random_numbers": False}
+    [point] = points(common.get_config(), ["dataset.dir=/data/fer"])
+    assert point == {"dataset.dir": "/data/fer"}
+
+
+def test_a_tuple_is_one_value():
+    found = points(common.get_config(), ["tune=(),(p_z,p_x),('lambda_x',)"])
+    assert [p["tune"] for p in found] == [(), ("p_z", "p_x"), ("lambda_x",)]
+    found = points(common.get_config(), ["search.bounds.ratio=(0.1,0.5),(0.2,0.6)"])
+    assert [p["search.bounds.ratio"] for p in found] == [(0.1, 0.5), (0.2, 0.6)]
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        (["seeed=1"], "no field 'seeed'; did you mean 'seed'"),
+        (["seed"], "wants FIELD=A,B"),
+        (["seed="], "wants FIELD=A,B"),
+        (["seed=1", "seed=2"], "each field once"),
+        (["seed=a"], "'a' is no int"),
+        (["seed=1.5"], "'1.5' is no int"),
+        (["search=1"], "no field 'search'"),
+        (["search.optimizer=pso,sgd"], "config.search.optimizer: 'sgd' is unknown"),
+    ],
+)
+def test_a_bad_specification_is_named_before_anything_runs(specification, message):
+    with pytest.raises(InputError, match=message):
+        points(common.get_config(), specification)
+
+
+def test_folders_have_plain_names():
+    assert (
+        name_of({"search.optimizer": "de", "seed": 1}) == "search.optimizer=de,seed=1"
+    )
+    assert name_of({"tune": ()}) == "tune=none"
+    assert name_of({"tune": ("p_z", "p_x")}) == "tune=p_z+p_x"
+    assert "/" not in name_of({"dataset.dir": "/a/b"})
+
+
+def test_a_failed_point_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
+    def train(config, folder, command, quiet):
+        folder.mkdir(parents=True)
+        if config.seed == 1:
+            raise InputError("seed 1 is unlucky")
+        return RESULT | {"test_accuracy": 0.5 + 0.1 * config.seed}
+
+    monkeypatch.setattr(sweep, "train", train)
+    outcomes = run_sweep(common.get_config(), str(tmp_path), ["seed=0,1,2"])
+    assert [isinstance(result, dict) for _, result in outcomes] == [True, False, True]
+    out = capsys.readouterr().out
+    assert "failed: seed 1 is unlucky" in out
+    assert out.splitlines()[-1].split() == [
+        *("seed=2", "70.00", "60.00", "70.00", "+20.00", "0.5")
+    ]
+    rows = (tmp_path / "sweep.csv").read_text().splitlines()
+    assert rows[0].startswith("seed,test_accuracy,")
+    assert rows[2] == "1,failed"
+    assert rows[3] == "2,0.7,0.6,0.7,10,20,30.0"
+
+
+def test_a_dry_run_prints_the_command_of_each_point(tmp_path, capsys):
+    command = [
+        "launch.py",
+        "--config=configs/demo.py",
+        "--sweep=tune=(),(p_z,p_x)",
+        "--workdir=runs",
+        "--dry_run",
+    ]
+    run_sweep(
+        common.get_config(), str(tmp_path), ["tune=(),(p_z,p_x)"], command, dry_run=True
+    )
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == (
+        "python launch.py --config=configs/demo.py '--config.tune=()' "
+        f"--workdir={tmp_path}/tune=none"
+    )
+    assert "--config.tune=('\"'\"'p_z'\"'\"', '\"'\"'p_x'\"'\"')" in second
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_gain_is_over_the_first_point():
+    text = table(
+        [({"seed": 0}, RESULT), ({"seed": 1}, RESULT | {"test_accuracy": 0.4})]
+    )
+    assert [line.split()[4] for line in text.splitlines()] == [
+        "gain",
+        "+0.00",
+        "-10.00",
+    ]
