@@ -20,7 +20,7 @@ from ml_collections import config_flags
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.progress import say
-from surrojax.settings import flatten, suggest
+from surrojax.settings import check, flatten, suggest
 from surrojax.sweep import run_sweep
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -49,6 +49,7 @@ def main(argv: Sequence[str]) -> None:
         if failed:
             raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
     elif DRY_RUN.value:
+        check(config)
         say(f"{workdir}: would run\n{config}")
     else:
         result = train(config, workdir, sys.argv, quiet)
@@ -64,12 +65,15 @@ def main(argv: Sequence[str]) -> None:
 def parse(argv: list[str]) -> list[str]:
     """Parses the flags; whatever is wrong with them becomes one line."""
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
+        if CONFIG.value is not None:
+            CONFIG.value.keys()  # a file that is missing shows only now
+        return rest
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
     except OSError as error:
         file = next((a for a in argv if a.startswith("--config=")), "--config")
-        raise InputError(f"{file}: there is no such file; see configs/") from error
+        raise InputError(f"{file}: cannot be read; see configs/") from error
     except (AttributeError, KeyError) as error:
         raise InputError(_unknown_field(argv, error)) from error
 

@@ -109,7 +109,9 @@ class RunFolder:
                 f"{self.path}: holds a run of another configuration; choose another "
                 f"--workdir. Different: {', '.join(different)}"
             )
-        write_json(file, description)
+        # What says how far the run went is not taken back by a shorter call.
+        if description["config"]["max_iterations"] > there["config"]["max_iterations"]:
+            write_json(file, description)
 
     def read_metrics(self, rounds: int) -> list[Record]:
         """The records of the first rounds; lines after them are cut off.

@@ -132,6 +132,14 @@ def test_a_finished_run_says_so_and_is_left_alone(small, tmp_path, capsys):
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_shorter_call_does_not_take_a_longer_run_back(small, tmp_path):
+    train(config_of(max_iterations=9), tmp_path, quiet=True)
+    result = train(config_of(max_iterations=6), tmp_path, quiet=True)
+    assert result["rounds"] == 3
+    description = json.loads((tmp_path / "config.json").read_text())
+    assert description["config"]["max_iterations"] == 9
+
+
 def test_one_line_a_round_where_there_is_no_terminal(small, tmp_path, capsys):
     train(config_of(), tmp_path)
     out = capsys.readouterr().out.splitlines()

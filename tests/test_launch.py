@@ -34,7 +34,7 @@ def launch(*arguments):
           "--config.search.population=3", "--workdir=x"],
          "config.search.population: 3 is too few for de"),
         (["--config=configs/nothing.py", "--workdir=x"],
-         "--config=configs/nothing.py: there is no such file"),
+         "--config=configs/nothing.py: cannot be read"),
         (["--config=configs/demo.py"], "give --config=FILE"),
         (["--config=configs/demo.py", "--wrkdir=x"], "Unknown command line flag"),
         (["--config=configs/demo.py", "--workdir=x", "train"], "'train' is no flag"),
