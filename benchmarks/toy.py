@@ -15,7 +15,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,9 @@ RANGES = {
     "de": {"F": (0.05, 1.5), "CR": (0.0, 1.0)},
     "ga": {"crossover": (0.0, 1.0), "sigma": (0.002, 0.4)},
 }
+# Compiling takes a hundred times as long as running, and most of it is optimisation.
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+
 TUNING_SETTINGS, TUNING_SEEDS, FIRST_TUNING_SEED = 400, 100, 1_000_000
 
 
@@ -113,12 +116,17 @@ def random_points(n: int, seed: jax.Array) -> jax.Array:
     return jnp.min(jnp.linalg.norm(drawn - optimum(where, n), axis=-1))
 
 
+@cache
+def all_seeds(name: str, n: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """`(constants, seeds [S])` to what `optimise` returns for each seed."""
+    return quick_jit(jax.vmap(partial(optimise, name, n), in_axes=(None, 0)))
+
+
 def distances(
     name: str, n: int, constants: dict[str, float], seeds: int
 ) -> tuple[np.ndarray, bool]:
     """Distances of all seeds `[seeds]`, and whether no candidate left the cube."""
-    run = jax.jit(jax.vmap(partial(optimise, name, n), in_axes=(None, 0)))
-    reached, inside = run(
+    reached, inside = all_seeds(name, n)(
         jax.tree.map(jnp.float32, constants), jnp.arange(seeds, dtype=jnp.uint32)
     )
     return np.asarray(reached), bool(inside.all())
@@ -126,7 +134,7 @@ def distances(
 
 def random_distances(n: int, seeds: int) -> np.ndarray:
     """Distances of the nearest random points, `[seeds]`."""
-    run = jax.jit(jax.vmap(partial(random_points, n)))
+    run = quick_jit(jax.vmap(partial(random_points, n)))
     return np.asarray(run(jnp.arange(seeds, dtype=jnp.uint32)))
 
 
@@ -145,7 +153,8 @@ def tune(name: str) -> dict[str, float]:
     loss = np.zeros(TUNING_SETTINGS)
     for n in VARIABLES:
         of_seeds = jax.vmap(partial(optimise, name, n), in_axes=(None, 0))
-        reached, _ = jax.jit(jax.vmap(of_seeds, in_axes=(0, None)))(settings, seeds)
+        of_settings = quick_jit(jax.vmap(of_seeds, in_axes=(0, None)))
+        reached, _ = of_settings(settings, seeds)
         loss += np.median(reached, axis=1) / np.sqrt(n) / len(VARIABLES)
     best = int(loss.argmin())
     return {

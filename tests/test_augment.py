@@ -69,7 +69,8 @@ def test_augment_mirrors_and_shifts_and_depends_on_the_key_alone():
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     moves = set()
-    for before, after in zip(np.asarray(normalize(IMAGES)), first, strict=True):
+    normal = np.asarray(normalize(IMAGES))
+    for before, after in zip(normal, np.asarray(first), strict=True):
         padded = np.pad(before, ((1, 1), (1, 1), (0, 0)), mode="edge")
         found = [
             (i, j, flip)

@@ -1,6 +1,6 @@
 """Evaluation in chunks, and the measures against counting by hand."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +29,10 @@ DATA = Arrays(
 MODULES = {"lenet": LeNetSurrogate(K), "resnet20": ResNet20Surrogate(K)}
 
 
+@cache
 def variables_of(module):
-    return init(module, jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
+    blank = jnp.zeros((1, 28, 28, 1))
+    return jax.jit(lambda: init(module, jax.random.key(0), blank))()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ def ratios(z=0.0, V=0.0, x=0.0, W=0.0):
 # Convolution and pooling.
 
 
+def conv_variables(kernel):
+    weights = RNG.normal(size=(kernel, kernel, 3, 4)).astype(np.float32)
+    bias = np.array([1.0, 2.0, -3.0, 0.5], np.float32)
+    return {"params": {"kernel": weights, "bias": bias}}
+
+
 def loop_conv(images, kernel, bias, stride, pad):
     images = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     k = kernel.shape[0]
@@ -54,17 +60,16 @@ def loop_conv(images, kernel, bias, stride, pad):
 )
 def test_convolution_is_the_loop_over_windows(form, kernel, stride, pad):
     conv = Conv(4, kernel, stride, pad, form=form)
-    variables = conv.init(KEY, IMAGES)
-    weights, bias = variables["params"]["kernel"], jnp.array([1.0, 2.0, -3.0, 0.5])
-    actual = jax.jit(conv.apply)({"params": {"kernel": weights, "bias": bias}}, IMAGES)
-    expected = loop_conv(IMAGES, np.asarray(weights), np.asarray(bias), stride, pad)
+    variables = conv_variables(kernel)
+    actual = jax.jit(conv.apply)(variables, IMAGES)
+    expected = loop_conv(IMAGES, **variables["params"], stride=stride, pad=pad)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (2, 2, 1)])
 def test_both_convolution_forms_have_the_same_gradient(kernel, stride, pad):
     forms = [Conv(4, kernel, stride, pad, form=form) for form in ("matmul", "lax")]
-    variables = forms[0].init(KEY, IMAGES)
+    variables = conv_variables(kernel)
 
     def loss(conv):
         return lambda v, images: jnp.sum(jnp.sin(conv.apply(v, images)))
@@ -114,6 +119,12 @@ def test_eq_7_drops_a_share_of_p_and_scales_the_rest(wrap, p):
 
 def test_dropout_of_ratio_0_is_the_identity():
     np.testing.assert_array_equal(dropout(KEY, jnp.float32(0.0), IMAGES), IMAGES)
+
+
+def test_dropout_keeps_where_the_keys_uniform_number_is_below_1_minus_p():
+    u, p = np.asarray(jax.random.uniform(KEY, (50, 40))), jnp.float32(0.3)
+    kept = np.asarray(dropout(KEY, p, jnp.ones((50, 40)))) != 0
+    np.testing.assert_array_equal(kept, u < 1 - p)
 
 
 def test_dropout_masks_of_one_key_are_nested():
@@ -351,6 +362,16 @@ def test_resnet20_statistics_change_in_training_only(train):
 
 def test_the_surrogate_of_resnet20_has_no_statistics():
     assert set(drawn("resnet20", "surrogate")) == {"params"}
+
+
+@pytest.mark.parametrize(("name", "signed"), [("lenet", True), ("resnet20", False)])
+def test_the_surrogates_z_has_the_sign_of_the_originals(name, signed):
+    surrogate = make_pair(name, K).surrogate
+    images = RNG.normal(size=(4, 28, 28, 1)).astype(np.float32)
+    _, sites = jax.jit(lambda v: forward(surrogate, v, images))(
+        drawn(name, "surrogate")
+    )
+    assert (np.asarray(sites.z) < 0).any() == signed
 
 
 def test_head_passes_a_gradient_to_every_weight_in_training():

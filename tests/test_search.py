@@ -19,7 +19,6 @@ LOWER = np.array([-1.0, -2.0, 0.0], np.float32)
 UPPER = np.array([1.0, 3.0, 0.5], np.float32)
 SEARCHES = {"pso": pso, "de": de, "ga": ga}
 each_search = pytest.mark.parametrize("name", SEARCHES)
-eager_and_jit = pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 
 
 def start_population(seed=0, n=N):
@@ -149,8 +148,10 @@ def assert_follows(search, loop, ask_loop, tell_loop, wrap, population=None):
         np.testing.assert_allclose(state.velocity, loop.V, rtol=1e-5, atol=1e-5)
 
 
-@eager_and_jit
-@pytest.mark.parametrize("constants", [{}, {"w": 0.9, "c1": 1.5, "c2": 2.0}])
+@pytest.mark.parametrize(
+    ("wrap", "constants"),
+    [(lambda f: f, {}), (jax.jit, {}), (jax.jit, {"w": 0.9, "c1": 1.5, "c2": 2.0})],
+)
 def test_eq_13_pso(wrap, constants):
     loop = Loop(start_population())
     ask = partial(ask_pso, **constants)
@@ -158,8 +159,10 @@ def test_eq_13_pso(wrap, constants):
     assert_follows(search, loop, ask, loop.keep_better, wrap)
 
 
-@eager_and_jit
-@pytest.mark.parametrize("constants", [{}, {"F": 1.5, "CR": 0.3}])
+@pytest.mark.parametrize(
+    ("wrap", "constants"),
+    [(lambda f: f, {}), (jax.jit, {}), (jax.jit, {"F": 1.5, "CR": 0.3})],
+)
 def test_eq_12_de(wrap, constants):
     loop = Loop(start_population())
     ask = partial(ask_de, **constants)
@@ -167,8 +170,10 @@ def test_eq_12_de(wrap, constants):
     assert_follows(search, loop, ask, loop.keep_better, wrap)
 
 
-@eager_and_jit
-@pytest.mark.parametrize("constants", [{}, {"crossover": 0.4, "sigma": 0.6}])
+@pytest.mark.parametrize(
+    ("wrap", "constants"),
+    [(lambda f: f, {}), (jax.jit, {}), (jax.jit, {"crossover": 0.4, "sigma": 0.6})],
+)
 def test_table_5_ga(wrap, constants):
     loop = Loop(start_population())
     ask = partial(ask_ga, **constants)
@@ -337,7 +342,7 @@ def test_pso_flies_towards_whom_lead_put_in_place():
 @pytest.mark.parametrize(("name", "least"), [("pso", 1), ("de", 4), ("ga", 2)])
 def test_a_population_that_is_too_small_is_refused(name, least):
     search = SEARCHES[name](LOWER, UPPER)
-    candidates, _ = search.ask(
+    candidates, _ = jax.jit(search.ask)(
         jax.random.key(0), search.init(jnp.asarray(start_population(n=least)))
     )
     assert candidates.shape == (least, D)
