@@ -20,7 +20,7 @@ from ml_collections import config_flags
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.progress import say
-from surrojax.settings import check, flatten, suggest
+from surrojax.settings import flatten, resolve, suggest
 from surrojax.sweep import run_sweep
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -49,8 +49,7 @@ def main(argv: Sequence[str]) -> None:
         if failed:
             raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
     elif DRY_RUN.value:
-        check(config)
-        say(f"{workdir}: would run\n{config}")
+        say(f"{workdir}: would run\n{resolve(config)}")
     else:
         result = train(config, workdir, sys.argv, quiet)
         say(
@@ -75,10 +74,13 @@ def parse(argv: list[str]) -> list[str]:
         file = next((a for a in argv if a.startswith("--config=")), "--config")
         raise InputError(f"{file}: cannot be read; see configs/") from error
     except (AttributeError, KeyError) as error:
-        raise InputError(_unknown_field(argv, error)) from error
+        message = _unknown_field(argv)
+        if message is None:  # the fault is in the config file's own code
+            raise
+        raise InputError(message) from error
 
 
-def _unknown_field(argv: Sequence[str], error: Exception) -> str:
+def _unknown_field(argv: Sequence[str]) -> str | None:
     from configs import common
 
     known = [field for field, _ in flatten(common.get_config().to_dict())]
@@ -87,7 +89,7 @@ def _unknown_field(argv: Sequence[str], error: Exception) -> str:
         if match and match[1] not in known:
             near = suggest(match[1], known)
             return f"{argument}: the config has no field {match[1]!r}{near}"
-    return f"the config has no field {error}"
+    return None
 
 
 def cli() -> None:

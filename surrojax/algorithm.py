@@ -14,7 +14,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
-from surrojax.sgd import Arrays, learning_rate
+from surrojax.sgd import Arrays
 from surrojax.sites import HYPER_NAMES, Hyper, where_present
 from surrojax.stage1 import Fusion, fit, new_fusion
 from surrojax.stage2 import compete
@@ -49,6 +49,10 @@ class RunState:
     step: jax.Array
     best_round: jax.Array
     best_accuracy: jax.Array
+
+
+class DivergedError(InputError):
+    """No setting of a round gave finite losses; the state of the last round stands."""
 
 
 class Streams(NamedTuple):
@@ -158,8 +162,7 @@ def run(
       The state after each round, and a record of plain numbers and strings.
 
     Raises:
-      InputError: no setting of a round gave finite losses; the state of the last
-        round stands.
+      DivergedError: no setting of a round gave finite losses.
     """
     programs = programs or compile_programs(method)
     while int(state.step) + method.iterations_per_round <= max_iterations:
@@ -202,10 +205,10 @@ def _round(
     # max takes the first of equals, so a tie goes to the current best.
     winner = max(trained, key=lambda t: t.accuracy)
     if winner.accuracy == -np.inf:
-        raise InputError(
+        raise DivergedError(
             f"round {int(state.round) + 1}: the losses are not finite with any of its "
-            "settings; the round before it is kept. Try a lower learning_rate.base, "
-            "eta, or upper bound of the coefficients"
+            "settings, so the run stops before it; begin another with a lower learning "
+            "rate, eta or upper bound of the coefficients"
         )
     record = _stage1_record(method, state, winner, trained)
     search, population = state.search, state.population
@@ -272,11 +275,7 @@ def _stage1_record(
     record: Record = {
         "round": int(state.round) + 1,
         "step": int(state.step) + method.iterations_per_round,
-        "learning_rate": float(
-            learning_rate(
-                last_step, method.learning_rate_base, method.learning_rate_halve_every
-            )
-        ),
+        "learning_rate": float(method.learning_rate(last_step)),
         "hyper": _setting(method, winner.vector),
         "chosen": winner.name,
         "stage1": {
@@ -287,13 +286,13 @@ def _stage1_record(
             for t in trained
         },
         "original": _evaluation(winner.original),
-        "training_loss": float(winner.losses["loss"]),
+        "training_loss": _finite(winner.losses["loss"]),
     }
     if winner.surrogate is not None:
         record["surrogate"] = _evaluation(winner.surrogate)
-        record["surrogate_training_loss"] = float(winner.losses["surrogate_loss"])
+        record["surrogate_training_loss"] = _finite(winner.losses["surrogate_loss"])
         record["euclidean"] = {
-            site: float(value)
+            site: _finite(value)
             for site, value in winner.losses["euclidean"]._asdict().items()
             if value is not None
         }

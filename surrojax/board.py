@@ -1,6 +1,7 @@
 """TensorBoard events of a run, by tensorboardX, which needs no TensorFlow."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -9,16 +10,21 @@ from tensorboardX import SummaryWriter
 
 
 class Board:
-    """The event files of a run. A context manager.
+    """The event files of a run, made anew from its records. A context manager.
+
+    A killed process loses the events that it had not flushed, so those of earlier
+    processes are not built upon.
 
     Args:
-      folder: where the event files go.
-      done: rounds of earlier processes; what they wrote beyond that is discarded by
-        TensorBoard.
+      folder: where the event files go; what is in it is deleted.
+      records: of the rounds done so far.
     """
 
-    def __init__(self, folder: Path, done: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+    def __init__(self, folder: Path, records: Iterable[dict[str, Any]]) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self._writer = SummaryWriter(str(folder))
+        for record in records:
+            self.add(record)
 
     def __enter__(self) -> "Board":
         return self
@@ -35,6 +41,7 @@ class Board:
         """Adds the numbers of a round's record."""
         for name, value in _scalars(record):
             self._writer.add_scalar(name, value, record["round"])
+        self._writer.flush()
 
 
 def _scalars(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -57,8 +57,7 @@ def predict(
         return logits, last(sites)
 
     logits, x = jax.lax.map(one, chunks)
-    flat = (a.reshape(-1, a.shape[-1])[:n] for a in (logits, x))
-    return next(flat), next(flat)
+    return logits.reshape(-1, logits.shape[-1])[:n], x.reshape(-1, x.shape[-1])[:n]
 
 
 def evaluate(

@@ -17,15 +17,21 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from surrojax import plots
-from surrojax.algorithm import RunState, compile_programs, initial_state, run
+from surrojax.algorithm import (
+    DivergedError,
+    RunState,
+    compile_programs,
+    initial_state,
+    run,
+)
 from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.evaluate import confusion_matrix, macro_f1, predict, recall
 from surrojax.method import Data, Method
 from surrojax.progress import Progress, say
-from surrojax.records import Record, RunFolder
-from surrojax.settings import check, load_data, make_method
+from surrojax.records import Record, RunFolder, explained
+from surrojax.settings import load_data, make_method, resolve
 from surrojax.sgd import Arrays
 
 PLOT_EVERY = 10
@@ -55,7 +61,7 @@ def train(
       InputError: config, data or folder cannot be used. Nothing that was there before
         is lost.
     """
-    check(config)
+    config = resolve(config)
     dataset = load_data(config)
     method = make_method(config, len(dataset.classes))
     rounds = config.max_iterations // config.iterations_per_round
@@ -78,22 +84,42 @@ def train(
             data, state = _Resident.of(dataset), begin
             with (
                 Progress(rounds, len(records), quiet) as progress,
-                Board(folder.tensorboard, len(records)) as board,
+                Board(folder.tensorboard, records) as board,
             ):
-                for state, record in _rounds(config, method, data, begin):
-                    folder.append_metrics(record)
-                    records.append(record)
-                    folder.write_schedule(records)
-                    # Last, so that whatever a checkpoint counts is on the disk.
-                    checkpoints.save(record["round"], state)
-                    board.add(record)
-                    progress.update(record)
-                    if record["round"] % PLOT_EVERY == 0:
-                        plots.write(folder.plots, records)
-        result = _result(config, method, dataset, data, state, records)
+                try:
+                    for state, record in _rounds(config, method, data, begin):
+                        folder.append_metrics(record)
+                        records.append(record)
+                        folder.write_schedule(records)
+                        # Last, so that whatever a checkpoint counts is on the disk.
+                        checkpoints.save(record["round"], state)
+                        with explained(folder.path):
+                            board.add(record)
+                            if record["round"] % PLOT_EVERY == 0:
+                                plots.write(folder.plots, records)
+                        progress.update(record)
+                except DivergedError as error:
+                    if records:
+                        _finish(config, method, dataset, data, state, records, folder)
+                    raise DivergedError(f"{folder.path}: {error}") from error
+        return _finish(config, method, dataset, data, state, records, folder)
+
+
+def _finish(
+    config: ConfigDict,
+    method: Method,
+    dataset: Dataset,
+    data: "_Resident",
+    state: RunState,
+    records: list[Record],
+    folder: RunFolder,
+) -> Record:
+    """Writes the figures and result.json, and returns what is in it."""
+    result = _result(config, method, dataset, data, state, records)
+    with explained(folder.plots):
         plots.write(folder.plots, records, result)
-        folder.write_result(result)
-        return result
+    folder.write_result(result)
+    return result
 
 
 class _Resident(NamedTuple):

@@ -9,7 +9,7 @@ import jax
 from surrojax.losses import Norm, Objective
 from surrojax.networks import Pair
 from surrojax.search import Search
-from surrojax.sgd import Arrays
+from surrojax.sgd import Arrays, learning_rate
 from surrojax.sites import Sites
 from surrojax.space import Space
 
@@ -69,6 +69,12 @@ class Method:
     def tunes(self) -> bool:
         """Whether anything is searched; else the original is trained alone."""
         return self.space.dimensions > 0
+
+    def learning_rate(self, step: jax.Array) -> jax.Array:
+        """The rate of a global step."""
+        return learning_rate(
+            step, self.learning_rate_base, self.learning_rate_halve_every
+        )
 
     def minibatch(self, key: jax.Array, train: Arrays) -> tuple[jax.Array, jax.Array]:
         """Augmented images `[B, H, W, C]` and labels `[B]`, drawn with replacement."""

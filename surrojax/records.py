@@ -47,9 +47,10 @@ class RunFolder:
                 f"{self.path}: another process is running in this folder; wait for it "
                 "or choose another --workdir"
             ) from None
-        except OSError as error:
+        # filelock raises the second where a file system knows no locks.
+        except (OSError, NotImplementedError) as error:
             raise InputError(
-                f"{self.path}: cannot write here ({error.strerror}); choose another "
+                f"{self.path}: cannot write or lock here ({error}); choose another "
                 "--workdir"
             ) from error
 
@@ -96,6 +97,11 @@ class RunFolder:
             write_json(file, description)
             return
         there = read_json(file)
+        if not isinstance(there, dict) or not isinstance(there.get("config"), dict):
+            raise InputError(
+                f"{file}: is no run's config.json; restore it or choose another "
+                "--workdir"
+            )
         different = [
             f"{field} ({old!r} there, {new!r} here)"
             for part in ("config", "data")
@@ -146,7 +152,7 @@ class RunFolder:
 
     def append_metrics(self, record: Record) -> None:
         """Adds a round's line and sees it on the disk."""
-        with _explained(self.metrics), self.metrics.open("a") as file:
+        with explained(self.metrics), self.metrics.open("a") as file:
             file.write(_line(record))
             file.flush()
             os.fsync(file.fileno())
@@ -172,7 +178,7 @@ class RunFolder:
 def write_text(file: Path, text: str) -> None:
     """Replaces a file as a whole."""
     part = file.with_name(file.name + ".part")
-    with _explained(file):
+    with explained(file):
         with part.open("w") as out:
             out.write(text)
             out.flush()
@@ -204,7 +210,7 @@ def _line(record: Record) -> str:
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def explained(file: Path) -> Iterator[None]:
     """Turns the system's refusal to write a file into one clear line."""
     try:
         yield

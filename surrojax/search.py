@@ -21,8 +21,8 @@ from jax.typing import ArrayLike
 
 from surrojax.errors import InputError
 
-LEAST_POPULATION = {"pso": 1, "de": 4, "ga": 2}
-"""DE needs three others for each individual, a GA two parents."""
+LEAST_POPULATION = {"pso": 2, "de": 4, "ga": 2}
+"""A lone particle never moves; DE needs three others for each individual."""
 
 
 @struct.dataclass
@@ -195,7 +195,7 @@ def check_population(name: str, n: int) -> None:
     """
     if n < LEAST_POPULATION[name]:
         raise InputError(
-            f"config.search.population: {n} is too few for {name}, which needs at "
+            f"search.population: {n} is too few for {name}, which needs at "
             f"least {LEAST_POPULATION[name]}"
         )
 

@@ -51,12 +51,23 @@ GROUPS = {"coefficients": "lambda_", "ratios": "p_"}
 """What `tune` may name instead of single hyper-parameters."""
 
 
-def check(config: ConfigDict) -> None:
-    """Checks what can be told from the config alone.
+MOST: dict[str, float] = {"seed": 2**32 - 1, "momentum": 0.999999}
+
+
+def resolve(config: ConfigDict) -> ConfigDict:
+    """A checked copy in which settings that mean the same are spelled the same.
 
     Raises:
-      InputError: a value is not finite, out of range or unknown; it names the field.
+      InputError: the config cannot be run; the message names the field.
     """
+    resolved = ConfigDict(config)
+    # The number of classes decides nothing that could be wrong with a config.
+    resolved.tune = make_method(config, len(data.EXPRESSIONS)).space.tune
+    return resolved
+
+
+def _check(config: ConfigDict) -> None:
+    """Checks each value by itself."""
     values = dict(flatten(config.to_dict()))
     for field, value in values.items():
         for number in value if isinstance(value, tuple) else (value,):
@@ -74,10 +85,11 @@ def check(config: ConfigDict) -> None:
             raise InputError(
                 f"config.{field}: {values[field]} is too small; the least is {least}"
             )
-    if values["momentum"] >= 1:
-        raise InputError(
-            f"config.momentum: {values['momentum']} is too large; it must be below 1"
-        )
+    for field, most in MOST.items():
+        if values[field] > most:
+            raise InputError(
+                f"config.{field}: {values[field]} is too large; the most is {most}"
+            )
     if values["max_iterations"] < values["iterations_per_round"]:
         raise InputError(
             f"config.max_iterations: {values['max_iterations']} is less than one round "
@@ -112,21 +124,25 @@ def make_method(config: ConfigDict, classes: int) -> Method:
     Raises:
       InputError: a setting is unknown or out of range; it names the field.
     """
-    check(config)
+    _check(config)
     pair = make_pair(config, classes)
     sites = networks.sites_of(pair.original, networks.blank(pair))
-    space = make_space(
-        sites,
-        tune=_expand(config.tune, present_names(sites)),
-        fixed=config.fixed.to_dict(),
-        center=config.search.center.to_dict(),
-        width=config.search.initial_width.to_dict(),
-        bounds=config.search.bounds.to_dict(),
-    )
+    try:
+        space = make_space(
+            sites,
+            tune=_expand(config.tune, present_names(sites)),
+            fixed=config.fixed.to_dict(),
+            center=config.search.center.to_dict(),
+            width=config.search.initial_width.to_dict(),
+            bounds=config.search.bounds.to_dict(),
+        )
+        search = make_search(config, space)
+    except InputError as error:  # the core names a setting, not where it came from
+        raise InputError(f"config.{error}") from error
     return Method(
         pair=pair,
         space=space,
-        search=make_search(config, space),
+        search=search,
         augment=make_augment(config.dataset.mirror, config.dataset.shift),
         normalize=normalize,
         population=config.search.population,

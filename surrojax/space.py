@@ -118,19 +118,26 @@ def make_space(
     for name in tune:
         if name not in names:
             raise InputError(
-                f"config.tune: {name!r} is none of this network's hyper-parameters; "
+                f"tune: {name!r} is none of this network's hyper-parameters; "
                 f"choose from {', '.join(names)}"
             )
     if len(set(tune)) < len(tune):
-        raise InputError(f"config.tune: {tuple(tune)} names a hyper-parameter twice")
+        raise InputError(f"tune: {tuple(tune)} names a hyper-parameter twice")
     for group in ("coefficient", "ratio"):
         _check_group(group, center[group], width[group], bounds[group])
     for name, value in fixed.items():
         highest = np.inf if name.startswith("lambda") else 1.0
-        if not (np.isfinite(value) and 0 <= value < highest):
+        # As the float32 that it becomes: dropout divides by 1 - ratio.
+        if not (np.isfinite(value) and 0 <= np.float32(value) < highest):
             raise InputError(
-                f"config.fixed.{name}: {value} is out of range; a coefficient is at "
+                f"fixed.{name}: {value} is out of range; a coefficient is at "
                 "least 0, a dropout ratio at least 0 and below 1"
+            )
+        if value and (name in tune or name not in names):
+            reason = "is searched" if name in tune else "is not in this network"
+            raise InputError(
+                f"fixed.{name}: {value} has no effect, because {name} {reason}; leave "
+                "it at 0"
             )
     ordered = tuple(name for name in names if name in tune)
     groups = ["coefficient" if n.startswith("lambda") else "ratio" for n in ordered]
@@ -158,11 +165,13 @@ def make_space(
 def _check_group(
     group: str, center: float, width: float, bounds: tuple[float, float]
 ) -> None:
+    if len(bounds) != 2 or not all(isinstance(b, int | float) for b in bounds):
+        raise InputError(f"search.bounds.{group}: {bounds} is no pair of numbers")
     lower, upper = bounds
     highest = 1.0 if group == "ratio" else np.inf
-    if not 0 < lower < upper < highest:
+    if not (0 < lower < upper and np.float32(upper) < highest):
         raise InputError(
-            f"config.search.bounds.{group}: ({lower}, {upper}) is no range of "
+            f"search.bounds.{group}: ({lower}, {upper}) is no range of "
             + (
                 "ratios, which lie above 0 and below 1"
                 if group == "ratio"
@@ -171,11 +180,10 @@ def _check_group(
         )
     if not lower <= center <= upper:
         raise InputError(
-            f"config.search.center.{group}: {center} lies outside "
+            f"search.center.{group}: {center} lies outside "
             f"search.bounds.{group} ({lower}, {upper})"
         )
     if not (np.isfinite(width) and width >= 0):
         raise InputError(
-            f"config.search.initial_width.{group}: {width} must be finite and at "
-            "least 0"
+            f"search.initial_width.{group}: {width} must be finite and at least 0"
         )

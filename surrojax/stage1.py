@@ -13,8 +13,8 @@ from surrojax.losses import (
     weighted,
 )
 from surrojax.method import Method
-from surrojax.networks import blank, init
-from surrojax.sgd import Arrays, Net, descend, fresh, learning_rate
+from surrojax.networks import blank, forward_in_training, init
+from surrojax.sgd import Arrays, Net, descend, fresh
 from surrojax.sites import Hyper
 
 
@@ -69,25 +69,23 @@ def fit_step(
     images, labels = method.minibatch(batch_key, train)
 
     def loss(params: tuple[Any, Any]) -> tuple[jax.Array, Any]:
-        (logits, sites), original_stats = method.pair.original.apply(
+        (logits, sites), original_stats = forward_in_training(
+            method.pair.original,
             {"params": params[0], **fusion.original.stats},
             images,
             hyper.ratio,
-            train=True,
-            mutable=list(fusion.original.stats),
-            rngs={"dropout": original_key},
+            original_key,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         metrics: dict[str, Any] = {"loss": softmax_cross_entropy(logits, labels)}
         if fusion.surrogate is None:
             return value, (original_stats, None, metrics)
-        (logits, fitted), surrogate_stats = method.pair.surrogate.apply(
+        (logits, fitted), surrogate_stats = forward_in_training(
+            method.pair.surrogate,
             {"params": params[1], **fusion.surrogate.stats},
             images,
             hyper.ratio,
-            train=True,
-            mutable=list(fusion.surrogate.stats),
-            rngs={"dropout": surrogate_key},
+            surrogate_key,
         )
         # Section 2.2: the fitting is unilateral; stop_gradient is in euclidean.
         softmax = softmax_cross_entropy(logits, labels)
@@ -101,9 +99,7 @@ def fit_step(
     gradient, (original_stats, surrogate_stats, metrics) = jax.grad(loss, has_aux=True)(
         params
     )
-    rate = learning_rate(
-        step, method.learning_rate_base, method.learning_rate_halve_every
-    )
+    rate = method.learning_rate(step)
     original = descend(
         fusion.original, gradient[0], original_stats, rate, method.momentum
     )

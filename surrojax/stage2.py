@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.losses import objective, total_loss
 from surrojax.method import Data, Method
-from surrojax.sgd import Arrays, Net, descend, fresh, learning_rate
+from surrojax.networks import forward_in_training
+from surrojax.sgd import Arrays, Net, descend, fresh
 from surrojax.sites import Hyper
 
 
@@ -26,21 +27,18 @@ def candidate_step(
     images, labels = method.minibatch(batch_key, train)
 
     def loss(params: Any) -> tuple[jax.Array, Any]:
-        (logits, sites), stats = method.pair.surrogate.apply(
+        (logits, sites), stats = forward_in_training(
+            method.pair.surrogate,
             {"params": params, **net.stats},
             images,
             hyper.ratio,
-            train=True,
-            mutable=list(net.stats),
-            rngs={"dropout": dropout_key},
+            dropout_key,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         return value, stats
 
     gradient, stats = jax.grad(loss, has_aux=True)(net.params)
-    rate = learning_rate(
-        step, method.learning_rate_base, method.learning_rate_halve_every
-    )
+    rate = method.learning_rate(step)
     return descend(net, gradient, stats, rate, method.momentum)
 
 

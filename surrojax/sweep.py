@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.progress import say
-from surrojax.records import Record, write_text
-from surrojax.settings import check, flatten, suggest
+from surrojax.records import Record, explained, write_text
+from surrojax.settings import flatten, resolve, suggest
 
 Point = dict[str, Any]
 
@@ -50,8 +50,9 @@ def run_sweep(
       InputError: a specification cannot be read.
     """
     outcomes: list[tuple[Point, Record | InputError]] = []
+    root = Path(workdir).expanduser().absolute()
     for point in points(config, specifications):
-        folder = Path(workdir) / name_of(point)
+        folder = root / name_of(point)
         if dry_run:
             say(_command(command, point, folder))
             continue
@@ -62,8 +63,10 @@ def run_sweep(
             say(f"failed: {error}")
             outcomes.append((point, error))
     if not dry_run:
-        write_text(Path(workdir) / "sweep.csv", _csv(outcomes))
         say(table(outcomes))
+        with explained(root):
+            root.mkdir(parents=True, exist_ok=True)
+        write_text(root / "sweep.csv", _csv(outcomes))
     return outcomes
 
 
@@ -72,7 +75,7 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
 
     Raises:
       InputError: a specification has no value, an unknown field, a field twice or a
-        value of the wrong type.
+        value of the wrong type, or a point cannot be run.
     """
     fields = dict(flatten(config.to_dict()))
     axes: dict[str, list[Any]] = {}
@@ -95,7 +98,11 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
         for values in itertools.product(*axes.values())
     ]
     for point in found:
-        check(_at(config, point))
+        resolve(_at(config, point))
+    names = [name_of(point) for point in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--sweep: two points would share the folder {name}")
     return found
 
 
@@ -171,11 +178,13 @@ def _literal(text: str) -> Any:
 
 def _command(command: Sequence[str], point: Point, folder: Path) -> str:
     """The command that runs one point alone, on this machine or another."""
-    kept = [
-        word
-        for word in command
-        if not re.match(r"--(sweep|workdir|(no)?dry_run)\b", word)
-    ]
+    words, kept = iter(command), []
+    for word in words:
+        flag = re.match(r"--?(sweep|workdir|(no)?dry_run)(=|$)", word)
+        if flag is None:
+            kept.append(word)
+        elif flag[1] in ("sweep", "workdir") and not flag[3]:
+            next(words)  # its value is a word of its own
     overrides = [f"--config.{field}={value}" for field, value in point.items()]
     return shlex.join(["python", *kept, *overrides, f"--workdir={folder}"])
 

@@ -1,5 +1,6 @@
 """Algorithm 1: who wins a round, what is handed on, and that a run can be resumed."""
 
+import json
 from dataclasses import replace
 
 import jax
@@ -8,8 +9,7 @@ import numpy as np
 import pytest
 from conftest import assert_same, tiny_method
 
-from surrojax.algorithm import compile_programs, initial_state, run
-from surrojax.errors import InputError
+from surrojax.algorithm import DivergedError, compile_programs, initial_state, run
 from surrojax.evaluate import Evaluation
 
 KEY = jax.random.key(11)
@@ -180,14 +180,30 @@ def test_a_setting_that_diverges_loses_to_one_that_does_not(tiny_data):
 def test_a_round_in_which_both_settings_diverge_stops_the_run(tiny_data):
     method = tiny_method()
     programs, _ = scripted(method, lambda v: 0.5, never, finite=lambda v: False)
-    with pytest.raises(InputError, match=r"round 1: .*learning_rate.base"):
+    with pytest.raises(DivergedError, match=r"round 1: .*lower learning rate"):
         rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
 
 
 def test_a_huge_learning_rate_stops_the_run_with_one_line(tiny_data):
     method = tiny_method(learning_rate_base=1e30)
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(DivergedError, match="not finite"):
         rounds(method, tiny_data, initial_state(method, KEY), 1)
+
+
+def test_a_loss_that_overflowed_for_a_while_can_be_written_down(tiny_data):
+    """A named bug: infinity is no JSON, and the round's line could not be written."""
+    method = tiny_method()
+    programs, _ = scripted(method, lambda v: 0.5, never)
+    inner = programs.fit
+
+    def fit(*arguments):
+        fusion, losses = inner(*arguments)
+        return fusion, jax.tree.map(lambda a: a * jnp.inf, losses)
+
+    programs = programs._replace(fit=fit)
+    [(_, record)] = rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
+    assert record["training_loss"] is None
+    json.dumps(record, allow_nan=False)
 
 
 def test_the_best_round_is_remembered(tiny_data):

@@ -2,14 +2,17 @@
 
 import csv
 import json
+import struct
 from dataclasses import replace
 
 import flax.linen as nn
 import numpy as np
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
-from surrojax import settings
+from surrojax import experiment, settings
+from surrojax.algorithm import DivergedError
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
 from surrojax.experiment import train
@@ -75,8 +78,47 @@ def test_the_folder_of_a_run(small, tmp_path):
         assert {name: float(row[name]) for name in NAMES} == record["hyper"]
     figures = {file.name for file in (tmp_path / "plots").iterdir()}
     assert figures == {"schedule.png", "history.png", "confusion_matrix.png"}
-    assert any((tmp_path / "tensorboard").iterdir())
     assert not list(tmp_path.rglob("*.part"))
+
+
+def events(folder):
+    """`{(tag, step): value}` of all event files."""
+    found = {}
+    for file in (folder / "tensorboard").iterdir():
+        data, place = file.read_bytes(), 0
+        while place < len(data):
+            (length,) = struct.unpack("<Q", data[place : place + 8])
+            event = Event.FromString(data[place + 12 : place + 12 + length])
+            for value in event.summary.value:
+                found[value.tag, event.step] = value.simple_value
+            place += 16 + length
+    return found
+
+
+def test_tensorboard_has_every_round_after_a_kill(small, tmp_path, monkeypatch):
+    """A named bug: events that were not flushed were gone for good."""
+    train(config_of(max_iterations=6), tmp_path, quiet=True)
+    for file in (tmp_path / "tensorboard").iterdir():
+        file.write_bytes(b"")
+    train(config_of(max_iterations=9), tmp_path, quiet=True)
+    found = events(tmp_path)
+    for record in lines(tmp_path):
+        accuracy = record["test"]["original"]["accuracy"]
+        tag = ("test/original/accuracy", record["round"])
+        assert found[tag] == pytest.approx(accuracy)
+
+
+def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):
+    def rounds(*arguments, inner=experiment.run):
+        yield next(inner(*arguments))
+        raise DivergedError("round 2: the losses are not finite")
+
+    monkeypatch.setattr(experiment, "run", rounds)
+    with pytest.raises(InputError, match="round 2: the losses are not finite"):
+        train(config_of(), tmp_path, quiet=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["rounds"] == 1
+    assert (tmp_path / "plots/history.png").exists()
 
 
 def test_the_result_counts_what_was_trained_and_tested(small, tmp_path):
@@ -256,8 +298,29 @@ def test_rows_of_the_papers_tables_are_a_flag(small, tmp_path, tune):
     assert (result["surrogate_steps"] == 0) == (tune == ())
 
 
-@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
-def test_every_optimizer_runs(small, tmp_path, optimizer):
-    changes = {"search.optimizer": optimizer, "search.population": 4}
-    train(config_of(**changes), tmp_path, quiet=True)
-    assert all(len(record["candidates"]) == 4 for record in lines(tmp_path))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"search.optimizer": "de"},
+        {"search.optimizer": "ga"},
+        {"norm": "l2"},
+        {"norm": "l21"},
+        {"objective": "cross_entropy"},
+        {"reevaluate_incumbent": True},
+        {"common_random_numbers": False},
+        {"dataset.shift": 1},
+    ],
+    ids=str,
+)
+def test_every_option_reaches_the_run(small, tmp_path, changes):
+    """It runs to its end, and other than without the option."""
+    both = {"search.population": 4, "fixed.p_V": 0.2, "tune": ("lambda_z", "p_x")}
+    both |= {"search.center.coefficient": 1e-3}
+    train(config_of(**both), tmp_path / "plain", quiet=True)
+    train(config_of(**both, **changes), tmp_path / "changed", quiet=True)
+    plain, other = (
+        [{**r, "seconds": 0} for r in lines(tmp_path / name)]
+        for name in ("plain", "changed")
+    )
+    assert len(plain) == len(other) == 3
+    assert plain != other

@@ -4,7 +4,7 @@ import pytest
 
 from configs import common, demo, fer2013_lenet, fer2013_resnet20
 from surrojax.errors import InputError
-from surrojax.settings import check, make_method
+from surrojax.settings import make_method, resolve
 
 
 def changed(**changes):
@@ -45,7 +45,7 @@ def test_the_configs_that_come_along_are_sound(module):
 )
 def test_a_bad_value_is_named(changes, message):
     with pytest.raises(InputError, match=message):
-        check(changed(**changes))
+        resolve(changed(**changes))
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,13 @@ def test_a_bad_value_is_named(changes, message):
         ({"search__bounds__ratio": (0.5, 0.2)}, "config.search.bounds.ratio"),
         ({"search__bounds__coefficient": (0.0, 1.0)}, "config.search.bounds.coeff"),
         ({"search__center__ratio": 0.99}, "config.search.center.ratio: 0.99 lies out"),
+        ({"search__bounds__ratio": (0.5,)}, "config.search.bounds.ratio: .* no pair"),
+        ({"seed": 2**32}, "config.seed: 4294967296 is too large"),
+        ({"fixed__p_z": 0.5}, "config.fixed.p_z: 0.5 has no effect, .* is searched"),
+        (
+            {"network": "resnet20", "fixed__p_x": 0.5},
+            "config.fixed.p_x: 0.5 has no effect, .* not in this network",
+        ),
         ({"search__initial_width__ratio": -1.0}, "config.search.initial_width.ratio"),
     ],
 )
@@ -81,6 +88,13 @@ def test_names_and_groups_of_hyper_parameters_may_be_mixed():
 def test_a_command_lines_comma_list_is_understood():
     """ml_collections hands `--config.tune=p_z,p_x` over as one word."""
     assert make_method(changed(tune=("p_z,p_x",)), 7).space.tune == ("p_z", "p_x")
+
+
+def test_two_spellings_of_a_setting_are_the_same_run():
+    spellings = (("p_z,p_x",), ("p_x", "p_z"))
+    resolved = [resolve(changed(tune=tune)).to_dict() for tune in spellings]
+    assert resolved[0] == resolved[1]
+    assert resolve(changed(tune=("ratios",))).tune == ("p_z", "p_V", "p_x", "p_W")
 
 
 def test_the_defaults_are_the_papers():

@@ -8,7 +8,7 @@ import numpy as np
 from conftest import assert_same, tiny_method
 
 from surrojax.stage1 import new_fusion
-from surrojax.stage2 import compete, train_candidate
+from surrojax.stage2 import compete, score, train_candidate
 
 KEY = jax.random.key(5)
 
@@ -48,6 +48,14 @@ def test_a_nan_candidate_scores_minus_infinity_and_leaves_the_others_alone(tiny_
         jax.tree.map(lambda a: a[others], results),
         jax.tree.map(lambda a: a[others], clean_results),
     )
+
+
+def test_a_candidate_with_nan_weights_scores_minus_infinity(tiny_data):
+    method = tiny_method()
+    net = new_fusion(method, jax.random.key(0)).surrogate
+    broken = jax.tree.map(lambda a: a.at[0].set(jnp.nan), net.variables)
+    assert score(method, net.variables, tiny_data.validation)[0] > 0
+    assert score(method, broken, tiny_data.validation)[0] == -jnp.inf
 
 
 def test_a_nan_candidate_never_leads(tiny_data):

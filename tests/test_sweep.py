@@ -50,6 +50,9 @@ def test_a_tuple_is_one_value():
         (["seed=a"], "'a' is no int"),
         (["seed=1.5"], "'1.5' is no int"),
         (["search=1"], "no field 'search'"),
+        (["tune=(p_q)"], "config.tune: 'p_q' is none of"),
+        (["seed=0,00"], "two points would share the folder seed=0"),
+        (["dataset.dir=/a/b,_a_b"], "two points would share the folder"),
         (["search.optimizer=pso,sgd"], "config.search.optimizer: 'sgd' is unknown"),
     ],
 )
@@ -106,6 +109,26 @@ def test_a_dry_run_prints_the_command_of_each_point(tmp_path, capsys):
     )
     assert "--config.tune=('\"'\"'p_z'\"'\"', '\"'\"'p_x'\"'\"')" in second
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_understands_flags_whose_value_is_a_word_of_its_own(tmp_path, capsys):
+    command = ["launch.py", "--config", "c.py", "--workdir", "w", "-sweep", "seed=1"]
+    run_sweep(common.get_config(), str(tmp_path), ["seed=1"], command, dry_run=True)
+    assert capsys.readouterr().out.strip() == (
+        f"python launch.py --config c.py --config.seed=1 --workdir={tmp_path}/seed=1"
+    )
+
+
+def test_a_sweep_that_fails_at_every_point_still_has_its_table(
+    monkeypatch, tmp_path, capsys
+):
+    def train(config, folder, command, quiet):
+        raise InputError("no data")
+
+    monkeypatch.setattr(sweep, "train", train)
+    run_sweep(common.get_config(), str(tmp_path / "new"), ["seed=0,1"])
+    assert "seed=1  failed" in capsys.readouterr().out
+    assert (tmp_path / "new/sweep.csv").exists()
 
 
 def test_the_gain_is_over_the_first_point():

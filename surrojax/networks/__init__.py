@@ -60,6 +60,33 @@ def sites_of(module: nn.Module, images: jax.Array) -> Sites:
     return jax.eval_shape(values, images)
 
 
+def forward_in_training(
+    module: nn.Module,
+    variables: dict[str, Any],
+    images: jax.Array,
+    ratio: Sites,
+    key: jax.Array,
+) -> tuple[tuple[jax.Array, Sites], dict[str, Any]]:
+    """Logits `[B, K]` and sites with dropout, and the collections that changed.
+
+    Args:
+      module: as in `Pair`.
+      variables: the module's; `params` alone are not returned.
+      images: `[B, H, W, C]` float32.
+      ratio: dropout ratios at the sites.
+      key: for the dropout masks.
+    """
+    output: Any = module.apply(
+        variables,
+        images,
+        ratio,
+        train=True,
+        mutable=[name for name in variables if name != "params"],
+        rngs={"dropout": key},
+    )
+    return output
+
+
 def forward(
     module: nn.Module, variables: dict[str, Any], images: jax.Array
 ) -> tuple[jax.Array, Sites]:

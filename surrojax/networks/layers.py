@@ -108,4 +108,4 @@ def dropout(key: jax.Array, ratio: jax.Array, a: jax.Array) -> jax.Array:
       that evaluation is the identity.
     """
     keep = jax.random.uniform(key, a.shape) < 1 - ratio
-    return jnp.where(keep, a, 0) / (1 - ratio).astype(a.dtype)
+    return jnp.where(keep, a, 0) / jnp.asarray(1 - ratio, a.dtype)
