@@ -49,7 +49,8 @@ def scripted(method, accuracy, scores=None, finite=lambda vector: True):
 
     def compete(surrogate, vectors, data, key, step):
         values = jnp.asarray(scores(np.asarray(vectors)), jnp.float32)
-        return values, Evaluation(values, jnp.ones_like(values), values)
+        ones = jnp.ones_like(values)
+        return values, Evaluation(ones, ones, ones)
 
     programs = compile_programs(method)._replace(
         fit=fit, evaluate=evaluate, compete=compete
