@@ -3,14 +3,13 @@
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tensorboardX import SummaryWriter
 
 
 class Board:
-    """The event files of a run, made anew from its records. A context manager.
+    """The event files of a run, made anew from its records.
 
     A killed process loses the events that it had not flushed, so those of earlier
     processes are not built upon.
@@ -26,15 +25,8 @@ class Board:
         for record in records:
             self.add(record)
 
-    def __enter__(self) -> "Board":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Closes the event file."""
         self._writer.close()
 
     def add(self, record: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from surrojax.errors import InputError
 
 
 class Checkpoints:
-    """The checkpoints of a run, by round. A context manager.
+    """The checkpoints of a run, by round.
 
     A checkpoint is written beside the others and then renamed, so that a process
     killed at any moment leaves the last whole one. The latest two are kept.
@@ -30,15 +29,8 @@ class Checkpoints:
             ),
         )
 
-    def __enter__(self) -> "Checkpoints":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Lets go of the folder."""
         self._manager.close()
 
     @property

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.evaluate import confusion_matrix, macro_f1, predict, recall
 from surrojax.method import Data, Method
+from surrojax.networks import blank
+from surrojax.networks.macs import macs
 from surrojax.progress import Progress, say
 from surrojax.records import Record, RunFolder, explained
 from surrojax.settings import load_data, make_method, resolve
@@ -66,8 +69,8 @@ def train(
     method = make_method(config, len(dataset.classes))
     rounds = config.max_iterations // config.iterations_per_round
     with RunFolder(workdir) as folder:
-        folder.claim(_describe(config, dataset, command))
-        with Checkpoints(folder.checkpoints) as checkpoints:
+        folder.claim(_describe(config, method, dataset, command))
+        with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
             finished = folder.read_result()
             if finished and len(records) == finished["rounds"] >= rounds:
@@ -83,8 +86,8 @@ def train(
                 say(f"{folder.path}: goes on after round {len(records)}", quiet)
             data, state = _Resident.of(dataset), begin
             with (
-                Progress(rounds, len(records), quiet) as progress,
-                Board(folder.tensorboard, records) as board,
+                closing(Progress(rounds, len(records), quiet)) as progress,
+                closing(Board(folder.tensorboard, records)) as board,
             ):
                 try:
                     for state, record in _rounds(config, method, data, begin):
@@ -159,13 +162,21 @@ def _rounds(
         yield state, record
 
 
-def _describe(config: ConfigDict, dataset: Dataset, command: Sequence[str]) -> Record:
+def _describe(
+    config: ConfigDict, method: Method, dataset: Dataset, command: Sequence[str]
+) -> Record:
+    image = blank(method.pair)
     return {
         "command": list(command),
         "seed": config.seed,
         "config": config.to_dict(),
         "data": {"fingerprint": dataset.fingerprint()},
         "manifest": dataset.manifest,
+        # What a step of each network costs, for those who compare costs.
+        "multiply_accumulates": {
+            "original": macs(method.pair.original, image),
+            "surrogate": macs(method.pair.surrogate, image),
+        },
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONS},
         "device": jax.devices()[0].device_kind,

@@ -1,14 +1,13 @@
 """How far a run has come: a bar on a terminal, one line a round elsewhere."""
 
 import sys
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
 
 
 class Progress:
-    """Progress by round, with the time that is left. A context manager.
+    """Progress by round, with the time that is left.
 
     Args:
       rounds: rounds of the whole run.
@@ -26,15 +25,8 @@ class Progress:
             else None
         )
 
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leaves the bar as it is."""
         if self._bar is not None:
             self._bar.close()
 

@@ -69,6 +69,7 @@ def test_the_folder_of_a_run(small, tmp_path):
     assert description["config"]["search"]["pso"] == {"w": 0.6, "c1": 0.2, "c2": 0.9}
     assert description["command"] == ["launch.py", "--workdir=here"]
     assert description["manifest"] == {"source": "random"}
+    assert description["multiply_accumulates"] == {"original": 199, "surrogate": 199}
     assert {"jax", "flax", "python", "surrojax"} <= set(description["versions"])
     assert [record["round"] for record in lines(tmp_path)] == [1, 2, 3]
     text = (tmp_path / "schedule.csv").read_text()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import jax
@@ -76,7 +77,7 @@ def final_state(workdir):
     from configs import demo
 
     method = make_method(demo.get_config(), 7)
-    with Checkpoints(workdir / "checkpoints") as checkpoints:
+    with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         assert checkpoints.latest == ROUNDS
         return checkpoints.restore(ROUNDS, initial_state(method, jax.random.key(0)))
 

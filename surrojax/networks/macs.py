@@ -22,11 +22,6 @@ def macs(module: nn.Module, image: jax.Array) -> int:
     return sum(_macs(equation) for equation in _equations(jaxpr.jaxpr))
 
 
-def parameters(variables: dict[str, Any]) -> int:
-    """Number of trained values."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-
-
 def _equations(jaxpr: Any) -> Iterator[Any]:
     for equation in jaxpr.eqns:
         yield equation
