@@ -12,6 +12,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 ROWS = (
     # title, the paper's figure, folders below results/
     ("untuned: all eight at 0, 20,000 steps", "52.97", "fer2013_lenet_untuned/*"),
+    ("PSO on p_z and p_x, 30 rounds", "58.79", "fer2013_lenet_pso_dropout"),
     ("PSO on all eight, 80 rounds", "60.24", "fer2013_lenet_pso"),
 )
 

@@ -19,28 +19,28 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.settings import make_method
 
 ROOT = Path(__file__).parent.parent
-ROUNDS = 40
+ROUNDS_PER_KILL = 20  # more than a kill can let pass, on a fast machine too
 
 
-def command(workdir):
+def command(workdir, rounds):
     return [
         sys.executable,
         "launch.py",
         "--config=configs/demo.py",
         "--config.iterations_per_round=2",
-        f"--config.max_iterations={2 * ROUNDS}",
+        f"--config.max_iterations={2 * rounds}",
         f"--workdir={workdir}",
         "--quiet",
     ]
 
 
-def start(workdir, cache):
+def start(workdir, cache, rounds):
     # The compilation cache saves the restarted processes their compilation.
     environment = os.environ | {
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    return subprocess.Popen(command(workdir), cwd=ROOT, env=environment)
+    return subprocess.Popen(command(workdir, rounds), cwd=ROOT, env=environment)
 
 
 def rounds_done(workdir):
@@ -73,31 +73,31 @@ def without_times(workdir):
     return [{k: v for k, v in json.loads(s).items() if k != "seconds"} for s in lines]
 
 
-def final_state(workdir):
+def final_state(workdir, rounds):
     from configs import demo
 
     method = make_method(demo.get_config(), 7)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
-        assert checkpoints.latest == ROUNDS
-        return checkpoints.restore(ROUNDS, initial_state(method, jax.random.key(0)))
+        assert checkpoints.latest == rounds
+        return checkpoints.restore(rounds, initial_state(method, jax.random.key(0)))
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_like_one_left_alone(tmp_path, kills):
-    rng = random.Random(kills)
+    rng, rounds = random.Random(kills), ROUNDS_PER_KILL * kills
     alone, killed, cache = (tmp_path / name for name in ("alone", "killed", "cache"))
-    assert start(alone, cache).wait() == 0
+    assert start(alone, cache, rounds).wait() == 0
     for number in range(kills):
-        process = start(killed, cache)
+        process = start(killed, cache, rounds)
         kill_at_random(process, killed, rng, inside_save=number % 2 == 1)
         assert not (killed / "result.json").exists()
-    assert start(killed, cache).wait() == 0
+    assert start(killed, cache, rounds).wait() == 0
 
     assert without_times(alone) == without_times(killed)
-    assert len(without_times(alone)) == ROUNDS
+    assert len(without_times(alone)) == rounds
     schedules = [(w / "schedule.csv").read_bytes() for w in (alone, killed)]
     assert schedules[0] == schedules[1]
-    assert_same(final_state(alone), final_state(killed))
+    assert_same(final_state(alone, rounds), final_state(killed, rounds))
     results = [json.loads((w / "result.json").read_text()) for w in (alone, killed)]
     for result in results:
         result.pop("seconds")
