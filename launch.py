@@ -2,7 +2,8 @@
 
     python launch.py --config=configs/fer2013_lenet.py --workdir=runs/fer2013_lenet
 
-Every field of the config can be given as --config.FIELD=VALUE. The same command on the
+Every field of the config (configs/common.py lists them) can be given as
+--config.FIELD=VALUE. The same command on the
 same folder goes on with a run that was stopped; a larger --config.max_iterations
 extends a finished one. A sweep is a product of fields, each point in its own folder:
 
@@ -10,11 +11,14 @@ extends a finished one. A sweep is a product of fields, each point in its own fo
         --sweep=search.optimizer=pso,de --sweep=seed=0,1,2
 """
 
+import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
 
-from absl import app, flags, logging
+from absl import app, flags
+from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from surrojax.errors import InputError
@@ -35,7 +39,9 @@ QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
 
 
 def main(argv: Sequence[str]) -> None:
-    logging.set_verbosity(logging.WARNING)  # Orbax tells each step of a checkpoint
+    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
+    if not QUIET.value:
+        _show_log()
     if len(argv) > 1:
         raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
     if CONFIG.value is None or not WORKDIR.value:
@@ -59,6 +65,14 @@ def main(argv: Sequence[str]) -> None:
             f"after {result['rounds']} rounds",
             quiet,
         )
+
+
+def _show_log() -> None:
+    """The package's own messages, such as that a database is being prepared."""
+    log = logging.getLogger("surrojax")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(logging.StreamHandler(sys.stdout))
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -98,9 +112,21 @@ def cli() -> None:
     except InputError as error:
         print(f"launch.py: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
+        print(
+            "stopped; the same command goes on from here", file=sys.stderr, flush=True
+        )
+        # XLA's threads may still be at work, and tearing down under them can crash.
+        os._exit(130)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 if __name__ == "__main__":

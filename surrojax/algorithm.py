@@ -200,7 +200,8 @@ def _round(
         fusion, losses = programs.fit(
             state.fusion, vector, data.train, streams.stage1, state.step
         )
-        validated = programs.evaluate(fusion, data.validation)
+        # Waiting here lets Ctrl-C through; inside float() it becomes another error.
+        validated = jax.block_until_ready(programs.evaluate(fusion, data.validation))
         trained.append(_Trained(name, vector, score, fusion, losses, *validated))
     # max takes the first of equals, so a tie goes to the current best.
     winner = max(trained, key=lambda t: t.accuracy)
@@ -220,6 +221,7 @@ def _round(
         scores, evaluations = programs.compete(
             winner.fusion.surrogate, candidates, data, streams.stage2, state.step
         )
+        jax.block_until_ready(scores)
         record |= _stage2_record(method, candidates, scores, evaluations)
         if method.reevaluate_incumbent:
             search = lead(search, search.leader, scores[-1])

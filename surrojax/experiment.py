@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +29,13 @@ from surrojax.algorithm import (
 from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
+from surrojax.errors import InputError
 from surrojax.evaluate import confusion_matrix, macro_f1, predict, recall
 from surrojax.method import Data, Method
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
 from surrojax.progress import Progress, say
-from surrojax.records import Record, RunFolder, explained
+from surrojax.records import Record, RunFolder, explained, read_json
 from surrojax.settings import load_data, make_method, resolve
 from surrojax.sgd import Arrays
 
@@ -74,9 +76,11 @@ def train(
             records = folder.read_metrics(checkpoints.latest)
             finished = folder.read_result()
             if finished and len(records) == finished["rounds"] >= rounds:
+                steps = len(records) * config.iterations_per_round
                 say(
-                    f"{folder.path}: finished after {len(records)} rounds; a larger "
-                    "max_iterations goes on from there",
+                    f"{folder.path}: finished after {len(records)} rounds, {steps} "
+                    "steps; a max_iterations of "
+                    f"{steps + config.iterations_per_round} or more goes on from there",
                     quiet,
                 )
                 return finished
@@ -84,6 +88,7 @@ def train(
             if checkpoints.latest:
                 begin = checkpoints.restore(checkpoints.latest, begin)
                 say(f"{folder.path}: goes on after round {len(records)}", quiet)
+            say(_opening(config, method, dataset, rounds), quiet)
             data, state = _Resident.of(dataset), begin
             with (
                 closing(Progress(rounds, len(records), quiet)) as progress,
@@ -106,6 +111,50 @@ def train(
                         _finish(config, method, dataset, data, state, records, folder)
                     raise DivergedError(f"{folder.path}: {error}") from error
         return _finish(config, method, dataset, data, state, records, folder)
+
+
+def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
+    """The method of a run, and its state after the latest round: the trained network.
+
+    Args:
+      workdir: the folder of a run that has done at least one round.
+
+    Returns:
+      `method.pair.original` is the Flax module, `state.fusion.original.variables` its
+      variables; `surrojax.evaluate.predict` puts images through them.
+
+    Raises:
+      InputError: the folder holds no such run.
+    """
+    path = Path(workdir).expanduser().absolute()
+    saved = read_json(path / "config.json")
+    config = resolve(ConfigDict(_with_tuples(saved["config"])))
+    with closing(Checkpoints(path / "checkpoints")) as checkpoints:
+        if not checkpoints.latest:
+            raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
+        method = make_method(config, len(saved["classes"]))
+        state = initial_state(method, jax.random.key(config.seed))
+        return method, checkpoints.restore(checkpoints.latest, state)
+
+
+def _with_tuples(tree: Any) -> Any:
+    """JSON knows no tuples, and a config holds no lists."""
+    if isinstance(tree, dict):
+        return {name: _with_tuples(value) for name, value in tree.items()}
+    return tuple(tree) if isinstance(tree, list) else tree
+
+
+def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:
+    splits = (dataset.train, dataset.validation, dataset.test)
+    sizes = " / ".join(str(len(split)) for split in splits)
+    left_over = config.max_iterations % config.iterations_per_round
+    return (
+        f"{config.network} on {config.dataset.name}, {sizes} images to train / validate"
+        f" / test; tuned: {', '.join(method.space.tune) or 'nothing'}; {rounds} rounds "
+        f"of {config.iterations_per_round} steps"
+        + (f", {left_over} steps of max_iterations left over" if left_over else "")
+        + "; compiling"
+    )
 
 
 def _finish(
@@ -171,6 +220,7 @@ def _describe(
         "seed": config.seed,
         "config": config.to_dict(),
         "data": {"fingerprint": dataset.fingerprint()},
+        "classes": list(dataset.classes),
         "manifest": dataset.manifest,
         # What a step of each network costs, for those who compare costs.
         "multiply_accumulates": {

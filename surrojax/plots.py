@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Record = dict[str, Any]
 
@@ -38,22 +39,35 @@ def write(folder: Path, records: list[Record], result: Record | None = None) -> 
 def plot_schedule(records: list[Record]) -> Figure:
     """Evolution of the hyper-parameters (Fig. 6), test accuracy below (Fig. 5)."""
     rounds = [r["round"] for r in records]
-    figure = Figure(figsize=(7, 8), layout="constrained")
-    coefficients, ratios, accuracy = figure.subplots(3, 1, sharex=True)
-    for index, name in enumerate(records[0]["hyper"]):
-        values = np.array([r["hyper"][name] for r in records])
-        axes = coefficients if name.startswith("lambda") else ratios
-        # A coefficient of 0 is not searched and has no place on a log axis.
-        if axes is ratios or (values > 0).all():
-            axes.plot(rounds, values, label=_symbol(name), color=f"C{index % 4}")
-    coefficients.set(ylabel="coefficient", yscale="log")
-    ratios.set(ylabel="dropout ratio", ylim=(0, 1))
-    for axes in (coefficients, ratios):
-        if axes.lines:
-            axes.legend(ncols=4)
+    values = {n: [r["hyper"][n] for r in records] for n in records[0]["hyper"]}
+    # What is 0 throughout is off, and has no place on a log axis.
+    groups = {
+        label: [n for n in values if n.startswith(kind) and any(values[n])]
+        for label, kind in (("coefficient", "lambda"), ("dropout ratio", "p"))
+    }
+    groups = {label: names for label, names in groups.items() if names}
+    figure = Figure(figsize=(7, 2 + 2.5 * len(groups)), layout="constrained")
+    panels = figure.subplots(len(groups) + 1, 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (label, names) in zip(panels, groups.items(), strict=False):
+        for index, name in enumerate(values):
+            if name in names:
+                axes.plot(
+                    rounds,
+                    values[name],
+                    label=_symbol(name),
+                    color=f"C{index % 4}",
+                    drawstyle="steps-mid",
+                )
+        axes.set(ylabel=label)
+        axes.legend(ncols=4)
+        if label == "coefficient":
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(0, 1)
     test = [100 * r["test"]["original"]["accuracy"] for r in records]
-    accuracy.plot(rounds, test, color="C0")
-    accuracy.set(ylabel="test accuracy [%]", xlabel="round")
+    panels[-1].plot(rounds, test, color="C0")
+    panels[-1].set(ylabel="test accuracy [%]", xlabel="round")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -72,6 +86,7 @@ def plot_history(records: list[Record]) -> Figure:
         )
         axes.plot(rounds, test, color=color, label=f"{label}, test")
     axes.set(xlabel="round", ylabel="accuracy [%]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
 

@@ -17,7 +17,7 @@ class Progress:
 
     def __init__(self, rounds: int, done: int, quiet: bool) -> None:
         self._rounds, self._quiet = rounds, quiet
-        self._seconds: list[float] = []
+        self._warm = False
         on_terminal = sys.stderr.isatty() and not quiet
         self._bar = (
             tqdm(total=rounds, initial=done, unit="round", dynamic_ncols=True)
@@ -39,13 +39,14 @@ class Progress:
             self._bar.set_postfix_str(text)
             self._bar.update()
         elif not self._quiet:
-            # The first round compiles; it counts only while there is no other.
-            seconds = record["seconds"]
-            self._seconds = [*self._seconds, seconds][-10 if self._seconds else -1 :]
-            left = (self._rounds - record["round"]) * seconds
+            text += f", {record['seconds']:.1f} s"
+            left = (self._rounds - record["round"]) * record["seconds"]
+            # The first round compiles, so it says nothing about the others.
+            if self._warm and left:
+                text += f", about {_minutes(left)} left"
+            self._warm = True
             say(
                 f"round {record['round']}/{self._rounds}, step {record['step']}: {text}"
-                f", {seconds:.1f} s, about {_minutes(left)} left"
             )
 
 

@@ -89,6 +89,10 @@ class RunFolder:
         file = self.path / "config.json"
         description = json.loads(json.dumps(description))
         if not file.exists():
+            if (self.path / "sweep.csv").exists():
+                raise InputError(
+                    f"{self.path}: holds a sweep; choose another --workdir for a run"
+                )
             if self.metrics.exists() or self.checkpoints.exists():
                 raise InputError(
                     f"{self.path}: holds a run without a config.json; choose another "

@@ -70,6 +70,8 @@ def _check(config: ConfigDict) -> None:
     """Checks each value by itself."""
     values = dict(flatten(config.to_dict()))
     for field, value in values.items():
+        if value is None and field != "dataset.dir":
+            raise InputError(f"config.{field}: None is no value for it")
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"config.{field}: {value} is not a finite number")
@@ -182,20 +184,24 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def suggest(word: str, words: Sequence[str]) -> str:
-    """`; did you mean 'de'?` where a word is near one of the known ones."""
+    """` (did you mean 'de'?)` where a word is near one of the known ones."""
     near = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Single names for groups; a command line gives `p_z,p_x` as one word."""
-    words = [word for entry in tune for word in entry.split(",") if word]
-    return tuple(
-        name
-        for word in words
-        for name in (
-            [n for n in names if n.startswith(GROUPS[word])]
-            if word in GROUPS
-            else [word]
-        )
-    )
+    words = [word.strip(" ()[]'\"") for entry in tune for word in entry.split(",")]
+    found: list[str] = []
+    for word in filter(None, words):
+        if word in GROUPS:
+            found += [name for name in names if name.startswith(GROUPS[word])]
+        elif word in names:
+            found.append(word)
+        else:
+            known = [*GROUPS, *names]
+            raise InputError(
+                f"tune: {word!r} is none of this network's hyper-parameters"
+                f"{suggest(word, known)}; choose from {', '.join(known)}, or ()"
+            )
+    return tuple(found)

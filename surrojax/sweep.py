@@ -51,6 +51,8 @@ def run_sweep(
     """
     outcomes: list[tuple[Point, Record | InputError]] = []
     root = Path(workdir).expanduser().absolute()
+    if (root / "config.json").exists():
+        raise InputError(f"{root}: holds a run; choose another --workdir for a sweep")
     for point in points(config, specifications):
         folder = root / name_of(point)
         if dry_run:
@@ -80,7 +82,7 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
     fields = dict(flatten(config.to_dict()))
     axes: dict[str, list[Any]] = {}
     for specification in specifications:
-        field, _, values = specification.partition("=")
+        field, _, values = specification.removeprefix("config.").partition("=")
         if field not in fields:
             raise InputError(
                 f"--sweep={specification}: the config has no field {field!r}"
@@ -120,7 +122,7 @@ def name_of(point: Point) -> str:
 
 def table(outcomes: Sequence[tuple[Point, Record | InputError]]) -> str:
     """Accuracies in percent, with the gain in test accuracy over the first point."""
-    rows = [["run", "test", "validation", "training", "gain", "minutes"]]
+    rows = [["run", "test %", "validation %", "training %", "gain", "minutes"]]
     first = next((r["test_accuracy"] for _, r in outcomes if isinstance(r, dict)), 0.0)
     for point, result in outcomes:
         if isinstance(result, InputError):
@@ -185,8 +187,15 @@ def _command(command: Sequence[str], point: Point, folder: Path) -> str:
             kept.append(word)
         elif flag[1] in ("sweep", "workdir") and not flag[3]:
             next(words)  # its value is a word of its own
-    overrides = [f"--config.{field}={value}" for field, value in point.items()]
+    overrides = [
+        f"--config.{field}={_plain(field, value)}" for field, value in point.items()
+    ]
     return shlex.join(["python", *kept, *overrides, f"--workdir={folder}"])
+
+
+def _plain(field: str, value: Any) -> Any:
+    """A value as a command line takes it with the least quoting."""
+    return ",".join(value) if field == "tune" and value else value
 
 
 def _csv(outcomes: Sequence[tuple[Point, Record | InputError]]) -> str:

@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 
 import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
@@ -15,6 +16,7 @@ from surrojax import experiment, settings
 from surrojax.algorithm import DivergedError
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
+from surrojax.evaluate import predict
 from surrojax.experiment import train
 from surrojax.networks import Pair
 from surrojax.networks.head import Head
@@ -185,9 +187,39 @@ def test_a_shorter_call_does_not_take_a_longer_run_back(small, tmp_path):
 
 def test_one_line_a_round_where_there_is_no_terminal(small, tmp_path, capsys):
     train(config_of(), tmp_path)
-    out = capsys.readouterr().out.splitlines()
+    opening, *out = capsys.readouterr().out.splitlines()
+    assert "50 / 30 / 20 images" in opening and "3 rounds of 3 steps" in opening
     assert [line.split(",")[0] for line in out] == [f"round {n}/3" for n in (1, 2, 3)]
-    assert all("test" in line and "left" in line for line in out)
+    assert all(" test " in line for line in out)
+    # The first round compiles, and after the last there is nothing left.
+    assert [" left" in line for line in out] == [False, True, False]
+
+
+def test_steps_that_make_no_round_are_said(small, tmp_path, capsys):
+    train(config_of(max_iterations=8), tmp_path)
+    assert "2 rounds of 3 steps, 2 steps of max_iterations left over" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_trained_network_can_be_taken_up_again(small, tmp_path):
+    result = train(config_of(), tmp_path, quiet=True)
+    method, state = experiment.restore(tmp_path)
+    logits, _ = predict(
+        method.pair.original,
+        method.normalize,
+        state.fusion.original.variables,
+        jnp.asarray(small.test.images),
+        batch=16,
+    )
+    accuracy = (np.asarray(logits).argmax(axis=-1) == small.test.labels).mean()
+    assert accuracy == pytest.approx(result["test_accuracy"])
+
+
+def test_a_sweep_and_a_run_do_not_share_a_folder(small, tmp_path):
+    (tmp_path / "sweep.csv").write_text("")
+    with pytest.raises(InputError, match="holds a sweep"):
+        train(config_of(), tmp_path, quiet=True)
 
 
 def test_a_half_written_line_of_a_killed_run_is_cut_off(small, tmp_path):

@@ -1,7 +1,9 @@
 """The command line: what is wrong becomes one line and exit code 2."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ def launch(*arguments):
     ("arguments", "message"),
     [
         (["--config=configs/demo.py", "--config.search.optimzer=de", "--workdir=x"],
-         "no field 'search.optimzer'; did you mean 'search.optimizer'?"),
+         "no field 'search.optimzer' (did you mean 'search.optimizer'?)"),
         (["--config=configs/demo.py", "--config.seed=abc", "--workdir=x"],
          "--config.seed=abc: invalid literal"),
         (["--config=configs/demo.py", "--config.search.optimizer=sgd", "--workdir=x"],
@@ -63,9 +65,34 @@ def test_a_run_and_its_continuation(tmp_path):
     first = launch(*arguments)
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
-    assert first.stdout.splitlines()[0].startswith("round 1/2, step 2: validation ")
+    opening, first_round, *_ = first.stdout.splitlines()
+    assert "tuned: p_z, p_x; 2 rounds of 2 steps" in opening
+    assert first_round.startswith("round 1/2, step 2: validation ")
     assert "test accuracy" in first.stdout.splitlines()[-1]
     assert "finished after 2 rounds" in launch(*arguments).stdout
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
+    arguments = [
+        "--config=configs/demo.py",
+        "--config.tune=p_x",
+        f"--workdir={tmp_path}",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "launch.py", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("round 1/"):
+            break
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert error == "stopped; the same command goes on from here\n"
+    assert process.returncode == 130
 
 
 def test_help_names_the_flags():

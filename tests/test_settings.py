@@ -24,6 +24,8 @@ def test_the_configs_that_come_along_are_sound(module):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"tune": None}, "config.tune: None is no value"),
+        ({"tune": ("pz",)}, "config.tune: 'pz' .*mean 'p_z'.*coefficients, ratios"),
         ({"search__optimizer": "psoo"}, "config.search.optimizer: .*mean 'pso'"),
         ({"network": "resnet"}, "config.network: .*mean 'resnet20'"),
         ({"dataset__name": "fer"}, "config.dataset.name: 'fer' is unknown"),
@@ -87,7 +89,8 @@ def test_names_and_groups_of_hyper_parameters_may_be_mixed():
 
 def test_a_command_lines_comma_list_is_understood():
     """ml_collections hands `--config.tune=p_z,p_x` over as one word."""
-    assert make_method(changed(tune=("p_z,p_x",)), 7).space.tune == ("p_z", "p_x")
+    for words in (("p_z,p_x",), ("(p_z", " p_x)"), ("'p_z', 'p_x'",)):
+        assert make_method(changed(tune=words), 7).space.tune == ("p_z", "p_x")
 
 
 def test_two_spellings_of_a_setting_are_the_same_run():

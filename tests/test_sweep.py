@@ -43,7 +43,7 @@ def test_a_tuple_is_one_value():
 @pytest.mark.parametrize(
     ("specification", "message"),
     [
-        (["seeed=1"], "no field 'seeed'; did you mean 'seed'"),
+        (["seeed=1"], "no field 'seeed' .did you mean 'seed'"),
         (["seed"], "wants FIELD=A,B"),
         (["seed="], "wants FIELD=A,B"),
         (["seed=1", "seed=2"], "each field once"),
@@ -107,7 +107,7 @@ def test_a_dry_run_prints_the_command_of_each_point(tmp_path, capsys):
         "python launch.py --config=configs/demo.py '--config.tune=()' "
         f"--workdir={tmp_path}/tune=none"
     )
-    assert "--config.tune=('\"'\"'p_z'\"'\"', '\"'\"'p_x'\"'\"')" in second
+    assert " --config.tune=p_z,p_x " in second
     assert not list(tmp_path.iterdir())
 
 
@@ -132,11 +132,7 @@ def test_a_sweep_that_fails_at_every_point_still_has_its_table(
 
 
 def test_the_gain_is_over_the_first_point():
-    text = table(
-        [({"seed": 0}, RESULT), ({"seed": 1}, RESULT | {"test_accuracy": 0.4})]
-    )
-    assert [line.split()[4] for line in text.splitlines()] == [
-        "gain",
-        "+0.00",
-        "-10.00",
-    ]
+    worse = RESULT | {"test_accuracy": 0.4}
+    text = table([({"seed": 0}, RESULT), ({"seed": 1}, worse)])
+    gains = [line.split()[4] for line in text.splitlines()[1:]]
+    assert gains == ["+0.00", "-10.00"]
