@@ -3,9 +3,9 @@
     python launch.py --config=configs/fer2013_lenet.py --workdir=runs/fer2013_lenet
 
 Every field of the config (configs/common.py lists them) can be given as
---config.FIELD=VALUE. The same command on the
-same folder goes on with a run that was stopped; a larger --config.max_iterations
-extends a finished one. A sweep is a product of fields, each point in its own folder:
+--config.FIELD=VALUE. The same command on the same folder goes on with a run that was
+stopped; a larger --config.max_iterations extends a finished one. A sweep is a product
+of fields, each point in its own folder:
 
     python launch.py --config=configs/fer2013_lenet.py --workdir=runs/sweep \\
         --sweep=search.optimizer=pso,de --sweep=seed=0,1,2

@@ -98,7 +98,8 @@ def compile_programs(method: Method) -> Programs:
         fit=jax.jit(fit_vector),
         evaluate=jax.jit(partial(evaluate_fusion, method)),
         compete=jax.jit(partial(compete, method)),
-        tell=jax.jit(method.search.tell),
+        # Optimisers may share one tell; the partial makes this run's program its own.
+        tell=jax.jit(partial(method.search.tell)),
         ask=jax.jit(method.search.ask),
     )
 

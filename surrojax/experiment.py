@@ -243,18 +243,20 @@ def _result(
 ) -> Record:
     """What result.json holds: of the last round's model, and the best round beside."""
 
-    def logits(split: Arrays) -> np.ndarray:
-        program = jax.jit(
-            partial(predict, method.pair.original, method.normalize),
-            static_argnames="batch",
-        )
-        variables = state.fusion.original.variables
-        batch = method.evaluation_batch
-        return np.asarray(program(variables, split.images, batch=batch)[0])
+    program = jax.jit(
+        partial(predict, method.pair.original, method.normalize),
+        static_argnames="batch",
+    )
+    variables, batch = state.fusion.original.variables, method.evaluation_batch
 
-    predictions = logits(data.test).argmax(axis=-1)
-    confusion = confusion_matrix(dataset.test.labels, predictions, len(dataset.classes))
-    found = logits(data.train).argmax(axis=-1) == dataset.train.labels
+    def predictions(split: Arrays) -> np.ndarray:
+        logits, _ = program(variables, split.images, batch=batch)
+        return np.asarray(logits).argmax(axis=-1)
+
+    confusion = confusion_matrix(
+        dataset.test.labels, predictions(data.test), len(dataset.classes)
+    )
+    found = predictions(data.train) == dataset.train.labels
     last, best = records[-1], records[int(state.best_round) - 1]
     candidates = sum(len(r.get("candidates", ())) for r in records)
     settings = sum(len(r["stage1"]) for r in records)

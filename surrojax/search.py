@@ -101,12 +101,7 @@ def pso(
         velocity = jnp.where(position == moved, velocity, 0.0)
         return position, replace(state, velocity=velocity)
 
-    def tell(
-        state: SearchState, candidates: jax.Array, scores: jax.Array
-    ) -> SearchState:
-        return _keep_better(_follow(state, candidates, scores), candidates, scores)
-
-    return Search("pso", _init("pso"), ask, tell)
+    return Search("pso", _init("pso"), ask, _tell_each)
 
 
 def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> Search:
@@ -133,12 +128,7 @@ def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> S
         taken = (jax.random.uniform(cross, (n, d)) <= CR) | (jnp.arange(d) == rn)
         return jnp.clip(jnp.where(taken, V, X), low, high), state
 
-    def tell(
-        state: SearchState, candidates: jax.Array, scores: jax.Array
-    ) -> SearchState:
-        return _keep_better(_follow(state, candidates, scores), candidates, scores)
-
-    return Search("de", _init("de"), ask, tell)
+    return Search("de", _init("de"), ask, _tell_each)
 
 
 def ga(
@@ -231,13 +221,16 @@ def _follow(
     )
 
 
-def _keep_better(
+def _tell_each(
     state: SearchState, candidates: jax.Array, scores: jax.Array
 ) -> SearchState:
-    """Each individual keeps the better of the new and the stored; a tie goes to new."""
+    """PSO's and DE's: each individual keeps the better of the new and the stored.
+
+    A tie goes to the new one (eq. 12, 13).
+    """
     better = scores >= state.scores
     return replace(
-        state,
+        _follow(state, candidates, scores),
         population=jnp.where(better[:, None], candidates, state.population),
         scores=jnp.where(better, scores, state.scores),
     )

@@ -42,6 +42,11 @@ class Space:
         """D, the number of hyper-parameters that are searched."""
         return len(self.tune)
 
+    @property
+    def _searched(self) -> np.ndarray:
+        """Where the D searched hyper-parameters stand among the M."""
+        return np.array([self.names.index(name) for name in self.tune], int)
+
     def to_hyper(self, vector: jax.Array) -> Hyper:
         """The setting that a search vector stands for.
 
@@ -52,16 +57,16 @@ class Space:
           `Hyper` of float32 scalars, within the bounds.
         """
         flat, unravel = ravel_pytree(jax.tree.map(jnp.float32, self.fixed))
-        at = np.array([self.names.index(name) for name in self.tune], int)
         # Rounding in exp must not carry a clipped value over its bound.
         low, high = np.exp(self.lower), np.exp(self.upper)
-        return unravel(flat.at[at].set(jnp.clip(jnp.exp(vector), low, high)))
+        return unravel(
+            flat.at[self._searched].set(jnp.clip(jnp.exp(vector), low, high))
+        )
 
     def to_vector(self, hyper: Hyper) -> jax.Array:
         """The search vector `[D]` of a setting whose searched values are positive."""
         flat, _ = ravel_pytree(hyper)
-        at = np.array([self.names.index(name) for name in self.tune], int)
-        return jnp.log(flat[at])
+        return jnp.log(flat[self._searched])
 
     def latin_hypercube(self, key: jax.Array, n: int) -> jax.Array:
         """The initial population (line 1 of Algorithm 1).
