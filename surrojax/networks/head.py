@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from surrojax.networks.layers import dropout, uniform_fan_in
@@ -48,12 +49,21 @@ class Head(nn.Module):
         def layer(name: str, inputs: int, outputs: int) -> tuple[jax.Array, jax.Array]:
             weights = self.param(name, self.kernel_init, (inputs, outputs))
             bias = self.param(f"bias_{name}", nn.initializers.zeros, (outputs,))
-            return weights.astype(z.dtype), bias.astype(z.dtype)
+            return weights, bias.astype(dtype)
 
+        def drop_weights(weights: jax.Array, p: jax.Array) -> jax.Array:
+            return drop(weights.astype(dtype), p)
+
+        def exact(a: jax.Array) -> jax.Array:
+            return a.astype(jnp.float32)
+
+        # The networks compute in the images' type; losses are sums of float32.
+        dtype = z.dtype
         V, bias = layer("V", z.shape[-1], self.hidden or self.classes)
-        y = drop(z, ratio.z) @ drop(V, ratio.V) + bias
+        y = drop(z, ratio.z) @ drop_weights(V, ratio.V) + bias
         if self.hidden is None:
-            return y, Sites(z, V, None, None)
+            return exact(y), Sites(exact(z), V, None, None)
         x = self.activation(y)
         W, bias = layer("W", self.hidden, self.classes)
-        return drop(x, ratio.x) @ drop(W, ratio.W) + bias, Sites(z, V, x, W)
+        y = drop(x, ratio.x) @ drop_weights(W, ratio.W) + bias
+        return exact(y), Sites(exact(z), V, exact(x), W)

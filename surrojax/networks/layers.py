@@ -83,6 +83,17 @@ class Conv(nn.Module):
         return y
 
 
+def matching(side: int, wanted: int) -> tuple[int, int]:
+    """Kernel (which is also the stride) and pad that turn `side` pixels into `wanted`.
+
+    A surrogate's last convolution has them, so that its z has the size of the
+    original's for any size of image: 7 and 0 for LeNet's 28 pixels and 4 columns, 3
+    and 1 for M-ResNet's 13 columns and 5 (Table 2, Fig. 3).
+    """
+    kernel = -(-side // wanted)
+    return kernel, -(-(kernel * wanted - side) // 2)
+
+
 def max_pool(images: jax.Array, window: int = 2) -> jax.Array:
     """Max pooling without overlap; a remainder at the right and bottom is dropped.
 

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from surrojax.networks.head import Head
-from surrojax.networks.layers import Conv, ConvForm, max_pool
+from surrojax.networks.layers import Conv, ConvForm, matching, max_pool
 from surrojax.sites import Sites
 
 
@@ -31,6 +31,9 @@ class LeNet(nn.Module):
 class LeNetSurrogate(nn.Module):
     """conv 50@7x7 with stride 7, FC 500 + ReLU, FC K.
 
+    For images of another size than 28x28, the convolution's kernel and stride are
+    those that yield as many units as LeNet has.
+
     No activation follows the convolution, so that it can match LeNet's signed z.
     """
 
@@ -40,6 +43,12 @@ class LeNetSurrogate(nn.Module):
     def __call__(
         self, images: jax.Array, ratio: Sites, train: bool
     ) -> tuple[jax.Array, Sites]:
-        y = Conv(50, 7, stride=7)(images)
+        kernel, pad = matching(images.shape[1], _side(images.shape[1]))
+        y = Conv(50, kernel, stride=kernel, pad=pad)(images)
         z = y.reshape(y.shape[0], -1)
         return Head(self.classes, hidden=500, name="head")(z, ratio, train)
+
+
+def _side(size: int) -> int:
+    """Height and width of LeNet's last feature map for images of `size` pixels."""
+    return ((size - 4) // 2 - 4) // 2
