@@ -1,6 +1,9 @@
 """Runs surrojax from the command line.
 
-    python launch.py --config=configs/fer2013_lenet.py --workdir=runs/fer2013_lenet
+    python launch.py --config=configs/ck_mresnet.py
+
+runs in the folder runs/ck_mresnet; --workdir names another. A database of ten folds is
+run on all of them, unless --config.dataset.fold says which.
 
 Every field of the config (configs/common.py lists them) can be given as
 --config.FIELD=VALUE. The same command on the same folder goes on with a run that was
@@ -16,16 +19,19 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
+from surrojax import pretrain
+from surrojax.crossing import compare
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.progress import say
-from surrojax.settings import flatten, resolve, suggest
-from surrojax.sweep import run_sweep
+from surrojax.settings import flatten, folds, resolve, suggest
+from surrojax.sweep import Outcome, run_sweep
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="The experiment's file; see configs/."
@@ -44,16 +50,22 @@ def main(argv: Sequence[str]) -> None:
         _show_log()
     if len(argv) > 1:
         raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
-    if CONFIG.value is None or not WORKDIR.value:
-        raise InputError("give --config=FILE (see configs/) and --workdir=FOLDER")
-    config, workdir, quiet = CONFIG.value, WORKDIR.value, QUIET.value
-    if SWEEP.value:
-        outcomes = run_sweep(
-            config, workdir, SWEEP.value, sys.argv, DRY_RUN.value, quiet
-        )
-        failed = sum(isinstance(result, InputError) for _, result in outcomes)
-        if failed:
-            raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
+    if CONFIG.value is None:
+        raise InputError("give --config=FILE; see configs/")
+    config, quiet = CONFIG.value, QUIET.value
+    file = config_flags.get_config_filename(flags.FLAGS["config"])
+    workdir = WORKDIR.value or str(Path("runs") / Path(file.split(":")[0]).stem)
+    if config.get("task") == "pretrain":
+        _pretrain(config, workdir)
+        return
+    sweep, every = list(SWEEP.value), folds(config)
+    if config.dataset.target and len(every) > 1 and not sweep:
+        _check(compare(config, workdir, sys.argv, DRY_RUN.value, quiet))
+        return
+    if len(every) > 1 and not any(_is_fold(field) for field in sweep):
+        sweep.append(f"dataset.fold={','.join(map(str, every))}")
+    if sweep:
+        _check(run_sweep(config, workdir, sweep, sys.argv, DRY_RUN.value, quiet))
     elif DRY_RUN.value:
         say(f"{workdir}: would run\n{resolve(config)}")
     else:
@@ -65,6 +77,31 @@ def main(argv: Sequence[str]) -> None:
             f"after {result['rounds']} rounds",
             quiet,
         )
+
+
+def _check(outcomes: Sequence[Outcome]) -> None:
+    failed = sum(isinstance(result, InputError) for _, result in outcomes)
+    if failed:
+        raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
+
+
+def _is_fold(specification: str) -> bool:
+    return specification.removeprefix("config.").startswith("dataset.fold=")
+
+
+def _pretrain(config: ConfigDict, workdir: str) -> None:
+    if SWEEP.value:
+        raise InputError("--sweep: pre-training is one run; give it no sweep")
+    if DRY_RUN.value:
+        say(f"{workdir}: would run\n{config}")
+        return
+    result = pretrain.train(config, workdir, sys.argv, QUIET.value)
+    say(
+        f"{workdir}: verification accuracy "
+        f"{100 * result['verification_accuracy']:.2f} % of pairs of people not trained "
+        f"on; weights.safetensors is what --config.init_from={workdir} takes",
+        QUIET.value,
+    )
 
 
 def _show_log() -> None:

@@ -14,7 +14,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
-from surrojax.sgd import Arrays
+from surrojax.sgd import Arrays, Net
 from surrojax.sites import HYPER_NAMES, Hyper, where_present
 from surrojax.stage1 import Fusion, fit, new_fusion
 from surrojax.stage2 import compete
@@ -89,15 +89,25 @@ class Programs(NamedTuple):
 def compile_programs(method: Method) -> Programs:
     """The jitted parts of a round for one method."""
 
+    def steps_from(step: jax.Array) -> jax.Array:
+        return step + jnp.arange(method.iterations_per_round)
+
     def fit_vector(
-        fusion: Fusion, vector: jax.Array, *arguments: Any
+        fusion: Fusion, vector: jax.Array, train: Arrays, key: jax.Array, step: Any
     ) -> tuple[Fusion, Any]:
-        return fit(method, fusion, method.space.to_hyper(vector), *arguments)
+        hyper = method.space.to_hyper(vector)
+        fusion, losses = fit(method, fusion, hyper, train, key, steps_from(step))
+        return fusion, jax.tree.map(jnp.mean, losses)
+
+    def compete_from(
+        surrogate: Net, vectors: jax.Array, data: Data, key: jax.Array, step: Any
+    ) -> tuple[jax.Array, Evaluation]:
+        return compete(method, surrogate, vectors, data, key, steps_from(step))
 
     return Programs(
         fit=jax.jit(fit_vector),
         evaluate=jax.jit(partial(evaluate_fusion, method)),
-        compete=jax.jit(partial(compete, method)),
+        compete=jax.jit(compete_from),
         # Optimisers may share one tell; the partial makes this run's program its own.
         tell=jax.jit(partial(method.search.tell)),
         ask=jax.jit(method.search.ask),
@@ -111,7 +121,7 @@ def evaluate_fusion(
 
     def of(module: Any, net: Any) -> Evaluation:
         return evaluate(
-            module, method.normalize, net.variables, data, method.evaluation_batch
+            module, method.views, net.variables, data, method.evaluation_batch
         )
 
     surrogate = fusion.surrogate
@@ -267,6 +277,7 @@ def _evaluation(result: Evaluation | None) -> Record | None:
         return None
     return {
         "validation_accuracy": float(result.accuracy),
+        "validation_frame_accuracy": float(result.frame_accuracy),
         "validation_cross_entropy": _finite(result.cross_entropy),
     }
 

@@ -1,7 +1,7 @@
-"""Evaluation of a network on a split: accuracy, cross-entropy, confusion matrix."""
+"""Evaluation on a split: views averaged, frames voting, accuracy, confusion matrix."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -9,10 +9,37 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from surrojax.losses import hoyer_ratios, softmax_losses
+from surrojax.losses import hoyer_ratios, softmax_cross_entropy
 from surrojax.networks import forward
-from surrojax.sgd import Arrays
+from surrojax.sgd import Arrays, Targets
 from surrojax.sites import last
+
+
+class Views(NamedTuple):
+    """How the images of a split are looked at when a network is evaluated.
+
+    Attributes:
+      see: `(images uint8 [B, H, W, C], index) -> float` images as a network takes them.
+      count: C, the views of an image, over which its probabilities are averaged.
+      allowed: `[K]`, the classes that may be predicted; None: all of them.
+    """
+
+    see: Callable[[jax.Array, jax.Array], jax.Array]
+    count: int = 1
+    allowed: tuple[bool, ...] | None = None
+
+
+@struct.dataclass
+class Predictions:
+    """What a network makes of images, averaged over the views of each.
+
+    Attributes:
+      log_probabilities: `[n, K]`; -inf for a class that is not allowed.
+      hoyer: `[n]`, `||x||_1 / ||x||_2` of the last FC layer's input (eq. 11).
+    """
+
+    log_probabilities: jax.Array
+    hoyer: jax.Array
 
 
 @struct.dataclass
@@ -20,28 +47,31 @@ class Evaluation:
     """Means over a split; scalars, or `[N]` for a population.
 
     Attributes:
-      accuracy: share of samples whose highest logit is at the label, in [0, 1].
-      cross_entropy: the softmax loss (eq. 5).
-      hoyer: `||x||_1 / ||x||_2` of the last FC layer's input (eq. 11).
+      accuracy: share of the units (sequences, or images where each is a unit) whose
+        frames' majority is the label, in [0, 1].
+      frame_accuracy: share of the images whose most probable class is the label.
+      cross_entropy: the softmax loss of an image (eq. 5).
+      hoyer: of `Predictions` (eq. 11).
     """
 
     accuracy: jax.Array
+    frame_accuracy: jax.Array
     cross_entropy: jax.Array
     hoyer: jax.Array
 
 
 def predict(
     module: nn.Module,
-    normalize: Callable[[jax.Array], jax.Array],
+    views: Views,
     variables: dict[str, Any],
     images: jax.Array,
     batch: int,
-) -> tuple[jax.Array, jax.Array]:
-    """Logits `[n, K]` and the last FC layer's input `[n, n_x]`, in evaluation mode.
+) -> Predictions:
+    """A network's predictions in evaluation mode.
 
     Args:
       module: as in `Pair`.
-      normalize: uint8 images to the float32 that the module takes.
+      views: how to look at the images.
       variables: the module's.
       images: `[n, H, W, C]` uint8.
       batch: images that are worked on at a time; bounds the memory.
@@ -52,28 +82,70 @@ def predict(
     padded = jnp.concatenate([images, images[:short]]) if short else images
     chunks = padded.reshape(-1, batch, *images.shape[1:])
 
-    def one(chunk: jax.Array) -> tuple[jax.Array, jax.Array]:
-        logits, sites = forward(module, variables, normalize(chunk))
-        return logits, last(sites)
+    def one(chunk: jax.Array) -> Predictions:
+        def look(index: jax.Array) -> Predictions:
+            logits, sites = forward(module, variables, views.see(chunk, index))
+            if views.allowed is not None:
+                logits = jnp.where(jnp.array(views.allowed), logits, -jnp.inf)
+            return Predictions(jax.nn.log_softmax(logits), hoyer_ratios(last(sites)))
 
-    logits, x = jax.lax.map(one, chunks)
-    return logits.reshape(-1, logits.shape[-1])[:n], x.reshape(-1, x.shape[-1])[:n]
+        if views.count == 1:
+            return look(jnp.array(0))
+        seen = jax.lax.map(look, jnp.arange(views.count))
+        return Predictions(
+            jax.nn.logsumexp(seen.log_probabilities, axis=0) - jnp.log(views.count),
+            seen.hoyer.mean(axis=0),
+        )
+
+    predictions = jax.lax.map(one, chunks)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], predictions)
+
+
+def vote(log_probabilities: jax.Array, units: jax.Array, count: int) -> jax.Array:
+    """The class `[U]` that most frames of a unit are given; ties go by probability.
+
+    Args:
+      log_probabilities: `[n, K]`, of the frames.
+      units: `[n]` int32 in [0, count), the unit of each frame.
+      count: U.
+    """
+    frames, k = log_probabilities.shape
+    ballots = jax.nn.one_hot(jnp.argmax(log_probabilities, axis=-1), k)
+
+    def add(a: jax.Array) -> jax.Array:
+        return jax.ops.segment_sum(a, units, count)
+
+    votes, mass = add(ballots), add(jnp.exp(log_probabilities))
+    # The summed probability of all frames of a unit stays below one more vote.
+    return jnp.argmax(votes + mass / (add(jnp.ones((frames, 1))) + 1), axis=-1)
+
+
+def measure(predictions: Predictions, targets: Targets) -> Evaluation:
+    """The figures of a split from the predictions for its images."""
+    log_probabilities, labels = predictions.log_probabilities, targets.labels
+    right = jnp.mean(jnp.argmax(log_probabilities, axis=-1) == labels)
+    accuracy = right
+    if targets.units is not None and targets.unit_labels is not None:
+        voted = vote(log_probabilities, targets.units, len(targets.unit_labels))
+        accuracy = jnp.mean(voted == targets.unit_labels)
+    return Evaluation(
+        accuracy=accuracy,
+        frame_accuracy=right,
+        cross_entropy=softmax_cross_entropy(log_probabilities, labels),
+        hoyer=jnp.mean(predictions.hoyer),
+    )
 
 
 def evaluate(
     module: nn.Module,
-    normalize: Callable[[jax.Array], jax.Array],
+    views: Views,
     variables: dict[str, Any],
     data: Arrays,
     batch: int,
 ) -> Evaluation:
     """A network's `Evaluation` on a split; arguments as in `predict`."""
-    logits, x = predict(module, normalize, variables, data.images, batch)
-    return Evaluation(
-        accuracy=jnp.mean(jnp.argmax(logits, axis=-1) == data.labels),
-        cross_entropy=jnp.mean(softmax_losses(logits, data.labels)),
-        hoyer=jnp.mean(hoyer_ratios(x)),
-    )
+    predictions = predict(module, views, variables, data.images, batch)
+    return measure(predictions, data.targets)
 
 
 def confusion_matrix(

@@ -9,16 +9,16 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax import plots
+from surrojax import plots, stream
 from surrojax.algorithm import (
     DivergedError,
     RunState,
@@ -30,14 +30,22 @@ from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.errors import InputError
-from surrojax.evaluate import confusion_matrix, macro_f1, predict, recall
 from surrojax.method import Data, Method
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
+from surrojax.outcome import classify, predictions_csv, result
 from surrojax.progress import Progress, say
-from surrojax.records import Record, RunFolder, explained, read_json
-from surrojax.settings import load_data, make_method, resolve
-from surrojax.sgd import Arrays
+from surrojax.records import Record, RunFolder, explained, read_json, write_text
+from surrojax.settings import (
+    load_data,
+    make_look,
+    make_method,
+    make_views,
+    resolve,
+)
+from surrojax.sgd import Arrays, Targets
+from surrojax.stream import Streamed
+from surrojax.weights import Fitted, fit_into, hash_of, load, save
 
 PLOT_EVERY = 10
 """Rounds between two drawings of the figures; they are drawn at the end as well."""
@@ -67,11 +75,14 @@ def train(
         is lost.
     """
     config = resolve(config)
+    weights = read_weights(config)
     dataset = load_data(config)
-    method = make_method(config, len(dataset.classes))
+    method = make_method(config, len(dataset.classes), dataset.allowed)
     rounds = config.max_iterations // config.iterations_per_round
     with RunFolder(workdir) as folder:
-        folder.claim(_describe(config, method, dataset, command))
+        begin = initial_state(method, jax.random.key(config.seed))
+        begin, fitted = fit_weights(begin, weights)
+        folder.claim(_describe(config, method, dataset, weights, fitted, command))
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
             finished = folder.read_result()
@@ -84,18 +95,21 @@ def train(
                     quiet,
                 )
                 return finished
-            begin = initial_state(method, jax.random.key(config.seed))
             if checkpoints.latest:
                 begin = checkpoints.restore(checkpoints.latest, begin)
                 say(f"{folder.path}: goes on after round {len(records)}", quiet)
+            elif fitted is not None:
+                say(str(fitted), quiet)
             say(_opening(config, method, dataset, rounds), quiet)
-            data, state = _Resident.of(dataset), begin
+            data, state = place(config, dataset), begin
             with (
                 closing(Progress(rounds, len(records), quiet)) as progress,
                 closing(Board(folder.tensorboard, records)) as board,
             ):
                 try:
-                    for state, record in _rounds(config, method, data, begin):
+                    for state, record in _rounds(
+                        method, config.max_iterations, data, begin
+                    ):
                         folder.append_metrics(record)
                         records.append(record)
                         folder.write_schedule(records)
@@ -108,9 +122,9 @@ def train(
                         progress.update(record)
                 except DivergedError as error:
                     if records:
-                        _finish(config, method, dataset, data, state, records, folder)
+                        _finish(config, dataset, method, data, state, records, folder)
                     raise DivergedError(f"{folder.path}: {error}") from error
-        return _finish(config, method, dataset, data, state, records, folder)
+        return _finish(config, dataset, method, data, state, records, folder)
 
 
 def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
@@ -132,9 +146,38 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
     with closing(Checkpoints(path / "checkpoints")) as checkpoints:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
-        method = make_method(config, len(saved["classes"]))
+        allowed = saved["allowed"] and tuple(saved["allowed"])
+        method = make_method(config, len(saved["classes"]), allowed)
         state = initial_state(method, jax.random.key(config.seed))
         return method, checkpoints.restore(checkpoints.latest, state)
+
+
+def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
+    """Tests a finished run's network on the test split of another config.
+
+    Args:
+      config: whose data are tested on; its network and classes have to be the run's.
+      workdir: the run's folder.
+
+    Returns:
+      The figures of the test split, as in result.json.
+
+    Raises:
+      InputError: the folder holds no finished run, or its classes are others.
+    """
+    method, state = restore(workdir)
+    dataset = load_data(resolve(config))
+    there = read_json(Path(workdir).expanduser().absolute() / "config.json")["classes"]
+    if list(dataset.classes) != there:
+        raise InputError(
+            f"{workdir}: its network knows {', '.join(there)}, the data have "
+            f"{', '.join(dataset.classes)}; choose data of the same classes"
+        )
+    views = make_views(
+        make_look(config, method.pair), config.dataset.crops > 1, dataset.allowed
+    )
+    placed = place(config, dataset)["test"]
+    return classify(method, state, views, dataset.test, placed).figures(dataset.classes)
 
 
 def _with_tuples(tree: Any) -> Any:
@@ -145,12 +188,14 @@ def _with_tuples(tree: Any) -> Any:
 
 
 def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:
-    splits = (dataset.train, dataset.validation, dataset.test)
-    sizes = " / ".join(str(len(split)) for split in splits)
+    sizes = " / ".join(str(len(split)) for split in dataset.splits.values())
+    units = " / ".join(str(len(split.units()[1])) for split in dataset.splits.values())
     left_over = config.max_iterations % config.iterations_per_round
     return (
-        f"{config.network} on {config.dataset.name}, {sizes} images to train / validate"
-        f" / test; tuned: {', '.join(method.space.tune) or 'nothing'}; {rounds} rounds "
+        f"{config.network} on {dataset.name}, {sizes} images"
+        + (f" of {units} sequences" if units != sizes else "")
+        + " to train / validate / test; tuned: "
+        f"{', '.join(method.space.tune) or 'nothing'}; {rounds} rounds "
         f"of {config.iterations_per_round} steps"
         + (f", {left_over} steps of max_iterations left over" if left_over else "")
         + "; compiling"
@@ -159,49 +204,79 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
 
 def _finish(
     config: ConfigDict,
-    method: Method,
     dataset: Dataset,
-    data: "_Resident",
+    method: Method,
+    data: "Placed",
     state: RunState,
     records: list[Record],
     folder: RunFolder,
 ) -> Record:
-    """Writes the figures and result.json, and returns what is in it."""
-    result = _result(config, method, dataset, data, state, records)
+    """Writes figures, predictions, weights and result.json; returns the last."""
+    look = make_look(config, method.pair)
+    crops = config.dataset.crops > 1
+    views = {
+        "train": make_views(look, False),
+        "validation": method.views,
+        "test": make_views(look, crops, dataset.allowed),
+    }
+    found = {
+        name: classify(method, state, views[name], split, data[name])
+        for name, split in dataset.splits.items()
+    }
+    outcome = result(method, dataset, found, state, records) | {"seed": config.seed}
     with explained(folder.plots):
-        plots.write(folder.plots, records, result)
-    folder.write_result(result)
-    return result
+        plots.write(folder.plots, records, outcome)
+    write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
+    save(folder.path / "weights.safetensors", state.fusion.original.params)
+    folder.write_result(outcome)
+    return outcome
 
 
-class _Resident(NamedTuple):
-    """The three splits on the device."""
+Placed = dict[str, Arrays | Streamed]
+"""The three splits by name, on the device or on the host."""
 
-    train: Arrays
-    validation: Arrays
-    test: Arrays
 
-    @classmethod
-    def of(cls, dataset: Dataset) -> "_Resident":
-        splits = (dataset.train, dataset.validation, dataset.test)
-        return cls(
-            *(Arrays(jnp.asarray(s.images), jnp.asarray(s.labels)) for s in splits)
-        )
+def place(config: ConfigDict, dataset: Dataset) -> Placed:
+    """Puts the images where the config wants them, or where they fit."""
+    pixels = sum(int(np.prod(s.images.shape)) for s in dataset.splits.values())
+    stream = {"always": True, "never": False, "auto": pixels > _room()}
+    placed: Placed = {}
+    for name, split in dataset.splits.items():
+        units, unit_labels = split.units()
+        targets = Targets(jnp.asarray(split.labels))
+        if split.sequences is not None:
+            targets = Targets(
+                targets.labels, jnp.asarray(units), jnp.asarray(unit_labels)
+            )
+        if stream[config.dataset.stream]:
+            placed[name] = Streamed(split.images, targets)
+        else:
+            placed[name] = Arrays(jnp.asarray(split.pixels()), targets)
+    return placed
+
+
+def _room() -> float:
+    """Bytes that images may take: half of a GPU's memory, a quarter of a host's."""
+    limits = jax.local_devices()[0].memory_stats()
+    if limits and "bytes_limit" in limits:
+        return limits["bytes_limit"] / 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
 
 
 def _rounds(
-    config: ConfigDict, method: Method, data: _Resident, begin: RunState
+    method: Method, max_iterations: int, data: Placed, begin: RunState
 ) -> Iterator[tuple[RunState, Record]]:
     """The algorithm's rounds, each record with test figures and seconds added.
 
     The algorithm is handed training and validation data only; the test figures are
     read off the state that it has already chosen.
     """
-    programs = compile_programs(method)
-    seen = Data(data.train, data.validation)
+    streamed = isinstance(data["train"], Streamed)
+    programs = (stream.compile_programs if streamed else compile_programs)(method)
+    seen = Data(data["train"], data["validation"])
     start = time.perf_counter()
-    for state, record in run(method, seen, begin, config.max_iterations, programs):
-        original, surrogate = programs.evaluate(state.fusion, data.test)
+    for state, record in run(method, seen, begin, max_iterations, programs):
+        original, surrogate = programs.evaluate(state.fusion, data["test"])
         record["test"] = {"original": {"accuracy": float(original.accuracy)}}
         if surrogate is not None:
             record["test"]["surrogate"] = {"accuracy": float(surrogate.accuracy)}
@@ -211,16 +286,42 @@ def _rounds(
         yield state, record
 
 
+def read_weights(config: ConfigDict) -> dict[str, np.ndarray] | None:
+    """The weights that a run begins with; None: fresh ones."""
+    return load(Path(config.init_from).expanduser()) if config.init_from else None
+
+
+def fit_weights(
+    state: RunState, weights: dict[str, np.ndarray] | None
+) -> tuple[RunState, Fitted | None]:
+    """The state with those layers of the original from `weights` whose shape fits."""
+    if weights is None:
+        return state, None
+    original = state.fusion.original
+    params, fitted = fit_into(original.params, weights)
+    fusion = replace(state.fusion, original=replace(original, params=params))
+    return replace(state, fusion=fusion), fitted
+
+
 def _describe(
-    config: ConfigDict, method: Method, dataset: Dataset, command: Sequence[str]
+    config: ConfigDict,
+    method: Method,
+    dataset: Dataset,
+    weights: dict[str, np.ndarray] | None,
+    fitted: Fitted | None,
+    command: Sequence[str],
 ) -> Record:
     image = blank(method.pair)
+    origin = {}
+    if weights is not None and fitted is not None:
+        origin = {"init_from": {"hash": hash_of(weights)} | asdict(fitted)}
     return {
         "command": list(command),
         "seed": config.seed,
         "config": config.to_dict(),
-        "data": {"fingerprint": dataset.fingerprint()},
+        "data": {"fingerprint": dataset.fingerprint()} | origin,
         "classes": list(dataset.classes),
+        "allowed": dataset.allowed,
         "manifest": dataset.manifest,
         # What a step of each network costs, for those who compare costs.
         "multiply_accumulates": {
@@ -230,58 +331,4 @@ def _describe(
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONS},
         "device": jax.devices()[0].device_kind,
-    }
-
-
-def _result(
-    config: ConfigDict,
-    method: Method,
-    dataset: Dataset,
-    data: _Resident,
-    state: RunState,
-    records: list[Record],
-) -> Record:
-    """What result.json holds: of the last round's model, and the best round beside."""
-
-    program = jax.jit(
-        partial(predict, method.pair.original, method.normalize),
-        static_argnames="batch",
-    )
-    variables, batch = state.fusion.original.variables, method.evaluation_batch
-
-    def predictions(split: Arrays) -> np.ndarray:
-        logits, _ = program(variables, split.images, batch=batch)
-        return np.asarray(logits).argmax(axis=-1)
-
-    confusion = confusion_matrix(
-        dataset.test.labels, predictions(data.test), len(dataset.classes)
-    )
-    found = predictions(data.train) == dataset.train.labels
-    last, best = records[-1], records[int(state.best_round) - 1]
-    candidates = sum(len(r.get("candidates", ())) for r in records)
-    settings = sum(len(r["stage1"]) for r in records)
-    steps = method.iterations_per_round
-    return {
-        "test_accuracy": last["test"]["original"]["accuracy"],
-        "validation_accuracy": last["original"]["validation_accuracy"],
-        "train_accuracy": float(found.mean()),
-        "macro_f1": macro_f1(confusion),
-        "recall": {
-            name: value if np.isfinite(value) else None
-            for name, value in zip(
-                dataset.classes, recall(confusion).tolist(), strict=True
-            )
-        },
-        "confusion_matrix": confusion.tolist(),
-        "hyper": last["hyper"],
-        "best_round": {
-            "round": best["round"],
-            "validation_accuracy": best["original"]["validation_accuracy"],
-            "test_accuracy": best["test"]["original"]["accuracy"],
-        },
-        "rounds": len(records),
-        "original_steps": steps * settings,
-        "surrogate_steps": steps * (candidates + (settings if method.tunes else 0)),
-        "seconds": round(sum(r["seconds"] for r in records), 1),
-        "seed": config.seed,
     }

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import jax
 
+from surrojax.evaluate import Views
 from surrojax.losses import Norm, Objective
 from surrojax.networks import Pair
 from surrojax.search import Search
-from surrojax.sgd import Arrays, learning_rate
+from surrojax.sgd import Arrays, Drawn, learning_rate
 from surrojax.sites import Sites
 from surrojax.space import Space
 
@@ -30,7 +31,7 @@ class Method:
       space: which hyper-parameters are searched, and where.
       search: the optimiser.
       augment: `(key, images uint8 [B, H, W, C]) -> float32`, for training.
-      normalize: `images uint8 -> float32`, for evaluation.
+      views: how validation images are looked at.
       population: N.
       batch_size: B.
       iterations_per_round: NI, the optimiser steps of a stage.
@@ -50,7 +51,7 @@ class Method:
     space: Space
     search: Search
     augment: Callable[[jax.Array, jax.Array], jax.Array]
-    normalize: Callable[[jax.Array], jax.Array]
+    views: Views
     population: int = 6
     batch_size: int = 64
     iterations_per_round: int = 1000
@@ -76,8 +77,22 @@ class Method:
             step, self.learning_rate_base, self.learning_rate_halve_every
         )
 
-    def minibatch(self, key: jax.Array, train: Arrays) -> tuple[jax.Array, jax.Array]:
-        """Augmented images `[B, H, W, C]` and labels `[B]`, drawn with replacement."""
-        pick, change = jax.random.split(key)
-        rows = jax.random.randint(pick, (self.batch_size,), 0, len(train.labels))
-        return self.augment(change, train.images[rows]), train.labels[rows]
+    def rows(self, key: jax.Array, samples: int) -> jax.Array:
+        """The rows `[B]` of a step's minibatch, drawn with replacement."""
+        pick, _ = jax.random.split(key)
+        return jax.random.randint(pick, (self.batch_size,), 0, samples)
+
+    def minibatch(
+        self, key: jax.Array, train: Arrays | Drawn
+    ) -> tuple[jax.Array, jax.Array]:
+        """Augmented images `[B, H, W, C]` and labels `[B]` of a step.
+
+        Args:
+          key: for the minibatch of this step.
+          train: the split to draw from, or what was drawn on the host with `rows`.
+        """
+        if isinstance(train, Arrays):
+            rows = self.rows(key, len(train.labels))
+            train = Drawn(train.images[rows], train.labels[rows])
+        _, change = jax.random.split(key)
+        return self.augment(change, train.images), train.labels

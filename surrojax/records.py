@@ -23,8 +23,17 @@ from surrojax.errors import InputError
 
 Record = dict[str, Any]
 
-MAY_DIFFER = ("max_iterations", "dataset.dir")
-"""Config fields that may differ when a run is continued."""
+MAY_DIFFER = (
+    "max_iterations",
+    "dataset.dir",
+    "dataset.target_dir",
+    "dataset.stream",
+    "init_from",
+)
+"""Config fields that may differ when a run is continued.
+
+Where data and weights lie decides nothing: their hashes are compared.
+"""
 
 
 class RunFolder:

@@ -3,14 +3,16 @@
 import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
 from surrojax import data, networks
-from surrojax.data.augment import make_augment, normalize
+from surrojax.data.augment import Look, make_augment
 from surrojax.errors import InputError
+from surrojax.evaluate import Views
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import Method
 from surrojax.networks.layers import ConvForm
@@ -27,7 +29,18 @@ CHOICES: dict[str, Sequence[str]] = {
     "objective": OBJECTIVES,
     "search.optimizer": tuple(OPTIMIZERS),
     "convolution": ("auto", "matmul", "lax"),
+    "compute_dtype": ("float32", "bfloat16"),
+    "dataset.camera": ("VL", "NI"),
+    "dataset.light": ("Strong", "Weak", "Dark"),
+    "dataset.frames": ("middle", "spread"),
+    "dataset.stream": ("auto", "always", "never"),
 }
+
+EVERY_FOLD = -1
+"""The value of `dataset.fold` that stands for all ten, one run each."""
+
+OPTIONAL = ("dataset.dir", "dataset.target", "dataset.target_dir", "init_from")
+"""Fields that may be None."""
 
 LEAST: dict[str, float] = {
     "seed": 0,
@@ -43,6 +56,9 @@ LEAST: dict[str, float] = {
     "eta.x": 0,
     "eta.W": 0,
     "dataset.shift": 0,
+    "dataset.fold": EVERY_FOLD,
+    "dataset.image_size": 0,
+    "dataset.crops": 1,
     "search.population": 1,
     "evaluation_batch": 1,
 }
@@ -51,7 +67,17 @@ GROUPS = {"coefficients": "lambda_", "ratios": "p_"}
 """What `tune` may name instead of single hyper-parameters."""
 
 
-MOST: dict[str, float] = {"seed": 2**32 - 1, "momentum": 0.999999}
+MOST: dict[str, float] = {
+    "seed": 2**32 - 1,
+    "momentum": 0.999999,
+    "dataset.fold": data.FOLDS - 1,
+}
+
+WHICH: dict[str, Sequence[int]] = {
+    "dataset.channels": (0, 1, 3),
+    "dataset.classes": (0, 6, 7),
+}
+"""The only values of a number."""
 
 
 def resolve(config: ConfigDict) -> ConfigDict:
@@ -70,7 +96,7 @@ def _check(config: ConfigDict) -> None:
     """Checks each value by itself."""
     values = dict(flatten(config.to_dict()))
     for field, value in values.items():
-        if value is None and field != "dataset.dir":
+        if value is None and field not in OPTIONAL:
             raise InputError(f"config.{field}: None is no value for it")
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
@@ -81,6 +107,22 @@ def _check(config: ConfigDict) -> None:
                 f"config.{field}: {values[field]!r} is unknown"
                 f"{suggest(str(values[field]), choices)}; "
                 f"choose from {', '.join(choices)}"
+            )
+    target = values["dataset.target"]
+    if target and target not in data.DATASETS:
+        raise InputError(
+            f"config.dataset.target: {target!r} is unknown"
+            f"{suggest(target, data.DATASETS)}; choose from {', '.join(data.DATASETS)}"
+        )
+    if values["dataset.train_on_target_fold"] and not target:
+        raise InputError(
+            "config.dataset.train_on_target_fold: True needs a dataset.target"
+        )
+    for field, numbers in WHICH.items():
+        if values[field] not in numbers:
+            raise InputError(
+                f"config.{field}: {values[field]} must be one of "
+                f"{', '.join(map(str, numbers))}"
             )
     for field, least in LEAST.items():
         if values[field] < least:
@@ -105,31 +147,98 @@ def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
     if config.convolution == "auto":
         # XLA's CPU convolution runs several times slower inside a scan.
         form = "matmul" if jax.default_backend() == "cpu" else "lax"
-    return networks.make_pair(config.network, classes, form)
+    with _named():
+        return networks.make_pair(
+            config.network,
+            classes,
+            form,
+            config.dataset.image_size,
+            config.dataset.channels,
+        )
+
+
+def make_look(config: ConfigDict, pair: networks.Pair) -> Look:
+    """What the networks are to receive of each image."""
+    with _named():
+        return Look(
+            pair.image_size, pair.channels, config.dataset.crops, config.compute_dtype
+        )
+
+
+def folds(config: ConfigDict) -> tuple[int, ...]:
+    """The folds that a config asks for: one a run."""
+    several = config.dataset.name in (*data.FOLDED, "folder") or config.dataset.target
+    if config.dataset.fold != EVERY_FOLD:
+        return (config.dataset.fold,)
+    return tuple(range(data.FOLDS)) if several else (0,)
 
 
 def load_data(config: ConfigDict) -> data.Dataset:
-    """The database that a config asks for, at the size that its network takes."""
-    pair = make_pair(config, len(data.EXPRESSIONS))
-    return data.load(
-        config.dataset.name, pair.image_size, pair.channels, config.dataset.dir
+    """The database that a config asks for, at the size that its network takes.
+
+    Raises:
+      InputError: the data cannot be used, or the config asks for all folds at once.
+    """
+    fold, *others = folds(config)
+    if others:
+        raise InputError(
+            "config.dataset.fold: a run takes one fold, 0 to 9; the command line runs "
+            "all ten"
+        )
+    look = make_look(config, make_pair(config, len(data.EXPRESSIONS)))
+
+    def source(name: str, directory: str | None) -> data.Source:
+        return data.Source(
+            name=name,
+            directory=directory,
+            side=look.side,
+            channels=look.channels,
+            classes=config.dataset.classes,
+            align=config.dataset.align,
+            options=tuple(
+                (key, config.dataset[key]) for key in data.READERS.get(name, ())
+            ),
+        )
+
+    target = config.dataset.target
+    protocol = data.Protocol(
+        fold=fold,
+        target=source(target, config.dataset.target_dir or config.dataset.dir)
+        if target
+        else None,
+        train_on_fold=config.dataset.train_on_target_fold,
+        mask_absent=config.dataset.mask_absent_classes,
     )
+    return data.load(source(config.dataset.name, config.dataset.dir), protocol)
 
 
-def make_method(config: ConfigDict, classes: int) -> Method:
+@contextmanager
+def _named() -> Iterator[None]:
+    """The core names a setting, not where it came from."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"config.{error}") from error
+
+
+def make_method(
+    config: ConfigDict, classes: int, allowed: tuple[bool, ...] | None = None
+) -> Method:
     """The method with a config's settings.
 
     Args:
       config: as `configs/common.py` makes it.
       classes: K, of the database.
+      allowed: of `Views`, for the validation split.
 
     Raises:
       InputError: a setting is unknown or out of range; it names the field.
     """
     _check(config)
     pair = make_pair(config, classes)
+    look = make_look(config, pair)
     sites = networks.sites_of(pair.original, networks.blank(pair))
-    try:
+    with _named():
         space = make_space(
             sites,
             tune=_expand(config.tune, present_names(sites)),
@@ -139,14 +248,12 @@ def make_method(config: ConfigDict, classes: int) -> Method:
             bounds=config.search.bounds.to_dict(),
         )
         search = make_search(config, space)
-    except InputError as error:  # the core names a setting, not where it came from
-        raise InputError(f"config.{error}") from error
     return Method(
         pair=pair,
         space=space,
         search=search,
-        augment=make_augment(config.dataset.mirror, config.dataset.shift),
-        normalize=normalize,
+        augment=make_augment(look, config.dataset.mirror, config.dataset.shift),
+        views=make_views(look, config.dataset.validate_with_crops, allowed),
         population=config.search.population,
         batch_size=config.batch_size,
         iterations_per_round=config.iterations_per_round,
@@ -161,6 +268,15 @@ def make_method(config: ConfigDict, classes: int) -> Method:
         reevaluate_incumbent=config.reevaluate_incumbent,
         evaluation_batch=config.evaluation_batch,
     )
+
+
+def make_views(
+    look: Look, crops: bool, allowed: tuple[bool, ...] | None = None
+) -> Views:
+    """All crops of an image, or its central window alone."""
+    if crops:
+        return Views(look.see_crop, look.crops, allowed)
+    return Views(look.see_center, 1, allowed)
 
 
 def make_search(config: ConfigDict, space: Space) -> Search:

@@ -9,12 +9,46 @@ from flax import struct
 
 
 @struct.dataclass
+class Targets:
+    """What the predictions for a split's images are compared with.
+
+    Attributes:
+      labels: `[n]` int32.
+      units: `[n]` int32, the unit that an image belongs to: its sequence; None where
+        each image is a unit.
+      unit_labels: `[U]` int32; None with `units`.
+    """
+
+    labels: jax.Array
+    units: jax.Array | None = None
+    unit_labels: jax.Array | None = None
+
+
+@struct.dataclass
 class Arrays:
     """One split of a database, resident on the device.
 
     Attributes:
       images: `[n, H, W, C]` uint8.
-      labels: `[n]` int32.
+      targets: of these images.
+    """
+
+    images: jax.Array
+    targets: Targets
+
+    @property
+    def labels(self) -> jax.Array:
+        """`[n]` int32."""
+        return self.targets.labels
+
+
+@struct.dataclass
+class Drawn:
+    """Minibatches that were drawn on the host: those of S steps, or of one.
+
+    Attributes:
+      images: `[S, B, H, W, C]` or `[B, H, W, C]` uint8.
+      labels: `[S, B]` or `[B]` int32.
     """
 
     images: jax.Array

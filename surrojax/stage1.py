@@ -1,9 +1,8 @@
 """Stage 1: the original is trained, and the surrogate is fitted to it (Fig. 1)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
 from surrojax.losses import (
@@ -14,7 +13,7 @@ from surrojax.losses import (
 )
 from surrojax.method import Method
 from surrojax.networks import blank, forward_in_training, init
-from surrojax.sgd import Arrays, Net, descend, fresh
+from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
 
 
@@ -40,11 +39,24 @@ def new_fusion(method: Method, key: jax.Array) -> Fusion:
     return Fusion(original, fresh(init(pair.surrogate, second, blank(pair))))
 
 
+class StepKeys(NamedTuple):
+    """The random keys of one step."""
+
+    batch: jax.Array
+    original: jax.Array
+    surrogate: jax.Array
+
+    @classmethod
+    def of(cls, key: jax.Array, step: jax.Array) -> "StepKeys":
+        """Those of a global step, from the run's key for stage 1."""
+        return cls(*jax.random.split(jax.random.fold_in(key, step), 3))
+
+
 def fit_step(
     method: Method,
     fusion: Fusion,
     hyper: Hyper,
-    train: Arrays,
+    train: Arrays | Drawn,
     key: jax.Array,
     step: jax.Array,
 ) -> tuple[Fusion, dict[str, Any]]:
@@ -58,15 +70,15 @@ def fit_step(
       method: static.
       fusion: before the step.
       hyper: scalars.
-      train: the training split.
-      key: of this step; the same for both settings of a round.
+      train: the training split, or this step's minibatch.
+      key: the run's key for stage 1; the same for both settings of a round.
       step: the global step, from which the learning rate follows.
 
     Returns:
       The fusion network after the step, and the losses in training mode.
     """
-    batch_key, original_key, surrogate_key = jax.random.split(key, 3)
-    images, labels = method.minibatch(batch_key, train)
+    keys = StepKeys.of(key, step)
+    images, labels = method.minibatch(keys.batch, train)
 
     def loss(params: tuple[Any, Any]) -> tuple[jax.Array, Any]:
         (logits, sites), original_stats = forward_in_training(
@@ -74,7 +86,7 @@ def fit_step(
             {"params": params[0], **fusion.original.stats},
             images,
             hyper.ratio,
-            original_key,
+            keys.original,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         metrics: dict[str, Any] = {"loss": softmax_cross_entropy(logits, labels)}
@@ -85,7 +97,7 @@ def fit_step(
             {"params": params[1], **fusion.surrogate.stats},
             images,
             hyper.ratio,
-            surrogate_key,
+            keys.surrogate,
         )
         # Section 2.2: the fitting is unilateral; stop_gradient is in euclidean.
         softmax = softmax_cross_entropy(logits, labels)
@@ -114,29 +126,29 @@ def fit(
     method: Method,
     fusion: Fusion,
     hyper: Hyper,
-    train: Arrays,
+    train: Arrays | Drawn,
     key: jax.Array,
-    step: jax.Array,
+    steps: jax.Array,
 ) -> tuple[Fusion, dict[str, Any]]:
-    """NI steps with one setting (line 8 of Algorithm 1).
+    """Steps with one setting; NI of them are line 8 of Algorithm 1.
 
     Args:
       method: static.
-      fusion: the retained model of the last round.
+      fusion: before the steps.
       hyper: scalars.
-      train: the training split.
-      key: the run's key for stage 1; each step folds its number in.
-      step: the global step at which the round begins.
+      train: the training split, or the minibatches of these steps.
+      key: the run's key for stage 1.
+      steps: `[S]` the global steps.
 
     Returns:
-      The fusion network, and the means of the losses over the round.
+      The fusion network, and the losses `[S]` of each step.
     """
+    drawn = train if isinstance(train, Drawn) else None
 
-    def one(fusion: Fusion, step: jax.Array) -> tuple[Fusion, dict[str, Any]]:
-        return fit_step(
-            method, fusion, hyper, train, jax.random.fold_in(key, step), step
-        )
+    def one(
+        fusion: Fusion, now: tuple[jax.Array, Drawn | None]
+    ) -> tuple[Fusion, dict[str, Any]]:
+        step, minibatch = now
+        return fit_step(method, fusion, hyper, minibatch or train, key, step)
 
-    steps = step + jnp.arange(method.iterations_per_round)
-    fusion, metrics = jax.lax.scan(one, fusion, steps)
-    return fusion, jax.tree.map(jnp.mean, metrics)
+    return jax.lax.scan(one, fusion, (steps, drawn))

@@ -1,7 +1,7 @@
 """Stage 2: N copies of the surrogate, each trained with its own setting and scored."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,21 +10,33 @@ from surrojax.evaluate import Evaluation, evaluate
 from surrojax.losses import objective, total_loss
 from surrojax.method import Data, Method
 from surrojax.networks import forward_in_training
-from surrojax.sgd import Arrays, Net, descend, fresh
+from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
+
+
+class StepKeys(NamedTuple):
+    """The random keys of one step."""
+
+    batch: jax.Array
+    dropout: jax.Array
+
+    @classmethod
+    def of(cls, key: jax.Array, step: jax.Array) -> "StepKeys":
+        """Those of a global step, from the candidate's key for stage 2."""
+        return cls(*jax.random.split(jax.random.fold_in(key, step)))
 
 
 def candidate_step(
     method: Method,
     net: Net,
     hyper: Hyper,
-    train: Arrays,
+    train: Arrays | Drawn,
     key: jax.Array,
     step: jax.Array,
 ) -> Net:
     """One step of one surrogate under eq. 4; arguments as in `stage1.fit_step`."""
-    batch_key, dropout_key = jax.random.split(key)
-    images, labels = method.minibatch(batch_key, train)
+    keys = StepKeys.of(key, step)
+    images, labels = method.minibatch(keys.batch, train)
 
     def loss(params: Any) -> tuple[jax.Array, Any]:
         (logits, sites), stats = forward_in_training(
@@ -32,7 +44,7 @@ def candidate_step(
             {"params": params, **net.stats},
             images,
             hyper.ratio,
-            dropout_key,
+            keys.dropout,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         return value, stats
@@ -44,51 +56,94 @@ def candidate_step(
 
 def train_candidate(
     method: Method,
-    surrogate: Net,
+    net: Net,
     hyper: Hyper,
-    train: Arrays,
+    train: Arrays | Drawn,
     key: jax.Array,
-    step: jax.Array,
+    steps: jax.Array,
 ) -> Net:
-    """NI steps of one copy of the surrogate, from momentum 0 (lines 11 and 12).
+    """Steps of one copy of the surrogate; NI of them are lines 11 and 12.
 
     Args:
       method: static.
-      surrogate: the one that stage 1 retained.
+      net: before the steps.
       hyper: scalars, the candidate's setting.
-      train: the training split.
-      key: the run's key for stage 2; each step folds its number in.
-      step: the global step at which the round began.
+      train: the training split, or the minibatches of these steps.
+      key: the candidate's key for stage 2.
+      steps: `[S]` the global steps.
+    """
+    drawn = train if isinstance(train, Drawn) else None
+
+    def one(net: Net, now: tuple[jax.Array, Drawn | None]) -> tuple[Net, None]:
+        step, minibatch = now
+        step_of = candidate_step(method, net, hyper, minibatch or train, key, step)
+        return step_of, None
+
+    return jax.lax.scan(one, net, (steps, drawn))[0]
+
+
+class Keys(NamedTuple):
+    """The candidates' keys for stage 2, and along which axis they differ.
+
+    Attributes:
+      value: one key for all, or `[N]`.
+      axis: None for one key, else 0; minibatches that follow from it have it as well.
     """
 
-    def one(net: Net, step: jax.Array) -> tuple[Net, None]:
-        key_now = jax.random.fold_in(key, step)
-        return candidate_step(method, net, hyper, train, key_now, step), None
+    value: jax.Array
+    axis: int | None
 
-    steps = step + jnp.arange(method.iterations_per_round)
-    return jax.lax.scan(one, fresh(surrogate.variables), steps)[0]
+    @classmethod
+    def of(cls, method: Method, key: jax.Array, candidates: int) -> "Keys":
+        """With common random numbers, all candidates share the run's key."""
+        if method.common_random_numbers:
+            return cls(key, None)
+        return cls(jax.random.split(key, candidates), 0)
 
 
-def score(
-    method: Method, variables: dict[str, Any], validation: Arrays
-) -> tuple[jax.Array, Evaluation]:
-    """A surrogate's score on the validation split (eq. 11), and what it is made of."""
-    result = evaluate(
-        method.pair.surrogate,
-        method.normalize,
-        variables,
-        validation,
-        method.evaluation_batch,
+def copies(surrogate: Net, candidates: int) -> Net:
+    """N copies of a surrogate with momentum 0, along a leading axis."""
+    return jax.tree.map(
+        lambda a: jnp.broadcast_to(a, (candidates, *a.shape)),
+        fresh(surrogate.variables),
     )
-    return (
-        objective(
-            result.accuracy,
-            result.cross_entropy,
-            result.hoyer,
-            method.kappa,
-            method.objective,
-        ),
-        result,
+
+
+def train_population(
+    method: Method,
+    nets: Net,
+    vectors: jax.Array,
+    train: Arrays | Drawn,
+    key: jax.Array,
+    steps: jax.Array,
+) -> Net:
+    """Steps of all candidates: one vmap.
+
+    Args:
+      method: static.
+      nets: the candidates before the steps, with a leading axis N.
+      vectors: `[N, D]` their settings.
+      train: the training split, or the minibatches of these steps, with a leading N
+        where the candidates do not share their random numbers.
+      key: the run's key for stage 2.
+      steps: `[S]` the global steps.
+    """
+    hypers = jax.vmap(method.space.to_hyper)(vectors)
+    keys = Keys.of(method, key, len(vectors))
+    train_axis = keys.axis if isinstance(train, Drawn) else None
+    axes = (0, 0, train_axis, keys.axis, None)
+    one = partial(train_candidate, method)
+    return jax.vmap(one, in_axes=axes)(nets, hypers, train, keys.value, steps)
+
+
+def score(method: Method, result: Evaluation) -> jax.Array:
+    """The score of each candidate on the validation split (eq. 11)."""
+    return objective(
+        result.accuracy,
+        result.cross_entropy,
+        result.hoyer,
+        method.kappa,
+        method.objective,
     )
 
 
@@ -98,9 +153,9 @@ def compete(
     vectors: jax.Array,
     data: Data,
     key: jax.Array,
-    step: jax.Array,
+    steps: jax.Array,
 ) -> tuple[jax.Array, Evaluation]:
-    """Trains and scores the population (lines 10 to 14): one vmap.
+    """Trains and scores the population (lines 10 to 14).
 
     Args:
       method: static.
@@ -108,19 +163,22 @@ def compete(
       vectors: `[N, D]` the candidates.
       data: training and validation splits.
       key: the run's key for stage 2.
-      step: the global step at which the round began.
+      steps: `[NI]` the global steps of the round.
 
     Returns:
       Scores `[N]`, and the evaluations behind them.
     """
-    hypers = jax.vmap(method.space.to_hyper)(vectors)
-    if method.common_random_numbers:
-        keys, key_axis = key, None
-    else:
-        keys, key_axis = jax.random.split(key, len(vectors)), 0
-    train = partial(train_candidate, method)
-    nets = jax.vmap(train, in_axes=(None, 0, None, key_axis, None))(
-        surrogate, hypers, data.train, keys, step
-    )
-    evaluated = jax.vmap(partial(score, method), in_axes=(0, None))
-    return evaluated(nets.variables, data.validation)
+    nets = copies(surrogate, len(vectors))
+    nets = train_population(method, nets, vectors, data.train, key, steps)
+
+    def of(net: Net) -> Evaluation:
+        return evaluate(
+            method.pair.surrogate,
+            method.views,
+            net.variables,
+            data.validation,
+            method.evaluation_batch,
+        )
+
+    evaluations = jax.vmap(of)(nets)
+    return score(method, evaluations), evaluations

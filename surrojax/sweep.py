@@ -12,13 +12,17 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from surrojax import pooling
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.progress import say
-from surrojax.records import Record, explained, write_text
+from surrojax.records import Record, explained, write_json, write_text
 from surrojax.settings import flatten, resolve, suggest
 
 Point = dict[str, Any]
+Outcome = tuple[Point, Record | InputError]
+
+FOLD = "dataset.fold"
 
 COLUMNS = ("test_accuracy", "validation_accuracy", "train_accuracy")
 
@@ -30,7 +34,7 @@ def run_sweep(
     command: Sequence[str] = (),
     dry_run: bool = False,
     quiet: bool = False,
-) -> list[tuple[Point, Record | InputError]]:
+) -> list[Outcome]:
     """Runs every point one after the other; a point that fails does not stop the rest.
 
     The table at the end is printed and kept in `sweep.csv`.
@@ -38,7 +42,8 @@ def run_sweep(
     Args:
       config: what the points have in common.
       workdir: holds a folder for each point.
-      specifications: `FIELD=A,B,...`; several make a product.
+      specifications: `FIELD=A,B,...`; several make a product. Runs over
+        `dataset.fold` are pooled in a second table, which is kept in `folds.json`.
       command: how the sweep was called, for each config.json.
       dry_run: print the command of each point, and stop.
       quiet: no progress.
@@ -49,26 +54,55 @@ def run_sweep(
     Raises:
       InputError: a specification cannot be read.
     """
-    outcomes: list[tuple[Point, Record | InputError]] = []
     root = Path(workdir).expanduser().absolute()
+    named = [(name_of(point), point) for point in points(config, specifications)]
+    outcomes = run_points(config, root, named, command, dry_run, quiet)
+    if not dry_run:
+        say(table(outcomes))
+        write_text(root / "sweep.csv", _csv(outcomes))
+        if FOLD in outcomes[0][0]:
+            pooled = _pool_folds(outcomes)
+            say(pooling.table(pooled))
+            write_json(root / "folds.json", pooled)
+    return outcomes
+
+
+def run_points(
+    config: ConfigDict,
+    root: Path,
+    named: Sequence[tuple[str, Point]],
+    command: Sequence[str] = (),
+    dry_run: bool = False,
+    quiet: bool = False,
+) -> list[Outcome]:
+    """Runs points, each in the folder of its name; one that fails stops no other.
+
+    Args:
+      config: what the points have in common.
+      root: holds the points' folders.
+      named: folder and point.
+      command, dry_run, quiet: of `run_sweep`.
+
+    Raises:
+      InputError: the folder holds a run.
+    """
     if (root / "config.json").exists():
         raise InputError(f"{root}: holds a run; choose another --workdir for a sweep")
-    for point in points(config, specifications):
-        folder = root / name_of(point)
+    outcomes: list[Outcome] = []
+    for name, point in named:
+        folder = root / name
         if dry_run:
             say(_command(command, point, folder))
             continue
         say(f"== {folder}", quiet)
         try:
-            outcomes.append((point, train(_at(config, point), folder, command, quiet)))
+            outcomes.append((point, train(at(config, point), folder, command, quiet)))
         except InputError as error:
             say(f"failed: {error}")
             outcomes.append((point, error))
     if not dry_run:
-        say(table(outcomes))
         with explained(root):
             root.mkdir(parents=True, exist_ok=True)
-        write_text(root / "sweep.csv", _csv(outcomes))
     return outcomes
 
 
@@ -100,7 +134,7 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
         for values in itertools.product(*axes.values())
     ]
     for point in found:
-        resolve(_at(config, point))
+        resolve(at(config, point))
     names = [name_of(point) for point in found]
     for name in names:
         if names.count(name) > 1:
@@ -120,7 +154,7 @@ def name_of(point: Point) -> str:
     return ",".join(f"{field}={text(value)}" for field, value in point.items())
 
 
-def table(outcomes: Sequence[tuple[Point, Record | InputError]]) -> str:
+def table(outcomes: Sequence[Outcome]) -> str:
     """Accuracies in percent, with the gain in test accuracy over the first point."""
     rows = [["run", "test %", "validation %", "training %", "gain", "minutes"]]
     first = next((r["test_accuracy"] for _, r in outcomes if isinstance(r, dict)), 0.0)
@@ -134,20 +168,25 @@ def table(outcomes: Sequence[tuple[Point, Record | InputError]]) -> str:
             + [f"{100 * (result['test_accuracy'] - first):+.2f}"]
             + [f"{result['seconds'] / 60:.1f}"]
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return pooling.aligned(rows)
 
 
-def _at(config: ConfigDict, point: Point) -> ConfigDict:
+def at(config: ConfigDict, point: Point) -> ConfigDict:
+    """A copy of a config with a point's values."""
     changed = ConfigDict(config)
     changed.update_from_flattened_dict(point)
     return changed
+
+
+def _pool_folds(outcomes: Sequence[Outcome]) -> dict[str, Record]:
+    """The folds of each otherwise equal point, pooled."""
+    groups: dict[str, list[Record]] = {}
+    for point, result in outcomes:
+        rest = {field: value for field, value in point.items() if field != FOLD}
+        runs = groups.setdefault(name_of(rest) or "all", [])
+        if isinstance(result, dict):
+            runs.append(result)
+    return {name: pooling.pool(runs) for name, runs in groups.items() if runs}
 
 
 def _split(values: str) -> list[str]:
@@ -198,7 +237,7 @@ def _plain(field: str, value: Any) -> Any:
     return ",".join(value) if field == "tune" and value else value
 
 
-def _csv(outcomes: Sequence[tuple[Point, Record | InputError]]) -> str:
+def _csv(outcomes: Sequence[Outcome]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(

@@ -12,19 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrojax.data.augment import make_augment, normalize
+from surrojax.data.augment import Look, make_augment
+from surrojax.evaluate import Views
 from surrojax.method import Data, Method
 from surrojax.networks import Pair, blank, sites_of
 from surrojax.networks.head import Head
 from surrojax.networks.layers import max_pool
 from surrojax.search import pso
-from surrojax.sgd import Arrays
+from surrojax.sgd import Arrays, Targets
 from surrojax.space import make_space, present_names
 
 CLASSES = 3
 FIXED = {
     f"{kind}_{site}": 0.0 for kind in ("lambda", "p") for site in ("z", "V", "x", "W")
 }
+
+
+LOOK = Look(6, 1)
 
 
 class TinyOriginal(nn.Module):
@@ -66,8 +70,8 @@ def tiny_method(tune=None, **changes):
     return Method(
         pair=pair,
         space=space,
-        augment=make_augment(True, 0),
-        normalize=normalize,
+        augment=make_augment(LOOK, True, 0),
+        views=Views(LOOK.see_center),
         **(settings | changes),
     )
 
@@ -78,7 +82,8 @@ def tiny_arrays(n, seed):
     labels = rng.integers(0, CLASSES, n)
     images = rng.integers(0, 120, (n, 6, 6, 1))
     images[np.arange(n), 2 * labels] += 90
-    return Arrays(jnp.asarray(images, jnp.uint8), jnp.asarray(labels, jnp.int32))
+    targets = Targets(jnp.asarray(labels, jnp.int32))
+    return Arrays(jnp.asarray(images, jnp.uint8), targets)
 
 
 @pytest.fixture(scope="session")

@@ -42,15 +42,14 @@ def scripted(method, accuracy, scores=None, finite=lambda vector: True):
     def evaluate(fusion, split):
         vector = np.asarray(fusion.original)
         loss = 1.0 if finite(vector) else np.nan
-        result = Evaluation(
-            jnp.float32(accuracy(vector)), jnp.float32(loss), jnp.float32(1)
-        )
+        share = jnp.float32(accuracy(vector))
+        result = Evaluation(share, share, jnp.float32(loss), jnp.float32(1))
         return result, result
 
     def compete(surrogate, vectors, data, key, step):
         values = jnp.asarray(scores(np.asarray(vectors)), jnp.float32)
         ones = jnp.ones_like(values)
-        return values, Evaluation(ones, ones, ones)
+        return values, Evaluation(ones, ones, ones, ones)
 
     programs = compile_programs(method)._replace(
         fit=fit, evaluate=evaluate, compete=compete

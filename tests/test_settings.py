@@ -2,9 +2,31 @@
 
 import pytest
 
-from configs import common, demo, fer2013_lenet, fer2013_resnet20
+from configs import (
+    afew_mresnet,
+    affectnet_mresnet,
+    ck_mresnet,
+    common,
+    cross_database,
+    demo,
+    fer2013_lenet,
+    fer2013_mresnet,
+    fer2013_resnet20,
+    mmi_mresnet,
+    oulu_mresnet,
+)
 from surrojax.errors import InputError
-from surrojax.settings import make_method, resolve
+from surrojax.settings import folds, load_data, make_look, make_method, resolve
+
+MRESNETS = (
+    afew_mresnet,
+    affectnet_mresnet,
+    ck_mresnet,
+    cross_database,
+    fer2013_mresnet,
+    mmi_mresnet,
+    oulu_mresnet,
+)
 
 
 def changed(**changes):
@@ -15,7 +37,9 @@ def changed(**changes):
     return config
 
 
-@pytest.mark.parametrize("module", [common, demo, fer2013_lenet, fer2013_resnet20])
+@pytest.mark.parametrize(
+    "module", [common, demo, fer2013_lenet, fer2013_resnet20, *MRESNETS]
+)
 def test_the_configs_that_come_along_are_sound(module):
     method = make_method(module.get_config(), 7)
     assert method.space.dimensions == (4 if module is fer2013_resnet20 else 8)
@@ -27,7 +51,7 @@ def test_the_configs_that_come_along_are_sound(module):
         ({"tune": None}, "config.tune: None is no value"),
         ({"tune": ("pz",)}, "config.tune: 'pz' .*mean 'p_z'.*coefficients, ratios"),
         ({"search__optimizer": "psoo"}, "config.search.optimizer: .*mean 'pso'"),
-        ({"network": "resnet"}, "config.network: .*mean 'resnet20'"),
+        ({"network": "resnet2"}, "config.network: .*mean 'resnet20'"),
         ({"dataset__name": "fer"}, "config.dataset.name: 'fer' is unknown"),
         ({"norm": "l3"}, "config.norm: 'l3' is unknown"),
         ({"objective": "loss"}, "config.objective: 'loss' is unknown"),
@@ -43,11 +67,59 @@ def test_the_configs_that_come_along_are_sound(module):
         ({"learning_rate__base": -0.1}, "config.learning_rate.base: -0.1 is too small"),
         ({"max_iterations": 10}, "config.max_iterations: 10 is less than one round"),
         ({"dataset__shift": -1}, "config.dataset.shift: -1 is too small"),
+        ({"dataset__fold": 10}, "config.dataset.fold: 10 is too large"),
+        ({"dataset__fold": -2}, "config.dataset.fold: -2 is too small"),
+        ({"dataset__crops": 17}, "config.dataset.crops: 17 is neither"),
+        ({"dataset__channels": 2}, "config.dataset.channels: 2 must be one of 0, 1, 3"),
+        ({"dataset__classes": 8}, "config.dataset.classes: 8 must be one of 0, 6, 7"),
+        ({"dataset__camera": "IR"}, "config.dataset.camera: 'IR' is unknown"),
+        ({"dataset__target": "ckk"}, "config.dataset.target: 'ckk' .*mean 'ck'"),
+        (
+            {"dataset__train_on_target_fold": True},
+            "config.dataset.train_on_target_fold: .* needs a dataset.target",
+        ),
+        ({"compute_dtype": "float16"}, "config.compute_dtype: 'float16' is unknown"),
+        (
+            {"network": "mresnet", "dataset__image_size": 98},
+            "config.dataset.image_size: 98 is too small for mresnet; the least is 99",
+        ),
+        ({"dataset__image_size": 15}, "config.dataset.image_size: 15 is too small"),
     ],
 )
 def test_a_bad_value_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         resolve(changed(**changes))
+
+
+@pytest.mark.parametrize("module", MRESNETS)
+def test_every_database_runs_with_lenet_too(module):
+    config = module.get_config()
+    config.network = "lenet"
+    method = make_method(config, 6)
+    assert (method.pair.image_size, method.pair.channels) == (28, 1)
+
+
+def test_the_network_decides_the_images_unless_the_config_does():
+    config = ck_mresnet.get_config()
+    pair = make_method(config, 7).pair
+    assert (pair.image_size, pair.channels) == (227, 3)
+    assert make_look(config, pair).side == 252  # 227 is 0.9 of it
+    config.dataset.image_size, config.dataset.channels = 99, 1
+    pair = make_method(config, 7).pair
+    assert (pair.image_size, pair.channels) == (99, 1)
+
+
+def test_all_folds_are_for_databases_that_have_them():
+    assert folds(ck_mresnet.get_config()) == tuple(range(10))
+    assert folds(cross_database.get_config()) == tuple(range(10))
+    assert folds(fer2013_mresnet.get_config()) == (0,)
+    assert folds(changed(dataset__name="fer2013", dataset__fold=-1)) == (0,)
+    assert folds(changed(dataset__name="oulu", dataset__fold=3)) == (3,)
+
+
+def test_one_run_does_not_take_all_folds():
+    with pytest.raises(InputError, match="config.dataset.fold: a run takes one fold"):
+        load_data(ck_mresnet.get_config())
 
 
 @pytest.mark.parametrize(

@@ -107,23 +107,24 @@ def test_the_surrogate_has_dropout_masks_of_its_own(tiny_data):
 def test_fitting_brings_the_surrogate_nearer_at_every_site(tiny_data):
     distances = []
     for eta in (0.0, 0.5):
-        method = tiny_method(iterations_per_round=100, eta=Sites(eta, eta, eta, eta))
+        method = tiny_method(eta=Sites(eta, eta, eta, eta))
         program = jax.jit(partial(fit, method))
         fusion = new_fusion(method, KEY)
-        distances.append(program(fusion, HYPER, tiny_data.train, KEY, jnp.int32(0))[1])
+        steps = jnp.arange(100)
+        _, losses = program(fusion, HYPER, tiny_data.train, KEY, steps)
+        distances.append(jax.tree.map(jnp.mean, losses))
     free, fitted = (d["euclidean"] for d in distances)
     assert all(near < far for near, far in zip(fitted, free, strict=True))
 
 
 def test_a_round_is_its_steps_one_after_the_other(tiny_data):
-    method = tiny_method(iterations_per_round=3)
+    method = tiny_method()
     fusion = new_fusion(method, KEY)
-    whole, _ = fit(method, fusion, HYPER, tiny_data.train, KEY, jnp.int32(10))
-    for step in (10, 11, 12):
-        step_key = jax.random.fold_in(KEY, step)
-        fusion, _ = fit_step(
-            method, fusion, HYPER, tiny_data.train, step_key, jnp.int32(step)
-        )
+    steps = jnp.arange(10, 13)
+    whole, losses = fit(method, fusion, HYPER, tiny_data.train, KEY, steps)
+    assert losses["loss"].shape == (3,)
+    for step in steps:
+        fusion, _ = fit_step(method, fusion, HYPER, tiny_data.train, KEY, step)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(fusion), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
 

@@ -1,5 +1,6 @@
 """Stage 2: candidates are independent of each other, and compared on equal terms."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -7,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from conftest import assert_same, tiny_method
 
+from surrojax.evaluate import evaluate
 from surrojax.stage1 import new_fusion
-from surrojax.stage2 import compete, score, train_candidate
+from surrojax.stage2 import compete, copies, score
 
 KEY = jax.random.key(5)
 
@@ -16,7 +18,8 @@ KEY = jax.random.key(5)
 def compete_with(method, data, vectors):
     surrogate = new_fusion(method, jax.random.key(0)).surrogate
     program = jax.jit(partial(compete, method))
-    return program(surrogate, vectors, data, KEY, jnp.int32(20))
+    steps = 20 + jnp.arange(method.iterations_per_round)
+    return program(surrogate, vectors, data, KEY, steps)
 
 
 def wide_population(method):
@@ -54,8 +57,13 @@ def test_a_candidate_with_nan_weights_scores_minus_infinity(tiny_data):
     method = tiny_method()
     net = new_fusion(method, jax.random.key(0)).surrogate
     broken = jax.tree.map(lambda a: a.at[0].set(jnp.nan), net.variables)
-    assert score(method, net.variables, tiny_data.validation)[0] > 0
-    assert score(method, broken, tiny_data.validation)[0] == -jnp.inf
+
+    def score_of(variables):
+        module, split = method.pair.surrogate, tiny_data.validation
+        return score(method, evaluate(module, method.views, variables, split, 16))
+
+    assert score_of(net.variables) > 0
+    assert score_of(broken) == -jnp.inf
 
 
 def test_a_nan_candidate_never_leads(tiny_data):
@@ -81,17 +89,13 @@ def test_common_random_numbers_make_equal_settings_score_equally(tiny_data):
 def test_a_candidate_starts_from_the_surrogate_with_fresh_momentum(tiny_data):
     method = tiny_method()
     net = new_fusion(method, jax.random.key(0)).surrogate
-    moving = jax.tree.map(jnp.ones_like, net.momentum)
-    arguments = (
-        method.space.to_hyper(wide_population(method)[0]),
-        tiny_data.train,
-        KEY,
-        jnp.int32(0),
-    )
-    program = jax.jit(partial(train_candidate, method))
-    at_rest = program(net, *arguments)
-    pushed = program(net.__class__(net.params, net.stats, moving), *arguments)
-    assert_same(at_rest, pushed)
+    moving = replace(net, momentum=jax.tree.map(jnp.ones_like, net.momentum))
+    started = copies(moving, 3)
+    for a, b in zip(
+        jax.tree.leaves(started.params), jax.tree.leaves(net.params), strict=True
+    ):
+        assert a.shape == (3, *b.shape) and (a == b).all()
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(started.momentum))
 
 
 def test_a_population_is_its_candidates_one_by_one(tiny_data):

@@ -7,12 +7,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from surrojax.errors import InputError
+from surrojax.networks import mresnet
 from surrojax.networks.layers import ConvForm
 from surrojax.networks.lenet import LeNet, LeNetSurrogate
+from surrojax.networks.mresnet import MResNet, MResNetSurrogate
 from surrojax.networks.resnet20 import ResNet20, ResNet20Surrogate
 from surrojax.sites import Sites
 
-NETWORKS = ("lenet", "resnet20")
+NETWORKS = ("lenet", "resnet20", "mresnet")
+
+IMAGES = {"lenet": (28, 1), "resnet20": (28, 1), "mresnet": (227, 3)}
+"""Height (and width) and channels of the images in Table 2 and Figure 3."""
+
+SMALLEST = {"lenet": 16, "resnet20": 4, "mresnet": mresnet.SMALLEST}
+"""Pixels: the least height that leaves a feature map of at least 1 x 1."""
+
 NO_DROPOUT = Sites(0.0, 0.0, 0.0, 0.0)
 
 
@@ -31,13 +41,38 @@ class Pair:
     channels: int
 
 
-def make_pair(name: str, classes: int, form: ConvForm = "matmul") -> Pair:
-    """The pair of the paper's Table 2 that `name`, one of `NETWORKS`, stands for."""
-    if name == "lenet":
-        return Pair(LeNet(classes, form), LeNetSurrogate(classes), 28, 1)
-    if name == "resnet20":
-        return Pair(ResNet20(classes, form), ResNet20Surrogate(classes), 28, 1)
-    raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+def make_pair(
+    name: str,
+    classes: int,
+    form: ConvForm = "matmul",
+    image_size: int = 0,
+    channels: int = 0,
+) -> Pair:
+    """The pair of the paper's Table 2 or Figure 3 that `name`, of `NETWORKS`, means.
+
+    Args:
+      name: of the network.
+      classes: K.
+      form: of the original's convolutions.
+      image_size: height and width in pixels; 0 for the paper's.
+      channels: of the images; 0 for the paper's.
+
+    Raises:
+      InputError: the images are too small for the network.
+    """
+    size, depth = IMAGES[name]
+    size, depth = image_size or size, channels or depth
+    if size < SMALLEST[name]:
+        raise InputError(
+            f"dataset.image_size: {size} is too small for {name}; the least is "
+            f"{SMALLEST[name]}"
+        )
+    modules: dict[str, tuple[nn.Module, nn.Module]] = {
+        "lenet": (LeNet(classes, form), LeNetSurrogate(classes)),
+        "resnet20": (ResNet20(classes, form), ResNet20Surrogate(classes)),
+        "mresnet": (MResNet(classes, form), MResNetSurrogate(classes)),
+    }
+    return Pair(*modules[name], size, depth)
 
 
 def blank(pair: Pair, batch: int = 1) -> jax.Array:

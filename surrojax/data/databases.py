@@ -1,0 +1,159 @@
+"""The databases by name: where each is read, and under which protocol it is used."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+from surrojax.data import faces
+from surrojax.data.dataset import Dataset
+from surrojax.data.listing import Listing
+from surrojax.data.protocols import (
+    Samples,
+    cross_database,
+    duplicates,
+    official,
+    samples_of,
+    ten_folds,
+    with_classes,
+)
+from surrojax.errors import InputError
+
+LARGEST_DRAWN = 64
+"""Pixels: the drawn faces have no more detail; larger images are enlarged from them."""
+
+READERS = {
+    "ck": (),
+    "oulu": ("camera", "light"),
+    "mmi": (),
+    "afew": ("frames",),
+    "affectnet": (),
+    "folder": ("subject_pattern", "sequence_pattern"),
+}
+"""The databases of image and video files, and what `Source.options` may say of each."""
+
+DATASETS = ("faces", "fer2013", "ferplus", *READERS)
+
+FOLDED = ("ck", "oulu", "mmi")
+"""The databases without official splits; a folder may be with or without."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which database is read, from where, and how.
+
+    Attributes:
+      name: one of `DATASETS`.
+      directory: where it lies; None: `$SURROJAX_DATA`, else TFDS's manual folder.
+      side: height and width that its images are given, in pixels.
+      channels: 1 for grey, 3 for RGB.
+      classes: 6, 7, or 0 for those that it has.
+      align: whether faces are found and aligned by five key points.
+      options: what `READERS` lists for it.
+    """
+
+    name: str
+    directory: str | os.PathLike[str] | None
+    side: int
+    channels: int
+    classes: int = 0
+    align: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How samples become three splits.
+
+    Attributes:
+      fold: which of ten tests, or validates where there is a target; 0 for a database
+        with official splits.
+      target: the database that is tested on, if another one.
+      train_on_fold, mask_absent: of `protocols.cross_database`.
+    """
+
+    fold: int = 0
+    target: Source | None = None
+    train_on_fold: bool = False
+    mask_absent: bool = True
+
+
+def load(source: Source, protocol: Protocol) -> Dataset:
+    """A database under its protocol, with what was read counted in its manifest.
+
+    Raises:
+      InputError: the data are missing or damaged, or do not suit the protocol; the
+        message says what to do.
+    """
+    samples = read(source)
+    if protocol.target is not None:
+        dataset = cross_database(
+            samples,
+            read(protocol.target),
+            protocol.fold,
+            protocol.train_on_fold,
+            protocol.mask_absent,
+        )
+    elif samples.official is None:
+        dataset = ten_folds(samples, protocol.fold)
+    elif protocol.fold:
+        raise InputError(
+            f"dataset.fold: {source.name} as read has official splits, so there is no "
+            f"fold {protocol.fold}; it must be 0"
+        )
+    else:
+        dataset = official(samples)
+    counts = {
+        name: {
+            "images": len(split),
+            "sequences": len(split.units()[1]),
+            "subjects": 0 if split.subjects is None else len(set(split.subjects)),
+        }
+        for name, split in dataset.splits.items()
+    }
+    found = {"splits": counts, "duplicates": duplicates(dataset)}
+    return replace(dataset, manifest=dataset.manifest | found)
+
+
+def read(source: Source) -> Samples:
+    """All samples of a database.
+
+    Raises:
+      InputError: the data are missing or damaged.
+    """
+    if source.name == "faces":
+        side = min(source.side, LARGEST_DRAWN)
+        samples = samples_of(faces.load(side, source.channels))
+    elif source.name in ("fer2013", "ferplus"):
+        samples = _read_fer2013(source)
+    elif source.name in READERS:
+        samples = _read_files(source)
+    else:
+        raise InputError(
+            f"no database {source.name!r}; choose one of {', '.join(DATASETS)}"
+        )
+    return with_classes(samples, source.classes)
+
+
+def data_folder(directory: str | os.PathLike[str] | None) -> Path:
+    """Where databases are looked for."""
+    manual = "~/tensorflow_datasets/downloads/manual"
+    return Path(directory or os.environ.get("SURROJAX_DATA") or manual).expanduser()
+
+
+def _read_fer2013(source: Source) -> Samples:
+    # TFDS takes seconds to import, and the drawn faces do not need it.
+    from surrojax.data import fer2013
+
+    # Grey images as small as these are enlarged on the device, which keeps them small.
+    side = min(source.side, fer2013.SIDE)
+    return samples_of(fer2013.load(source.name, side, 1, source.directory))
+
+
+def _read_files(source: Source) -> Samples:
+    from surrojax.data import frames
+
+    scan: Callable[..., Listing] = import_module(f"surrojax.data.{source.name}").scan
+    listing = scan(data_folder(source.directory), **dict(source.options))
+    return frames.samples(listing, source.side, source.channels, source.align)

@@ -1,0 +1,72 @@
+"""A listing of files to samples: prepared pixels, labels, and what was read."""
+
+import hashlib
+import logging
+
+import numpy as np
+
+from surrojax.data import frames_builder
+from surrojax.data.dataset import Split
+from surrojax.data.listing import Listing
+from surrojax.data.protocols import Samples
+
+_log = logging.getLogger("surrojax")
+
+
+def samples(listing: Listing, side: int, channels: int, align: bool) -> Samples:
+    """Prepares a listing's pixels, or reads those prepared earlier, and says so.
+
+    Args:
+      listing: what a reader found.
+      side: height and width of the images, in pixels.
+      channels: 1 for grey, 3 for RGB.
+      align: whether faces are found and aligned by five key points.
+
+    Raises:
+      InputError: a file cannot be read, or no frame is left.
+    """
+    prepared = frames_builder.prepare(listing, side, channels, align)
+    frames = prepared.frames
+    place = {name: index for index, name in enumerate(listing.classes)}
+    subjects = np.array([frame.subject for frame in frames])
+    splits = np.array([frame.split for frame in frames])
+    split = Split(
+        prepared.images,
+        np.array([place[frame.label] for frame in frames], np.int32),
+        subjects if all(frame.subject for frame in frames) else None,
+        np.array([frame.sequence for frame in frames]),
+        np.array([frame.file for frame in frames]),
+        prepared.digests,
+    )
+    read = hashlib.sha256()
+    for digest, frame in zip(prepared.digests.tolist(), frames, strict=True):
+        read.update(f"{digest} {frame.label} {frame.sequence}\n".encode())
+    manifest = listing.summary() | {
+        "aligned": align,
+        "no_face_found": len(prepared.not_found),
+        "unreadable": len(prepared.unreadable),
+        "sha256": read.hexdigest(),
+    }
+    _log.info("%s", _sentence(listing, manifest))
+    return Samples(
+        listing.name,
+        listing.classes,
+        split,
+        splits if splits.any() else None,
+        manifest,
+    )
+
+
+def _sentence(listing: Listing, manifest: dict) -> str:
+    """What was read, on one line a subject."""
+    classes = ", ".join(f"{n} {name}" for name, n in manifest["classes"].items())
+    left_out = ", ".join(f"{n} {why}" for why, n in manifest["left_out"].items())
+    lines = [
+        f"{listing.name} from {listing.root} ({listing.layout}): {manifest['frames']} "
+        f"frames of {manifest['sequences']} sequences, {manifest['subjects'] or 'no'} "
+        f"subjects; sequences by class: {classes}",
+        f"  left out: {left_out or 'nothing'}; no face found in "
+        f"{manifest['no_face_found']} frames, {manifest['unreadable']} unreadable; "
+        f"sha256 {manifest['sha256'][:16]}",
+    ]
+    return "\n".join(lines + [f"  note: {note}" for note in manifest["notes"]])

@@ -1,0 +1,158 @@
+"""What a finished run reports: result.json and a table of predictions."""
+
+import csv
+import io
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from surrojax.algorithm import RunState
+from surrojax.data import Dataset, Split
+from surrojax.evaluate import (
+    Views,
+    confusion_matrix,
+    macro_f1,
+    predict,
+    recall,
+    vote,
+)
+from surrojax.method import Method
+from surrojax.records import Record
+from surrojax.sgd import Arrays
+from surrojax.stream import Streamed, predict_streamed
+
+
+class Voted(NamedTuple):
+    """What the trained network says of the units of a split.
+
+    Attributes:
+      labels, predictions: `[U]` int.
+      probabilities: `[U, K]`, averaged over a unit's frames and their views.
+      frame_accuracy: share of the frames whose own prediction is right.
+    """
+
+    labels: np.ndarray
+    predictions: np.ndarray
+    probabilities: np.ndarray
+    frame_accuracy: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the units whose prediction is right."""
+        return float((self.predictions == self.labels).mean())
+
+    def figures(self, classes: Sequence[str]) -> Record:
+        """What result.json says of the test split."""
+        confusion = confusion_matrix(self.labels, self.predictions, len(classes))
+        found = recall(confusion).tolist()
+        return {
+            "test_accuracy": self.accuracy,
+            "test_frame_accuracy": self.frame_accuracy,
+            "macro_f1": macro_f1(confusion),
+            "recall": {
+                name: value if np.isfinite(value) else None
+                for name, value in zip(classes, found, strict=True)
+            },
+            "confusion_matrix": confusion.tolist(),
+        }
+
+
+def classify(
+    method: Method, state: RunState, views: Views, split: Split, data: Arrays | Streamed
+) -> Voted:
+    """Puts a split through the trained network.
+
+    Args:
+      method: of the run.
+      state: after its last round.
+      views: how to look at the images.
+      split, data: the same samples, for their units and for their pixels.
+    """
+    variables, batch = state.fusion.original.variables, method.evaluation_batch
+    program = jax.jit(
+        partial(predict, method.pair.original, views), static_argnames="batch"
+    )
+    if isinstance(data, Streamed):
+        one = partial(program, batch=batch)
+        found = predict_streamed(one, variables, data.images, batch)
+    else:
+        found = program(variables, data.images, batch=batch)
+    log_probabilities = found.log_probabilities
+    units, labels = split.units()
+    mass = np.zeros((len(labels), log_probabilities.shape[-1]))
+    np.add.at(mass, units, np.exp(np.asarray(log_probabilities, np.float64)))
+    frames = np.asarray(log_probabilities).argmax(axis=-1)
+    return Voted(
+        labels=labels,
+        predictions=np.asarray(vote(log_probabilities, units, len(labels))),
+        probabilities=mass / np.bincount(units)[:, None],
+        frame_accuracy=float((frames == split.labels).mean()),
+    )
+
+
+def result(
+    method: Method,
+    dataset: Dataset,
+    found: dict[str, Voted],
+    state: RunState,
+    records: list[Record],
+) -> Record:
+    """What result.json holds: of the last round's model, and the best round beside.
+
+    Args:
+      method: of the run.
+      dataset: that it was trained on.
+      found: by split, what `classify` yields.
+      state: after the last round.
+      records: of all rounds.
+    """
+    last, best = records[-1], records[int(state.best_round) - 1]
+    candidates = sum(len(r.get("candidates", ())) for r in records)
+    settings = sum(len(r["stage1"]) for r in records)
+    steps = method.iterations_per_round
+    return found["test"].figures(dataset.classes) | {
+        "validation_accuracy": last["original"]["validation_accuracy"],
+        "train_accuracy": found["train"].accuracy,
+        "hyper": last["hyper"],
+        "best_round": {
+            "round": best["round"],
+            "validation_accuracy": best["original"]["validation_accuracy"],
+            "test_accuracy": best["test"]["original"]["accuracy"],
+        },
+        "rounds": len(records),
+        "original_steps": steps * settings,
+        "surrogate_steps": steps * (candidates + (settings if method.tunes else 0)),
+        "seconds": round(sum(r["seconds"] for r in records), 1),
+    }
+
+
+def predictions_csv(dataset: Dataset, found: dict[str, Voted]) -> str:
+    """A line a unit of the validation and test splits: label, prediction, certainty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["split", "sample", "subject", "label", "prediction"]
+        + [f"probability_{name}" for name in dataset.classes]
+    )
+    for name in ("validation", "test"):
+        split, voted = dataset.splits[name], found[name]
+        first = np.unique(split.units()[0], return_index=True)[1]
+        for unit, row in enumerate(first.tolist()):
+            writer.writerow(
+                [
+                    name,
+                    _value(split.sequences, row, row),
+                    _value(split.subjects, row, ""),
+                    dataset.classes[voted.labels[unit]],
+                    dataset.classes[voted.predictions[unit]],
+                ]
+                + [f"{p:.4f}" for p in voted.probabilities[unit].tolist()]
+            )
+    return text.getvalue()
+
+
+def _value(values: np.ndarray | None, row: int, otherwise: Any) -> Any:
+    return otherwise if values is None else values[row]

@@ -1,0 +1,190 @@
+"""Data larger than the device: images stay on the host and are streamed to it.
+
+The programs of a round do here what `algorithm.compile_programs` does with resident
+data, in chunks of steps: the same rows, keys and augmentations, so the same results.
+grain reads the minibatches ahead in threads of its own.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surrojax import stage1, stage2
+from surrojax.algorithm import Programs
+from surrojax.data.dataset import Images
+from surrojax.evaluate import Evaluation, Predictions, measure, predict
+from surrojax.method import Data, Method
+from surrojax.sgd import Drawn, Net, Targets
+from surrojax.stage1 import Fusion
+
+CHUNK_BYTES = 2**27
+"""Images of about this size are sent to the device at a time."""
+
+THREADS = 16
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """One split whose images stay on the host; otherwise as `sgd.Arrays`."""
+
+    images: Images
+    targets: Targets
+
+
+def fetch(images: Images, rows: np.ndarray, together: int) -> Iterator[np.ndarray]:
+    """Images by row, read ahead.
+
+    Args:
+      images: `[n, H, W, C]` uint8, of random access.
+      rows: `[M, ...]` int; each of the M is read as a whole.
+      together: how many of them to yield at a time; the last time may be fewer.
+
+    Yields:
+      `[together, ..., H, W, C]` uint8.
+    """
+
+    def read(wanted: np.ndarray) -> np.ndarray:
+        found = np.asarray(images[wanted.reshape(-1)])
+        return found.reshape(*wanted.shape, *found.shape[1:])
+
+    ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * together)
+    yield from (
+        grain.MapDataset.source(rows).map(read).to_iter_dataset(ahead).batch(together)
+    )
+
+
+def compile_programs(method: Method) -> Programs:
+    """The parts of a round, for data that are `Streamed`."""
+    steps_of = method.iterations_per_round
+
+    @jax.jit
+    def fit_chunk(fusion: Any, vector: Any, drawn: Drawn, key: Any, steps: Any) -> Any:
+        hyper = method.space.to_hyper(vector)
+        return stage1.fit(method, fusion, hyper, drawn, key, steps)
+
+    @partial(jax.jit, donate_argnums=0)
+    def train_chunk(nets: Net, vectors: Any, drawn: Drawn, key: Any, steps: Any) -> Net:
+        return stage2.train_population(method, nets, vectors, drawn, key, steps)
+
+    @partial(jax.jit, static_argnums=1)
+    def rows1(key: Any, samples: int, steps: Any) -> Any:
+        def one(step: jax.Array) -> jax.Array:
+            return method.rows(stage1.StepKeys.of(key, step).batch, samples)
+
+        return jax.vmap(one)(steps)
+
+    @partial(jax.jit, static_argnums=(1, 2))
+    def rows2(key: Any, samples: int, candidates: int, steps: Any) -> Any:
+        keys = stage2.Keys.of(method, key, candidates)
+
+        def one(key: jax.Array, step: jax.Array) -> jax.Array:
+            return method.rows(stage2.StepKeys.of(key, step).batch, samples)
+
+        if keys.axis is not None:
+            one = jax.vmap(one, in_axes=(keys.axis, None))
+        return jax.vmap(one, in_axes=(None, 0))(keys.value, steps)
+
+    def chunks(train: Streamed, rows: Any, step: Any) -> Iterator[tuple[Drawn, Any]]:
+        """Minibatches `[S, ..., B]` and their steps `[S]`."""
+        rows, labels = np.asarray(rows), np.asarray(train.targets.labels)
+        image_bytes = int(np.prod(train.images.shape[1:]))
+        size, begin = chunk_length(steps_of, rows[0].size * image_bytes), 0
+        for images in fetch(train.images, rows, size):
+            here = slice(begin, begin + len(images))
+            drawn = Drawn(jnp.asarray(images), jnp.asarray(labels[rows[here]]))
+            yield drawn, step + jnp.arange(here.start, here.stop)
+            begin = here.stop
+
+    def fit(fusion: Any, vector: Any, train: Streamed, key: Any, step: Any) -> Any:
+        steps = step + jnp.arange(steps_of)
+        rows = rows1(key, len(train.targets.labels), steps)
+        losses = []
+        for drawn, steps in chunks(train, rows, step):
+            fusion, found = fit_chunk(fusion, vector, drawn, key, steps)
+            losses.append(found)
+        return fusion, jax.tree.map(lambda *a: jnp.concatenate(a).mean(), *losses)
+
+    batch = method.evaluation_batch
+
+    def look(module: Any, net: Net, images: jax.Array) -> Predictions:
+        return predict(module, method.views, net.variables, images, batch)
+
+    @jax.jit
+    def look_with_both(fusion: Fusion, images: jax.Array) -> tuple[Predictions, ...]:
+        nets = (fusion.original, fusion.surrogate)
+        modules = (method.pair.original, method.pair.surrogate)
+        return tuple(
+            look(module, net, images)
+            for module, net in zip(modules, nets, strict=True)
+            if net is not None
+        )
+
+    @jax.jit
+    def look_with_all(nets: Net, images: jax.Array) -> Predictions:
+        one = partial(look, method.pair.surrogate)
+        return jax.vmap(one, in_axes=(0, None), out_axes=1)(nets, images)
+
+    figures = jax.jit(measure)
+    figures_of_all = jax.jit(jax.vmap(measure, in_axes=(1, None)))
+
+    def evaluate(
+        fusion: Fusion, data: Streamed
+    ) -> tuple[Evaluation, Evaluation | None]:
+        found = predict_streamed(look_with_both, fusion, data.images, batch)
+        original, *surrogate = (figures(p, data.targets) for p in found)
+        return original, surrogate[0] if surrogate else None
+
+    def compete(
+        surrogate: Net, vectors: Any, data: Data, key: Any, step: Any
+    ) -> tuple[jax.Array, Evaluation]:
+        train: Any = data.train
+        validation: Any = data.validation
+        steps = step + jnp.arange(steps_of)
+        rows = rows2(key, len(train.targets.labels), len(vectors), steps)
+        nets = stage2.copies(surrogate, len(vectors))
+        for drawn, steps in chunks(train, rows, step):
+            if not method.common_random_numbers:  # candidates first, for their vmap
+                drawn = jax.tree.map(lambda a: a.swapaxes(0, 1), drawn)
+            nets = train_chunk(nets, vectors, drawn, key, steps)
+        predictions = predict_streamed(look_with_all, nets, validation.images, batch)
+        evaluations = figures_of_all(predictions, validation.targets)
+        return stage2.score(method, evaluations), evaluations
+
+    return Programs(
+        fit=fit,
+        evaluate=evaluate,
+        compete=compete,
+        tell=jax.jit(partial(method.search.tell)),
+        ask=jax.jit(method.search.ask),
+    )
+
+
+def chunk_length(steps: int, step_bytes: int) -> int:
+    """How many steps go to the device at a time: a divisor, so that all are as long."""
+    most = max(1, CHUNK_BYTES // step_bytes)
+    return max(n for n in range(1, min(steps, most) + 1) if steps % n == 0)
+
+
+def predict_streamed(
+    program: Callable[[Any, jax.Array], Any], nets: Any, images: Images, batch: int
+) -> Any:
+    """What `evaluate.predict` yields, for images that stay on the host.
+
+    Args:
+      program: `(nets, images [batch, H, W, C])` to predictions, whose first axis has
+        the images.
+      nets: its first argument.
+      images: `[n, H, W, C]` uint8, of random access.
+      batch: images that are worked on at a time.
+    """
+    n = images.shape[0]
+    batch = min(batch, n)
+    rows = (np.arange(-(-n // batch) * batch) % n).reshape(-1, batch)
+    parts = [program(nets, jnp.asarray(found[0])) for found in fetch(images, rows, 1)]
+    return jax.tree.map(lambda *a: jnp.concatenate(a)[:n], *parts)
