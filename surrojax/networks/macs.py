@@ -17,9 +17,14 @@ def macs(module: nn.Module, image: jax.Array) -> int:
       module: as in `Pair`.
       image: `[1, H, W, C]`.
     """
+    return sum(macs_by_layer(module, image))
+
+
+def macs_by_layer(module: nn.Module, image: jax.Array) -> list[int]:
+    """The same for each convolution and FC layer, in the order of computation."""
     variables = jax.eval_shape(lambda: init(module, jax.random.key(0), image))
     jaxpr = jax.make_jaxpr(lambda v, x: forward(module, v, x))(variables, image)
-    return sum(_macs(equation) for equation in _equations(jaxpr.jaxpr))
+    return [count for e in _equations(jaxpr.jaxpr) if (count := _macs(e))]
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
