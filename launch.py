@@ -25,7 +25,6 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from surrojax import pretrain
 from surrojax.crossing import compare
 from surrojax.errors import InputError
 from surrojax.experiment import train
@@ -36,7 +35,9 @@ from surrojax.sweep import Outcome, run_sweep
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="The experiment's file; see configs/."
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run or the sweep.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The folder of the run or the sweep; else runs/CONFIG."
+)
 SWEEP = flags.DEFINE_multi_string(
     "sweep", [], "FIELD=A,B,...: runs each value; several make a product."
 )
@@ -95,6 +96,8 @@ def _pretrain(config: ConfigDict, workdir: str) -> None:
     if DRY_RUN.value:
         say(f"{workdir}: would run\n{config}")
         return
+    from surrojax import pretrain
+
     result = pretrain.train(config, workdir, sys.argv, QUIET.value)
     say(
         f"{workdir}: verification accuracy "
@@ -132,9 +135,13 @@ def parse(argv: list[str]) -> list[str]:
 
 
 def _unknown_field(argv: Sequence[str]) -> str | None:
-    from configs import common
+    from configs import common, pretrain_faces
 
-    known = [field for field, _ in flatten(common.get_config().to_dict())]
+    known = [
+        field
+        for module in (common, pretrain_faces)
+        for field, _ in flatten(module.get_config().to_dict())
+    ]
     for argument in argv:
         match = re.match(r"--config\.([\w.]+)", argument)
         if match and match[1] not in known:

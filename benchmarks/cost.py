@@ -26,12 +26,11 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from surrojax.algorithm import compile_programs, initial_state
-from surrojax.experiment import train
+from surrojax.experiment import place, train
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
 from surrojax.settings import load_data, make_method
-from surrojax.sgd import Arrays
-from surrojax.stage2 import train_candidate
+from surrojax.stage2 import copies, train_population
 
 
 def seconds(program: Callable[[], Any], repeats: int = 3) -> float:
@@ -49,7 +48,7 @@ def measure(config: ConfigDict, rounds: int) -> dict[str, Any]:
     """All figures for one config, as numbers ready for JSON."""
     dataset = load_data(config)
     method = make_method(config, len(dataset.classes))
-    split = Arrays(jnp.asarray(dataset.train.images), jnp.asarray(dataset.train.labels))
+    split = place(config, dataset)["train"]
     state = initial_state(method, jax.random.key(config.seed))
     steps = method.iterations_per_round
 
@@ -57,13 +56,10 @@ def measure(config: ConfigDict, rounds: int) -> dict[str, Any]:
     one_setting = seconds(
         lambda: fit(state.fusion, state.previous, split, state.key, state.step)
     )
-    population = jax.jit(
-        jax.vmap(partial(train_candidate, method), in_axes=(None, 0, None, None, None))
-    )
-    hypers = jax.vmap(method.space.to_hyper)(state.population)
-    stage2 = seconds(
-        lambda: population(state.fusion.surrogate, hypers, split, state.key, state.step)
-    )
+    population = jax.jit(partial(train_population, method))
+    nets = copies(state.fusion.surrogate, method.population)
+    now = jnp.arange(steps)
+    stage2 = seconds(lambda: population(nets, state.population, split, state.key, now))
     config.max_iterations = rounds * steps
     with tempfile.TemporaryDirectory() as folder:
         train(config, folder, quiet=True)

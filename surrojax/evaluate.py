@@ -1,7 +1,8 @@
 """Evaluation on a split: views averaged, frames voting, accuracy, confusion matrix."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,7 +16,8 @@ from surrojax.sgd import Arrays, Targets
 from surrojax.sites import last
 
 
-class Views(NamedTuple):
+@dataclass(frozen=True)
+class Views:
     """How the images of a split are looked at when a network is evaluated.
 
     Attributes:

@@ -273,7 +273,7 @@ def _rounds(
     """
     streamed = isinstance(data["train"], Streamed)
     programs = (stream.compile_programs if streamed else compile_programs)(method)
-    seen = Data(data["train"], data["validation"])
+    seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     start = time.perf_counter()
     for state, record in run(method, seen, begin, max_iterations, programs):
         original, surrogate = programs.evaluate(state.fusion, data["test"])

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from surrojax.algorithm import RunState
@@ -87,7 +88,9 @@ def classify(
     frames = np.asarray(log_probabilities).argmax(axis=-1)
     return Voted(
         labels=labels,
-        predictions=np.asarray(vote(log_probabilities, units, len(labels))),
+        predictions=np.asarray(
+            vote(log_probabilities, jnp.asarray(units), len(labels))
+        ),
         probabilities=mass / np.bincount(units)[:, None],
         frame_accuracy=float((frames == split.labels).mean()),
     )

@@ -141,17 +141,21 @@ def _check(config: ConfigDict) -> None:
         )
 
 
+def conv_form(config: ConfigDict) -> ConvForm:
+    """The form of the originals' convolutions that a config asks for."""
+    if config.convolution != "auto":
+        return config.convolution
+    # XLA's CPU convolution runs several times slower inside a scan.
+    return "matmul" if jax.default_backend() == "cpu" else "lax"
+
+
 def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
     """The networks that a config asks for."""
-    form: ConvForm = config.convolution
-    if config.convolution == "auto":
-        # XLA's CPU convolution runs several times slower inside a scan.
-        form = "matmul" if jax.default_backend() == "cpu" else "lax"
     with _named():
         return networks.make_pair(
             config.network,
             classes,
-            form,
+            conv_form(config),
             config.dataset.image_size,
             config.dataset.channels,
         )

@@ -53,7 +53,9 @@ def fetch(images: Images, rows: np.ndarray, together: int) -> Iterator[np.ndarra
         found = np.asarray(images[wanted.reshape(-1)])
         return found.reshape(*wanted.shape, *found.shape[1:])
 
-    ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * together)
+    # grain uses no more threads than there is room for what they read.
+    room = max(2 * together, THREADS)
+    ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=room)
     yield from (
         grain.MapDataset.source(rows).map(read).to_iter_dataset(ahead).batch(together)
     )

@@ -205,15 +205,121 @@ def test_steps_that_make_no_round_are_said(small, tmp_path, capsys):
 def test_the_trained_network_can_be_taken_up_again(small, tmp_path):
     result = train(config_of(), tmp_path, quiet=True)
     method, state = experiment.restore(tmp_path)
-    logits, _ = predict(
+    found = predict(
         method.pair.original,
-        method.normalize,
+        method.views,
         state.fusion.original.variables,
         jnp.asarray(small.test.images),
         batch=16,
-    )
-    accuracy = (np.asarray(logits).argmax(axis=-1) == small.test.labels).mean()
+    ).log_probabilities
+    accuracy = (np.asarray(found).argmax(axis=-1) == small.test.labels).mean()
     assert accuracy == pytest.approx(result["test_accuracy"])
+
+
+def test_a_finished_run_is_tested_on_other_data(small, tmp_path, monkeypatch):
+    result = train(config_of(), tmp_path, quiet=True)
+    again = experiment.retest(config_of(), tmp_path)
+    assert again == {name: result[name] for name in again}
+    other = replace(small, test=split(40, 9))
+    monkeypatch.setattr(settings.data, "load", lambda *_: other)
+    elsewhere = experiment.retest(config_of(), tmp_path)
+    assert np.sum(elsewhere["confusion_matrix"]) == 40
+    renamed = replace(small, classes=tuple("gfedcba"))
+    monkeypatch.setattr(settings.data, "load", lambda *_: renamed)
+    with pytest.raises(InputError, match="its network knows a, b, .* same classes"):
+        experiment.retest(config_of(), tmp_path)
+
+
+def in_sequences(part):
+    names = np.array([f"clip{i // 2}" for i in range(len(part))])
+    labels = np.repeat(part.labels[::2], 2)
+    return replace(part, sequences=names, labels=labels)
+
+
+@pytest.fixture
+def clips(small, monkeypatch):
+    """The same images as frames of sequences of two."""
+    parts = {name: in_sequences(part) for name, part in small.splits.items()}
+    dataset = replace(small, **parts)
+    monkeypatch.setattr(settings.data, "load", lambda *_: dataset)
+    return dataset
+
+
+def test_sequences_are_the_units_of_every_figure(clips, tmp_path, capsys):
+    result = train(config_of(), tmp_path)
+    assert "images of 25 / 15 / 10 sequences" in capsys.readouterr().out
+    confusion = np.array(result["confusion_matrix"])
+    assert confusion.sum() == 10
+    assert result["test_accuracy"] == confusion.trace() / 10
+    for record in lines(tmp_path):
+        assert record["original"]["validation_accuracy"] * 15 == pytest.approx(
+            round(record["original"]["validation_accuracy"] * 15), abs=1e-4
+        )
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    assert [row["split"] for row in rows] == ["validation"] * 15 + ["test"] * 10
+    tested = rows[15:]
+    assert [row["sample"] for row in tested] == [f"clip{i}" for i in range(10)]
+    right = sum(row["label"] == row["prediction"] for row in tested)
+    assert right == confusion.trace()
+    for row in tested:
+        odds = [float(row[f"probability_{name}"]) for name in clips.classes]
+        assert sum(odds) == pytest.approx(1, abs=1e-3)
+
+
+def test_streamed_data_give_the_same_run(clips, tmp_path):
+    """And a run may go on with its data in the other place."""
+    train(config_of(), tmp_path / "a", quiet=True)
+    train(config_of(**{"dataset.stream": "always"}), tmp_path / "b", quiet=True)
+    results = [json.loads((tmp_path / x / "result.json").read_text()) for x in "ab"]
+    for name in ("test_accuracy", "train_accuracy", "confusion_matrix"):
+        assert results[0][name] == results[1][name]
+    for a, b in zip(lines(tmp_path / "a"), lines(tmp_path / "b"), strict=True):
+        assert a["training_loss"] == pytest.approx(b["training_loss"], rel=1e-4)
+        assert a["chosen"] == b["chosen"]
+    longer = {"dataset.stream": "never", "max_iterations": 12}
+    assert train(config_of(**longer), tmp_path / "b", quiet=True)["rounds"] == 4
+
+
+def test_a_run_begins_with_the_layers_that_fit(small, tmp_path, capsys):
+    first = tmp_path / "first"
+    train(config_of(), first, quiet=True)
+    weights = first / "weights.safetensors"
+    config = config_of(init_from=str(weights))
+    begin = experiment.read_weights(config)
+    assert set(begin) == {
+        *("Dense_0.kernel", "Dense_0.bias", "Head_0.V", "Head_0.bias_V"),
+        *("Head_0.W", "Head_0.bias_W"),
+    }
+    train(config, tmp_path / "second")
+    assert "3 layers begin with the weights of init_from" in capsys.readouterr().out
+    data = json.loads((tmp_path / "second/config.json").read_text())["data"]
+    assert data["init_from"]["loaded"] == ["Dense_0", "Head_0.V", "Head_0.W"]
+    # The same weights may lie elsewhere; other weights are another run.
+    moved = tmp_path / "moved.safetensors"
+    weights.rename(moved)
+    train(config_of(init_from=str(moved)), tmp_path / "second", quiet=True)
+    other = experiment.load(moved) | {"Head_0.bias_W": np.ones(7, np.float32)}
+    experiment.save(
+        moved,
+        {"Head_0": {"bias_W": other["Head_0.bias_W"]}}
+        | {
+            "Dense_0": {
+                "kernel": other["Dense_0.kernel"],
+                "bias": other["Dense_0.bias"],
+            }
+        },
+    )
+    with pytest.raises(InputError, match="another configuration.*init_from.hash"):
+        train(config_of(init_from=str(moved)), tmp_path / "second", quiet=True)
+
+
+def test_the_weights_of_a_run_are_those_of_its_last_round(small, tmp_path):
+    train(config_of(), tmp_path, quiet=True)
+    _, state = experiment.restore(tmp_path)
+    saved = experiment.load(tmp_path)
+    head = state.fusion.original.params["Head_0"]
+    np.testing.assert_array_equal(saved["Head_0.V"], head["V"])
+    np.testing.assert_array_equal(saved["Head_0.bias_W"], head["bias_W"])
 
 
 def test_a_sweep_and_a_run_do_not_share_a_folder(small, tmp_path):

@@ -1,5 +1,7 @@
 """Sweeps: the product of fields, a folder a point, a table, failures survived."""
 
+import json
+
 import pytest
 
 from configs import common
@@ -136,3 +138,48 @@ def test_the_gain_is_over_the_first_point():
     text = table([({"seed": 0}, RESULT), ({"seed": 1}, worse)])
     gains = [line.split()[4] for line in text.splitlines()[1:]]
     assert gains == ["+0.00", "-10.00"]
+
+
+def test_folds_are_pooled_beside_the_table(monkeypatch, tmp_path, capsys):
+    """Two folds of three samples, by hand."""
+    confusions = {0: [[2, 0], [1, 0]], 1: [[1, 1], [0, 1]]}
+
+    def train(config, folder, command, quiet):
+        confusion = confusions[config.dataset.fold]
+        return RESULT | {
+            "test_accuracy": sum(confusion[i][i] for i in range(2)) / 3,
+            "test_frame_accuracy": 0.5 + 0.1 * config.dataset.fold,
+            "confusion_matrix": confusion,
+            "recall": {"happy": 0, "sad": 0},
+        }
+
+    monkeypatch.setattr(sweep, "train", train)
+    run_sweep(common.get_config(), str(tmp_path), ["seed=3", "dataset.fold=0,1"])
+    [(name, pooled)] = json.loads((tmp_path / "folds.json").read_text()).items()
+    assert name == "seed=3" and pooled["runs"] == 2
+    assert pooled["confusion_matrix"] == [[3, 1], [1, 1]]
+    assert pooled["pooled_accuracy"] == pytest.approx(4 / 6)
+    assert pooled["mean"] == pytest.approx(2 / 3) and pooled["sd"] == 0
+    assert pooled["frame_accuracy"] == pytest.approx(0.55)
+    assert pooled["recall"] == {"happy": 0.75, "sad": 0.5}
+    # Precision 3/4 and 1/2 are the recalls, so F1 is as well.
+    assert pooled["macro_f1"] == pytest.approx(0.625)
+    out = capsys.readouterr().out
+    assert "66.67  0.00     66.67     55.00       62.50" in out
+    assert "rows are labels, columns predictions" in out
+
+
+def test_a_failed_fold_is_not_pooled(monkeypatch, tmp_path):
+    def train(config, folder, command, quiet):
+        if config.dataset.fold:
+            raise InputError("no")
+        return RESULT | {
+            "test_frame_accuracy": 0.5,
+            "confusion_matrix": [[1, 0], [1, 0]],
+            "recall": {"happy": 0, "sad": 0},
+        }
+
+    monkeypatch.setattr(sweep, "train", train)
+    run_sweep(common.get_config(), str(tmp_path), ["dataset.fold=0,1"])
+    pooled = json.loads((tmp_path / "folds.json").read_text())["all"]
+    assert pooled["runs"] == 1 and pooled["sd"] is None

@@ -187,7 +187,7 @@ def load(
         people[name] = len(part)
     pixels = hashlib.sha256()
     for split in splits.values():
-        pixels.update(split.images.data)
+        pixels.update(split.pixels().data)
     manifest = {
         "source": "drawn by code",
         "seed": seed,
@@ -204,7 +204,8 @@ def load(
         },
         "sha256": pixels.hexdigest(),
     }
-    return Dataset("faces", EXPRESSIONS, **splits, manifest=manifest)
+    parts = (splits[name] for name in ("train", "validation", "test"))
+    return Dataset("faces", EXPRESSIONS, *parts, manifest=manifest)
 
 
 def _require(fulfilled: bool, name: str, value: float, remedy: str) -> None:

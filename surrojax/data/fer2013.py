@@ -67,10 +67,10 @@ def load(
         for split, part in faces.items()
     }
     return Dataset(
-        name=name,
-        classes=EXPRESSIONS,
+        name,
+        EXPRESSIONS,
+        *(splits[part] for part in ("train", "validation", "test")),
         manifest=_manifest(name, sources, hashes, metadata, faces),
-        **splits,
     )
 
 

@@ -1,12 +1,15 @@
 """Oulu-CASIA: sequences from neutral to the peak, by camera and light."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
+from surrojax.data.dataset import EXPRESSIONS
 from surrojax.data.labels import expression
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
-from surrojax.data.walk import child, files_below, find_root, folders, is_image
+from surrojax.data.walk import child, files, files_below, find_root, folders, is_image
 from surrojax.errors import InputError
 
 CAMERAS = ("VL", "NI")
@@ -14,8 +17,8 @@ CAMERAS = ("VL", "NI")
 
 LIGHTS = ("Strong", "Weak", "Dark")
 
-SUBJECTS = 80
-"""As distributed; each shows the six expressions once."""
+OFFICIAL = (480, 80)
+"""Sequences of a camera and light, and subjects, as distributed."""
 
 PEAK = 3
 """How many frames of a sequence count, at its end."""
@@ -32,7 +35,7 @@ _NAMES = (
     "Oulu-CASIA-NIR-VIS",
     "Oulu-CASIA-NIR&VIS",
 )
-_EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise")
+_EXPRESSIONS = tuple(name for name in EXPRESSIONS if name != "neutral")
 _SUBJECT = re.compile("P[0-9]+", re.IGNORECASE)
 _NUMBER = re.compile("[0-9]+$")
 
@@ -66,44 +69,22 @@ def scan(folder: Path, camera: str = "VL", light: str = "Strong") -> Listing:
         "B_OriginalImg or PreProcess_Img with VL or NI",
         WHERE_FROM,
     )
-    sources = list(_sources(root))
-    chosen = [found for found in sources if found[:2] == (camera, light)]
-    if not chosen:
-        there = ", ".join(dict.fromkeys(f"{found[0]} {found[1]}" for found in sources))
-        raise InputError(
-            f"{root}: no images of camera {camera!r} in light {light!r}; there are "
-            f"{there}: set --config.dataset.camera and --config.dataset.light to one "
-            f"of these, or get {WHERE_FROM} whole"
-        )
-    _, _, layout, place = chosen[0]
+    source, notes = _choose(root, camera, light)
     left_out: list[LeftOut] = []
-    notes = []
-    if len(chosen) > 1:
-        notes.append(
-            f"of several copies of {camera} {light}, {place.relative_to(root)} is read"
-        )
-    frames: list[Frame] = []
-    short = 0
-    sequences = _sequences(root, place, left_out)
-    for (subject, label), files in sequences.items():
-        short += len(files) < PEAK
-        frames += [
-            Frame(
-                file.relative_to(root).as_posix(), label, f"{subject}/{label}", subject
-            )
-            for file in files[-PEAK:]
-        ]
-    if short:
-        notes.append(f"{short} sequences have fewer than {PEAK} frames")
-    notes += _missing(sequences)
+    sequences = _sequences(root, source.folder, left_out)
+    frames = [
+        Frame(file.relative_to(root).as_posix(), label, f"{subject}/{label}", subject)
+        for (subject, label), files in sequences.items()
+        for file in files[-PEAK:]
+    ]
     listing = Listing(
         name="oulu",
         root=root,
-        layout=f"{layout}, {camera} {light}",
+        layout=f"{source.layout}, {camera} {light}",
         classes=canonical(frame.label for frame in frames),
         frames=tuple(frames),
         left_out=tuple(left_out),
-        notes=tuple(notes),
+        notes=(*notes, *_notes(sequences)),
     )
     return check(listing, f"get {WHERE_FROM} whole")
 
@@ -111,56 +92,124 @@ def scan(folder: Path, camera: str = "VL", light: str = "Strong") -> Listing:
 def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise InputError(
-            f"config.dataset.{name} is {value!r}; it must be one of "
+            f"config.dataset.{name}: {value!r} is not known; choose one of "
             f"{', '.join(choices)}"
         )
 
 
-def _sources(place: Path) -> Iterator[tuple[str, str, str, Path]]:
-    """Camera, light, layout and folder of what is there, originals first."""
+class _Source(NamedTuple):
+    """Where the subjects' folders of one camera and light are."""
+
+    camera: str
+    light: str
+    layout: str
+    folder: Path
+
+
+def _sources(place: Path) -> Iterator[_Source]:
+    """What is there, originals first."""
     for layout, outer, ending in (
         ("original images", "B_OriginalImg", ""),
-        ("original images", None, ""),
+        ("original images", "", ""),
         ("cropped images", "PreProcess_Img", "_Acropped"),
-        ("cropped images", None, "_Acropped"),
+        ("cropped images", "", "_Acropped"),
     ):
-        around = child(place, outer) if outer else place
-        for camera in CAMERAS if around else ():
-            of_camera = around and child(around, camera + ending)
-            for light in LIGHTS if of_camera else ():
-                of_light = of_camera and child(of_camera, light)
-                if of_light:
-                    yield camera, light, layout, of_light
+        for camera, light in product(CAMERAS, LIGHTS):
+            found: Path | None = place
+            for name in filter(None, (outer, camera + ending, light)):
+                found = found and child(found, name)
+            if found:
+                yield _Source(camera, light, layout, found)
+
+
+def _choose(root: Path, camera: str, light: str) -> tuple[_Source, list[str]]:
+    """What is read, and a note if there was a choice."""
+    sources = list(_sources(root))
+    chosen = [source for source in sources if source[:2] == (camera, light)]
+    if not chosen:
+        there = ", ".join(
+            dict.fromkeys(f"{source.camera} {source.light}" for source in sources)
+        )
+        raise InputError(
+            f"{root}: no images of camera {camera!r} in light {light!r}; there are "
+            f"{there}: set --config.dataset.camera and --config.dataset.light to one "
+            f"of these, or get {WHERE_FROM} whole"
+        )
+    if len(chosen) == 1:
+        return chosen[0], []
+    read, *others = (source.folder.relative_to(root).as_posix() for source in chosen)
+    return chosen[0], [f"{read} is read, and not {', '.join(others)}: same sequences"]
 
 
 def _sequences(
     root: Path, place: Path, left_out: list[LeftOut]
 ) -> dict[tuple[str, str], list[Path]]:
-    """The frames of each subject and label in order; what is none joins `left_out`."""
-    found: dict[tuple[str, str], list[Path]] = {}
+    """The frames of each subject and label, in order; other things join `left_out`."""
+    sequences: dict[tuple[str, str], list[Path]] = {}
     folder_of: dict[tuple[str, str], Path] = {}
 
     def leave_out(path: Path, reason: str) -> None:
         left_out.append(LeftOut(path.relative_to(root).as_posix(), reason))
 
+    for file in files(place):
+        leave_out(file, "outside the sequences")
     for person in folders(place):
         if not _SUBJECT.fullmatch(person.name):
             leave_out(person, "folder of no subject")
             continue
-        for sequence in folders(person):
-            label = expression(sequence.name)
+        for file in files(person):
+            leave_out(file, "outside the sequences")
+        for folder in folders(person):
+            label = expression(folder.name)
             if label not in _EXPRESSIONS:
-                leave_out(sequence, "folder of no class")
+                leave_out(folder, "folder of no class")
                 continue
             key = person.name.upper(), label
-            if folder_of.setdefault(key, sequence) != sequence:
+            other = folder_of.setdefault(key, folder)
+            if other != folder:
                 raise InputError(
-                    f"{sequence}: is the same sequence as {folder_of[key]} by its "
-                    "name; keep one of them there"
+                    f"{folder}: is by its name the same sequence as {other}; keep one "
+                    "of them there"
                 )
-            frames = _numbered(sequence, leave_out)
-            if frames:
-                found[key] = frames
+            sequence = _in_order(folder, leave_out)
+            if sequence:
+                sequences[key] = sequence
             else:
-                leave_out(sequence, "no images")
-    return found
+                leave_out(folder, "no images")
+    return sequences
+
+
+def _in_order(folder: Path, leave_out: Callable[[Path, str], None]) -> list[Path]:
+    """A sequence's frames by their numbers."""
+    by_number: dict[int, Path] = {}
+    for file in files_below(folder):
+        number = _NUMBER.search(file.stem)
+        if not is_image(file):
+            leave_out(file, "not an image")
+        elif number is None:
+            leave_out(file, "name not understood")
+        elif by_number.setdefault(int(number[0]), file) != file:
+            leave_out(file, "same frame twice")
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def _notes(sequences: Mapping[tuple[str, str], Sequence[Path]]) -> list[str]:
+    notes = []
+    short = sum(len(files) < PEAK for files in sequences.values())
+    if short:
+        notes.append(f"{short} sequences have fewer than {PEAK} frames")
+    subjects = dict.fromkeys(subject for subject, _ in sequences)
+    missing = [
+        f"{subject} {label}"
+        for subject, label in product(subjects, _EXPRESSIONS)
+        if (subject, label) not in sequences
+    ]
+    if missing:
+        some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        notes.append(f"{len(missing)} sequences of these subjects are missing: {some}")
+    if (len(sequences), len(subjects)) != OFFICIAL:
+        notes.append(
+            f"{len(sequences)} sequences of {len(subjects)} subjects, not the official "
+            f"{OFFICIAL[0]} of {OFFICIAL[1]}: published results do not compare"
+        )
+    return notes

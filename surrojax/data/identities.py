@@ -1,0 +1,217 @@
+"""Photos of many people, a folder each: what a face-recognition network learns from.
+
+The layout of LFW, CASIA-WebFace and VGGFace2: `name/photo.jpg`, in a folder or in a
+`.tar` of one.
+"""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from surrojax.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+WHERE_FROM = (
+    "put photos there as NAME/PHOTO.jpg, as LFW (vis-www.cs.umass.edu/lfw), "
+    "CASIA-WebFace or VGGFace2 are distributed, for research"
+)
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Photos and who they show.
+
+    Attributes:
+      photos: of random access, `[n, h, w, 3]` uint8.
+      people: `[n]` int32, who: an index into `names`.
+      names: of the people, sorted.
+      source: the name of the folder or archive.
+    """
+
+    photos: "Photos"
+    people: np.ndarray
+    names: tuple[str, ...]
+    source: str
+
+    def rows_of(self, people: np.ndarray) -> np.ndarray:
+        """The photos of some people."""
+        return np.flatnonzero(np.isin(self.people, people))
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Encoded photos, decoded as they are asked for: an `Images`.
+
+    Attributes:
+      entries: bytes of a photo, or the file that has them.
+      titles: what each is called in a message.
+      height, width: that they are given, in pixels.
+      window: share of the shorter side that is kept around the middle, where the face
+        is; it is cut to the wanted proportions.
+    """
+
+    entries: tuple[bytes | Path, ...]
+    titles: tuple[str, ...]
+    height: int
+    width: int
+    window: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.entries), self.height, self.width, 3)
+
+    def __getitem__(self, rows: Any) -> Any:
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for place, row in enumerate(rows):
+            images[place] = self._decode(row)
+        return images
+
+    def fingerprint(self) -> str:
+        """A hash of all encoded photos, their order and what is cut out of them."""
+        digest = hashlib.sha256(repr((self.shape, self.window)).encode())
+        for row in range(len(self.entries)):
+            digest.update(self._bytes(row))
+        return digest.hexdigest()
+
+    def _bytes(self, row: int) -> bytes:
+        entry = self.entries[row]
+        if isinstance(entry, bytes):
+            return entry
+        try:
+            return entry.read_bytes()
+        except OSError as error:
+            raise self._fault(row, error) from error
+
+    def _decode(self, row: int) -> np.ndarray:
+        # Pillow raises these, and ValueError or SyntaxError for some damaged files.
+        damage = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+        try:
+            with Image.open(io.BytesIO(self._bytes(row))) as photo:
+                rgb = photo.convert("RGB")
+        except damage as error:
+            raise self._fault(row, error) from error
+        box_height = self.window * min(rgb.height, rgb.width * self.height / self.width)
+        box_width = box_height * self.width / self.height
+        left, top = (rgb.width - box_width) / 2, (rgb.height - box_height) / 2
+        box = (left, top, left + box_width, top + box_height)
+        size = (self.width, self.height)
+        return np.asarray(rgb.resize(size, Image.Resampling.BILINEAR, box))
+
+    def _fault(self, row: int, error: Exception) -> InputError:
+        why = " ".join(str(error).split()) or type(error).__name__
+        return InputError(
+            f"{self.titles[row]}: cannot be read as a photo ({why}); replace or delete "
+            "it"
+        )
+
+
+def read(source: Path, height: int, width: int, window: float = 1.0) -> Identities:
+    """Finds the photos of a folder or a `.tar` of one; none is decoded yet.
+
+    Args:
+      source: the folder of the people's folders, or its archive.
+      height, width: of the photos, in pixels.
+      window: of `Photos`.
+
+    Raises:
+      InputError: there is nothing, or fewer than two people.
+    """
+    find = _in_folder if source.is_dir() else _in_archive
+    if not source.exists():
+        raise InputError(f"{source}: no such folder or .tar archive; {WHERE_FROM}")
+    found = sorted(find(source), key=lambda entry: entry[0].parts)
+    who = [path.parent.name for path, _ in found]
+    names = tuple(sorted(set(who)))
+    if len(names) < 2:
+        raise InputError(f"{source}: photos of {len(names)} people found; {WHERE_FROM}")
+    place = {name: index for index, name in enumerate(names)}
+    photos = Photos(
+        tuple(entry for _, entry in found),
+        tuple(f"{source}, {path}" for path, _ in found),
+        height,
+        width,
+        window,
+    )
+    people = np.array([place[name] for name in who], np.int32)
+    return Identities(photos, people, names, source.name)
+
+
+def _wanted(path: PurePosixPath) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and not hidden
+
+
+Entry = tuple[PurePosixPath, bytes | Path]
+
+
+def _in_folder(source: Path) -> Iterator[Entry]:
+    for file in source.rglob("*"):
+        path = PurePosixPath(file.relative_to(source).as_posix())
+        if _wanted(path) and file.is_file():
+            yield path, file
+
+
+def _in_archive(source: Path) -> Iterator[Entry]:
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                path = PurePosixPath(member.name)
+                content = archive.extractfile(member) if _wanted(path) else None
+                if content is not None:
+                    yield path, content.read()
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise InputError(
+            f"{source}: cannot be read ({' '.join(str(error).split())}): it is "
+            "damaged, cut off or no .tar archive; get it again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Who trains and who does not: disjoint people.
+
+    Attributes:
+      train, validation, held_out: `[.]` indices into `Identities.names`.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    held_out: np.ndarray
+
+
+def deal(
+    identities: Identities, seed: int, held_out: int, validation: int, min_photos: int
+) -> Sides:
+    """Draws the people that are verified, those that choose, and those that train.
+
+    Args:
+      identities: all of them; people with a single photo cannot be verified.
+      seed: of the draw.
+      held_out: people for the reported verification.
+      validation: people for the choice of settings.
+      min_photos: photos that a person needs to be trained on.
+
+    Raises:
+      InputError: there are too few people.
+    """
+    photos = np.bincount(identities.people, minlength=len(identities.names))
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(photos >= 2))
+    taken = held_out + validation
+    rest = np.setdiff1d(np.arange(len(photos)), drawn[:taken])
+    train = rest[photos[rest] >= min_photos]
+    if len(drawn) < taken or len(train) < 2:
+        raise InputError(
+            f"{identities.source}: {len(drawn)} people have two photos or more; "
+            f"{taken} of them are held out "
+            "(config.dataset.held_out, config.dataset.validation) "
+            f"and {len(train)} are left to train on; hold out fewer"
+        )
+    return Sides(train, np.sort(drawn[held_out:taken]), np.sort(drawn[:held_out]))

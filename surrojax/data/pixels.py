@@ -1,0 +1,119 @@
+"""Image files to pixels: RGB, square, of one size, grey or in colour."""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from surrojax.errors import InputError
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom are the first outside."""
+
+
+class Square(NamedTuple):
+    """A square in an image, which it may leave: pixels from the image's corner."""
+
+    left: int
+    top: int
+    side: int
+
+
+def open_rgb(file: Path) -> np.ndarray:
+    """Reads any image that Pillow knows, the first one where a file holds several.
+
+    It is turned as its EXIF orientation says. Transparent parts become black, as
+    everything outside a cut-out face is. 16-bit grey levels keep their upper 8 bits:
+    65535 becomes 255, whatever the brightest pixel is.
+
+    Args:
+      file: of the image.
+
+    Returns:
+      `[H, W, 3]` uint8, RGB; a grey image has three equal channels.
+
+    Raises:
+      InputError: the file is absent, empty, truncated or no image.
+    """
+    try:
+        # Pillow warns of odd metadata and of many pixels; neither harms here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file) as image:
+                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: is absent; restore it") from error
+    except Exception as error:
+        # What Pillow's decoders raise for a damaged file has no common class.
+        raise InputError(
+            f"{file}: cannot be read as an image ({' '.join(str(error).split())}); "
+            "restore it, or take it out of the folder and its lists"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are fractions; 8 or 16 bits are read")
+    if image.mode.startswith("I"):
+        # Pillow's own conversion would cut off at 255.
+        levels = np.asarray(image).astype(np.int64) >> 8
+        image = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        black = Image.new("RGBA", seen.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, seen)
+    return image.convert("RGB")
+
+
+def square_of(shape: tuple[int, ...], box: Box | None = None) -> Square:
+    """The square that stands for an image `[H, W, ...]` or for a box in it.
+
+    Without a box it is the largest in the image's centre; with one, the box's longer
+    side around the box's centre.
+    """
+    height, width = shape[:2]
+    if box is None:
+        side = min(height, width)
+        return Square((width - side) // 2, (height - side) // 2, side)
+    left, top, right, bottom = box
+    side = max(right - left, bottom - top)
+    return Square((left + right - side) // 2, (top + bottom - side) // 2, side)
+
+
+def cut(image: np.ndarray, square: Square) -> np.ndarray:
+    """The pixels `[side, side, C]` of a square; outside, the image's edge goes on."""
+    height, width = image.shape[:2]
+    steps = np.arange(square.side)
+    rows = (square.top + steps).clip(0, height - 1)
+    columns = (square.left + steps).clip(0, width - 1)
+    return image[rows[:, None], columns]
+
+
+def to_square(image: np.ndarray, box: Box | None = None) -> np.ndarray:
+    """`[H, W, C]` to `[S, S, C]`: `cut` at `square_of`."""
+    return cut(image, square_of(image.shape, box))
+
+
+def resize(image: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Resizes bilinearly, with antialiasing where that makes the image smaller.
+
+    Grey is ITU-R 601's luma, 0.299 R + 0.587 G + 0.114 B, rounded to a whole level
+    before the size is changed.
+
+    Args:
+      image: `[H, W, 3]` uint8, RGB.
+      size: height and width of the result, in pixels.
+      channels: 1 for grey, 3 for RGB.
+
+    Returns:
+      `[size, size, channels]` uint8.
+    """
+    picture = Image.fromarray(image)
+    if channels == 1:
+        picture = picture.convert("L")
+    picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.array(picture).reshape(size, size, channels)

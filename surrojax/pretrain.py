@@ -1,0 +1,410 @@
+"""Training of M-ResNet's parent on identities: softmax and center loss.
+
+Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV
+2016; line 4 of Algorithm 1 begins with what comes out.
+"""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from ml_collections import ConfigDict
+
+from surrojax.checkpoint import Checkpoints
+from surrojax.data.augment import mirror, shift
+from surrojax.data.identities import Identities, Photos, Sides, deal, read
+from surrojax.errors import InputError
+from surrojax.losses import softmax_cross_entropy
+from surrojax.networks.layers import uniform_fan_in
+from surrojax.networks.mresnet import FaceNet
+from surrojax.progress import say
+from surrojax.records import Record, RunFolder
+from surrojax.settings import conv_form, flatten
+from surrojax.stream import fetch
+from surrojax.verification import Verification, draw_pairs, verify
+from surrojax.weights import save
+
+LEAST = {
+    "seed": 0,
+    "dataset.height": 48,
+    "dataset.width": 48,
+    "dataset.window": 0.05,
+    "dataset.shift": 0,
+    "dataset.min_photos": 1,
+    "dataset.held_out": 20,
+    "dataset.validation": 20,
+    "dataset.pairs": 10,
+    "batch_size": 1,
+    "max_iterations": 1,
+    "log_every": 1,
+    "learning_rate.base": 0,
+    "learning_rate.warm_up": 0,
+    "momentum": 0,
+    "weight_decay": 0,
+    "clip": 1e-6,
+    "center_loss.weight": 0,
+    "center_loss.alpha": 0,
+}
+
+MOST = {
+    "seed": 2**32 - 1,
+    "dataset.window": 1,
+    "learning_rate.warm_up": 1,
+    "momentum": 0.999999,
+    "center_loss.alpha": 1,
+}
+
+
+@struct.dataclass
+class State:
+    """Everything that training needs to go on.
+
+    Attributes:
+      params: `face`: those of `FaceNet`; `classifier`: `[512, P]`, and its bias.
+      optimizer: optax's state.
+      centers: `[P, 512]` the centers of the identities' features.
+      step: `[]` int32, steps done.
+    """
+
+    params: Any
+    optimizer: Any
+    centers: jax.Array
+    step: jax.Array
+
+
+class Batch(NamedTuple):
+    """Photos `[B, h, w, 3]` uint8 and identities `[B]` int32."""
+
+    photos: jax.Array
+    people: jax.Array
+
+
+def center_loss(features: jax.Array, centers: jax.Array) -> jax.Array:
+    """Half the squared distance of features to their centers `[B, d]`, mean of B."""
+    return 0.5 * jnp.mean(jnp.sum(jnp.square(features - centers), axis=-1))
+
+
+def move_centers(
+    centers: jax.Array, features: jax.Array, people: jax.Array, alpha: float
+) -> jax.Array:
+    """Centers `[P, d]` after a minibatch (Wen et al., eq. 4).
+
+    Each moves by alpha times the sum of its differences to the features `[B, d]` of its
+    person, divided by one more than their number.
+    """
+    count = jnp.zeros(len(centers)).at[people].add(1.0)
+    apart = jnp.zeros_like(centers).at[people].add(centers[people] - features)
+    return centers - alpha * apart / (1 + count)[:, None]
+
+
+def train(
+    config: ConfigDict,
+    workdir: str | os.PathLike[str],
+    command: Sequence[str] = (),
+    quiet: bool = False,
+) -> Record:
+    """Trains the parent in a folder, or goes on with what the folder holds.
+
+    The folder gets `weights.safetensors`, the network without its classifier.
+
+    Args:
+      config: as `configs/pretrain_faces.py` makes it.
+      workdir: the run's folder; made if it is missing.
+      command: how the run was called, for config.json.
+      quiet: no progress.
+
+    Returns:
+      What result.json holds: verification of people who were not trained on, beside
+      that by plain pixels.
+
+    Raises:
+      InputError: config, photos or folder cannot be used.
+    """
+    check(config)
+    of = config.dataset
+    if of.dir is None:
+        raise InputError(
+            "config.dataset.dir: name the folder of photos, NAME/PHOTO.jpg"
+        )
+    identities = read(Path(of.dir).expanduser(), of.height, of.width, of.window)
+    sides = deal(identities, config.seed, of.held_out, of.validation, of.min_photos)
+    module = FaceNet(form=conv_form(config))
+    with RunFolder(workdir) as folder:
+        folder.claim(_describe(config, identities, sides, command))
+        with closing(Checkpoints(folder.checkpoints)) as checkpoints:
+            records = folder.read_metrics(checkpoints.latest)
+            finished = folder.read_result()
+            if finished and finished["steps"] >= config.max_iterations:
+                say(f"{folder.path}: finished after {finished['steps']} steps", quiet)
+                return finished
+            state = initial_state(config, module, len(sides.train))
+            if records:
+                state = checkpoints.restore(checkpoints.latest, state)
+                say(f"{folder.path}: goes on after step {int(state.step)}", quiet)
+            say(_opening(config, identities, sides), quiet)
+            step, rows = make_step(config, module), identities.rows_of(sides.train)
+            labels = np.searchsorted(sides.train, identities.people[rows])
+            while int(state.step) < config.max_iterations:
+                start = time.perf_counter()
+                state, losses = _some_steps(
+                    config, step, state, identities, rows, labels
+                )
+                if not all(math.isfinite(loss) for loss in losses.values()):
+                    raise InputError(
+                        f"{folder.path}: the losses are not finite after step "
+                        f"{int(state.step)}; begin another run with a lower "
+                        "config.learning_rate.base"
+                    )
+                chosen = _verify(config, module, state, identities, sides.validation)
+                record: Record = {"round": len(records) + 1, "step": int(state.step)}
+                record |= losses | {"validation": chosen._asdict()}
+                record["seconds"] = round(time.perf_counter() - start, 3)
+                folder.append_metrics(record)
+                records.append(record)
+                checkpoints.save(record["round"], state)
+                say(_line(record), quiet)
+        result = _result(config, module, state, identities, sides, records)
+        save(folder.path / "weights.safetensors", state.params["face"])
+        folder.write_result(result)
+        return result
+
+
+def check(config: ConfigDict) -> None:
+    """Checks a config's values.
+
+    Raises:
+      InputError: one is out of range; the message names the field.
+    """
+    for field, value in flatten(config.to_dict()):
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
+            raise InputError(f"config.{field}: {value} is not a finite number")
+        if field in LEAST and value < LEAST[field]:
+            raise InputError(
+                f"config.{field}: {value} is too small; the least is {LEAST[field]}"
+            )
+        if field in MOST and value > MOST[field]:
+            raise InputError(
+                f"config.{field}: {value} is too large; the most is {MOST[field]}"
+            )
+
+
+def optimizer(config: ConfigDict) -> optax.GradientTransformation:
+    """SGD with momentum, weight decay, a warm-up and two drops of the rate."""
+    steps, rate = config.max_iterations, config.learning_rate
+    drops = {int(share * steps): 0.1 for share in rate.drops}
+    schedule = optax.piecewise_constant_schedule(rate.base, drops)
+    warm = max(1, int(rate.warm_up * steps))
+
+    def scheduled(step: jax.Array) -> jax.Array:
+        return schedule(step) * jnp.minimum(1, (step + 1) / warm)
+
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.sgd(scheduled, config.momentum),
+    )
+
+
+def initial_state(config: ConfigDict, module: FaceNet, people: int) -> State:
+    """A fresh network, its classifier of `people` identities, and centers at 0."""
+    face, classifier = jax.random.split(jax.random.key(config.seed))
+    blank = jnp.zeros((1, config.dataset.height, config.dataset.width, 3))
+    params = {
+        "face": jax.jit(module.init)(face, blank)["params"],
+        "classifier": {
+            "kernel": uniform_fan_in(classifier, (module.features, people)),
+            "bias": jnp.zeros(people),
+        },
+    }
+    return State(
+        params,
+        optimizer(config).init(params),
+        jnp.zeros((people, module.features)),
+        jnp.array(0, jnp.int32),
+    )
+
+
+def make_step(config: ConfigDict, module: FaceNet) -> Any:
+    """The jitted `(state, batch) -> state, losses`."""
+    rule = optimizer(config)
+    of = config.center_loss
+
+    @jax.jit
+    def step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        key = jax.random.fold_in(_streams(config).augment, state.step)
+        mirror_key, shift_key = jax.random.split(key)
+        photos = shift(shift_key, batch.photos, config.dataset.shift)
+        photos = _normalize(mirror(mirror_key, photos))
+
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            features = apply(module, params["face"], photos)
+            classifier = params["classifier"]
+            logits = features @ classifier["kernel"] + classifier["bias"]
+            softmax = softmax_cross_entropy(logits, batch.people)
+            center = center_loss(features, state.centers[batch.people])
+            right = jnp.mean(jnp.argmax(logits, axis=-1) == batch.people)
+            losses = {"softmax": softmax, "center": center, "accuracy": right}
+            return softmax + of.weight * center, (features, losses)
+
+        gradient, (features, losses) = jax.grad(loss, has_aux=True)(state.params)
+        update, memory = rule.update(gradient, state.optimizer, state.params)
+        centers = move_centers(state.centers, features, batch.people, of.alpha)
+        params = optax.apply_updates(state.params, update)
+        return State(params, memory, centers, state.step + 1), losses
+
+    return step
+
+
+def apply(module: FaceNet, params: Any, photos: jax.Array) -> jax.Array:
+    """Features `[B, 512]` of normalised photos `[B, h, w, 3]`."""
+    features: Any = module.apply({"params": params}, photos)
+    return features
+
+
+class _Streams(NamedTuple):
+    """A random key for each purpose."""
+
+    rows: jax.Array
+    augment: jax.Array
+
+
+def _streams(config: ConfigDict) -> _Streams:
+    return _Streams(*jax.random.split(jax.random.key(config.seed + 1)))
+
+
+def _normalize(photos: jax.Array) -> jax.Array:
+    return (photos.astype(jnp.float32) - 127.5) / 128
+
+
+def _some_steps(
+    config: ConfigDict,
+    step: Any,
+    state: State,
+    identities: Identities,
+    rows: np.ndarray,
+    labels: np.ndarray,
+) -> tuple[State, Record]:
+    """Steps up to the next line of the log, and the means of their losses."""
+    begin = int(state.step)
+    end = min(begin + config.log_every, config.max_iterations)
+    key, shape = _streams(config).rows, (config.batch_size,)
+    drawn = jax.vmap(
+        lambda now: jax.random.randint(
+            jax.random.fold_in(key, now), shape, 0, len(rows)
+        )
+    )(jnp.arange(begin, end))
+    places, losses = np.asarray(drawn), []
+    for photos, place in zip(
+        fetch(identities.photos, rows[places], 1), places, strict=True
+    ):
+        batch = Batch(jnp.asarray(photos[0]), jnp.asarray(labels[place], jnp.int32))
+        state, found = step(state, batch)
+        losses.append(found)
+    means = jax.tree.map(lambda *a: float(jnp.stack(a).mean()), *losses)
+    return state, {f"training_{name}": value for name, value in means.items()}
+
+
+def features_of(
+    module: FaceNet, params: Any, photos: Photos, rows: np.ndarray, batch: int = 64
+) -> np.ndarray:
+    """Features `[n, 512]`: the sum of those of a photo and of its mirror image."""
+
+    @jax.jit
+    def of(photos: jax.Array) -> jax.Array:
+        seen = _normalize(photos)
+        return apply(module, params, seen) + apply(module, params, seen[:, :, ::-1])
+
+    padded = np.resize(rows, -(-len(rows) // batch) * batch).reshape(-1, batch)
+    parts = [np.asarray(of(jnp.asarray(p[0]))) for p in fetch(photos, padded, 1)]
+    return np.concatenate(parts)[: len(rows)]
+
+
+def _verify(
+    config: ConfigDict,
+    module: FaceNet,
+    state: State,
+    identities: Identities,
+    people: np.ndarray,
+) -> Verification:
+    rows = identities.rows_of(people)
+    pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
+    features = features_of(module, state.params["face"], identities.photos, rows)
+    return verify(features, pairs)
+
+
+def _result(
+    config: ConfigDict,
+    module: FaceNet,
+    state: State,
+    identities: Identities,
+    sides: Sides,
+    records: list[Record],
+) -> Record:
+    found = _verify(config, module, state, identities, sides.held_out)
+    rows = identities.rows_of(sides.held_out)
+    pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
+    pixels = identities.photos[rows].reshape(len(rows), -1).astype(np.float64)
+    plain = verify(pixels - pixels.mean(axis=0), pairs)
+    return {
+        "verification_accuracy": found.accuracy,
+        "verification_standard_error": found.standard_error,
+        "verification_auc": found.auc,
+        "verification_people": len(sides.held_out),
+        "verification_pairs": len(pairs.same),
+        "pixels": plain._asdict(),
+        "validation": records[-1]["validation"],
+        "training_accuracy": records[-1]["training_accuracy"],
+        "steps": int(state.step),
+        "seconds": round(sum(record["seconds"] for record in records), 1),
+        "seed": config.seed,
+    }
+
+
+def _describe(
+    config: ConfigDict, identities: Identities, sides: Sides, command: Sequence[str]
+) -> Record:
+    photos = np.bincount(identities.people)
+    return {
+        "command": list(command),
+        "seed": config.seed,
+        "config": config.to_dict(),
+        "data": {"fingerprint": identities.photos.fingerprint()},
+        "manifest": {
+            "source": identities.source,
+            "photos": len(identities.people),
+            "people": len(identities.names),
+            "people_with_one_photo": int((photos == 1).sum()),
+            "people_trained_on": len(sides.train),
+            "photos_trained_on": len(identities.rows_of(sides.train)),
+        },
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def _opening(config: ConfigDict, identities: Identities, sides: Sides) -> str:
+    return (
+        f"{len(identities.people)} photos of {len(identities.names)} people; training "
+        f"on {len(identities.rows_of(sides.train))} of {len(sides.train)}, choosing by "
+        f"{len(sides.validation)}, verified on {len(sides.held_out)} others; "
+        f"{config.max_iterations} steps; compiling"
+    )
+
+
+def _line(record: Record) -> str:
+    validation = record["validation"]
+    return (
+        f"step {record['step']}: softmax {record['training_softmax']:.3f}, training "
+        f"accuracy {100 * record['training_accuracy']:.1f} %, verification of the "
+        f"validation people {100 * validation['accuracy']:.1f} %, "
+        f"{record['seconds']:.0f} s"
+    )

@@ -1,0 +1,168 @@
+"""Folders of identities, the people that are held out, and verification."""
+
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from surrojax.data.identities import deal, read
+from surrojax.errors import InputError
+from surrojax.verification import FOLDS, draw_pairs, verify
+
+
+def photo(file, colour, size=(40, 40)):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(file)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "lfw"
+    photo(root / "Bea" / "Bea_0002.PNG", (0, 200, 0))
+    photo(root / "Bea" / "Bea_0001.png", (0, 100, 0))
+    photo(root / "Al" / "Al_0001.png", (250, 0, 0))
+    photo(root / ".hidden" / "x.png", (1, 1, 1))
+    (root / "Al" / "._Al_0001.png").write_bytes(b"a resource fork")
+    (root / "Al" / "notes.txt").write_text("no photo")
+    return root
+
+
+def test_a_folder_is_read_in_the_order_of_names(folder):
+    found = read(folder, 10, 8)
+    assert found.names == ("Al", "Bea") and found.people.tolist() == [0, 1, 1]
+    pixels = found.photos[np.array([0, 1, 2])]
+    assert pixels.shape == (3, 10, 8, 3)
+    assert pixels[:, 0, 0].tolist() == [[250, 0, 0], [0, 100, 0], [0, 200, 0]]
+
+
+def test_an_archive_of_the_folder_is_the_same(folder, tmp_path):
+    with tarfile.open(tmp_path / "lfw.tar", "w") as archive:
+        archive.add(folder, "lfw")
+    a, b = read(folder, 10, 8), read(tmp_path / "lfw.tar", 10, 8)
+    assert a.names == b.names and (a.people == b.people).all()
+    rows = np.arange(3)
+    np.testing.assert_array_equal(a.photos[rows], b.photos[rows])
+    assert a.photos.fingerprint() == b.photos.fingerprint()
+    assert a.photos.fingerprint() != read(folder, 10, 8, 0.5).photos.fingerprint()
+
+
+def test_the_window_is_the_middle_in_the_wanted_proportions(tmp_path):
+    for name in ("a", "b"):
+        photo(tmp_path / name / "1.png", (0, 0, 0))
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[10:30, 22:38] = 255  # 20 x 16, around the middle
+    Image.fromarray(image).save(tmp_path / "a" / "1.png")
+    inside = read(tmp_path, 10, 8, 0.5).photos[np.array([0])]
+    np.testing.assert_array_equal(inside, 255)
+    assert (read(tmp_path, 10, 8, 1.0).photos[np.array([0])][0, 0] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGBA", "CMYK", "1"])
+def test_photos_of_any_kind_become_rgb(tmp_path, mode):
+    suffix = "jpg" if mode == "CMYK" else "png"
+    for name in ("a", "b"):
+        file = tmp_path / name / f"1.{suffix}"
+        file.parent.mkdir()
+        Image.new("RGB", (9, 9), (255, 255, 255)).convert(mode).save(file)
+    assert (read(tmp_path, 9, 9).photos[np.array([0, 1])] == 255).all()
+
+
+def test_what_cannot_be_read_is_named(folder, tmp_path):
+    (folder / "Al" / "Al_0002.jpg").write_bytes(b"no photo at all")
+    found = read(folder, 10, 8)
+    with pytest.raises(InputError, match="Al_0002.jpg: cannot be read as a photo"):
+        found.photos[np.array([1])]
+    with pytest.raises(InputError, match="no such folder or .tar archive"):
+        read(tmp_path / "nowhere", 10, 8)
+    (tmp_path / "bad.tar").write_bytes(b"x" * 2000)
+    with pytest.raises(InputError, match="bad.tar: cannot be read"):
+        read(tmp_path / "bad.tar", 10, 8)
+    photo(tmp_path / "one" / "Al" / "1.png", (0, 0, 0))
+    with pytest.raises(InputError, match="photos of 1 people found"):
+        read(tmp_path / "one", 10, 8)
+
+
+def many(tmp_path, people):
+    """Every second person has one photo, the others have three."""
+    for person in range(people):
+        for number in range(1 + 2 * (person % 2)):
+            photo(tmp_path / f"p{person:02}" / f"{number}.png", (person, 0, 0), (4, 4))
+    return read(tmp_path, 4, 4)
+
+
+def test_people_are_on_one_side_only(tmp_path):
+    identities = many(tmp_path, 40)
+    sides = deal(identities, 0, held_out=5, validation=4, min_photos=1)
+    everyone = np.concatenate([sides.train, sides.validation, sides.held_out])
+    assert sorted(everyone.tolist()) == list(range(40))
+    assert (len(sides.validation), len(sides.held_out)) == (4, 5)
+    # Who is verified has pairs, and so more than one photo.
+    assert (np.concatenate([sides.validation, sides.held_out]) % 2 == 1).all()
+    fewer = deal(identities, 0, held_out=5, validation=4, min_photos=2)
+    assert (fewer.train % 2 == 1).all() and len(fewer.train) == 20 - 9
+    other = deal(identities, 1, held_out=5, validation=4, min_photos=1)
+    assert set(other.held_out) != set(sides.held_out)
+
+
+def test_too_few_people_are_refused(tmp_path):
+    with pytest.raises(InputError, match="20 people have two photos .* hold out fewer"):
+        deal(many(tmp_path, 40), 0, held_out=15, validation=10, min_photos=2)
+
+
+PEOPLE = np.repeat(np.arange(60), 4)
+
+
+def test_pairs_are_balanced_once_each_and_of_one_fold():
+    pairs = draw_pairs(PEOPLE, 200, seed=0)
+    assert pairs.same.sum() == (~pairs.same).sum() == 200
+    np.testing.assert_array_equal(
+        PEOPLE[pairs.first] == PEOPLE[pairs.second], pairs.same
+    )
+    seen = {frozenset(pair) for pair in zip(pairs.first, pairs.second, strict=True)}
+    assert len(seen) == 400 and all(len(pair) == 2 for pair in seen)
+    folds = [
+        set(PEOPLE[pairs.first[pairs.fold == f]])
+        | set(PEOPLE[pairs.second[pairs.fold == f]])
+        for f in range(FOLDS)
+    ]
+    assert sum(map(len, folds)) == len(set.union(*folds))  # people of one fold only
+
+
+def test_pairs_of_too_few_people_are_refused():
+    with pytest.raises(InputError, match="9 people are too few"):
+        draw_pairs(np.repeat(np.arange(9), 2), 100, seed=0)
+
+
+def test_features_that_tell_people_apart_verify_perfectly():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 32))[PEOPLE] + 0.05 * rng.normal(size=(240, 32))
+    found = verify(features, draw_pairs(PEOPLE, 300, seed=0))
+    assert found.accuracy == 1.0 and found.auc == 1.0 and found.standard_error == 0.0
+
+
+def test_features_of_noise_verify_nothing():
+    features = np.random.default_rng(0).normal(size=(240, 32))
+    found = verify(features, draw_pairs(PEOPLE, 300, seed=0))
+    assert abs(found.accuracy - 0.5) < 0.08 and abs(found.auc - 0.5) < 0.08
+
+
+def test_the_area_is_the_share_of_pairs_in_the_right_order():
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(60, 8))[PEOPLE] + 1.5 * rng.normal(size=(240, 8))
+    pairs = draw_pairs(PEOPLE, 60, seed=0)
+    found = verify(features, pairs)
+    a, b = features[pairs.first], features[pairs.second]
+    norms = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    cosine = (a * b).sum(1) / norms
+    wins = [x > y for x in cosine[pairs.same] for y in cosine[~pairs.same]]
+    assert found.auc == pytest.approx(np.mean(wins))
+    accuracies = []
+    for fold in range(FOLDS):
+        here = pairs.fold == fold
+        best = max(
+            cosine[~here],
+            key=lambda t: ((cosine[~here] >= t) == pairs.same[~here]).mean(),
+        )
+        accuracies.append(((cosine[here] >= best) == pairs.same[here]).mean())
+    assert found.accuracy == pytest.approx(np.mean(accuracies), abs=0.02)
