@@ -57,6 +57,7 @@ def measure(config: ConfigDict, rounds: int) -> dict[str, Any]:
         lambda: fit(state.fusion, state.previous, split, state.key, state.step)
     )
     population = jax.jit(partial(train_population, method))
+    assert state.fusion.surrogate is not None  # the config tunes something
     nets = copies(state.fusion.surrogate, method.population)
     now = jnp.arange(steps)
     stage2 = seconds(lambda: population(nets, state.population, split, state.key, now))

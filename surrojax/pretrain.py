@@ -7,7 +7,7 @@ Wen et al., "A discriminative feature learning approach for deep face recognitio
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
 from surrojax.progress import say
 from surrojax.records import Record, RunFolder
-from surrojax.settings import conv_form, flatten
+from surrojax.settings import CONVOLUTIONS, conv_form, flatten, suggest
 from surrojax.stream import fetch
 from surrojax.verification import Verification, draw_pairs, verify
 from surrojax.weights import save
@@ -139,6 +139,10 @@ def train(
     sides = deal(identities, config.seed, of.held_out, of.validation, of.min_photos)
     module = FaceNet(form=conv_form(config))
     with RunFolder(workdir) as folder:
+        if not (folder.path / "config.json").exists():
+            # A photo that cannot be read should not show after hours of training.
+            for _ in fetch(identities.photos, np.arange(len(identities.people)), 64):
+                pass
         folder.claim(_describe(config, identities, sides, command))
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
@@ -151,7 +155,8 @@ def train(
                 state = checkpoints.restore(checkpoints.latest, state)
                 say(f"{folder.path}: goes on after step {int(state.step)}", quiet)
             say(_opening(config, identities, sides), quiet)
-            step, rows = make_step(config, module), identities.rows_of(sides.train)
+            step, look = make_step(config, module), make_features(module)
+            rows = identities.rows_of(sides.train)
             labels = np.searchsorted(sides.train, identities.people[rows])
             while int(state.step) < config.max_iterations:
                 start = time.perf_counter()
@@ -164,7 +169,7 @@ def train(
                         f"{int(state.step)}; begin another run with a lower "
                         "config.learning_rate.base"
                     )
-                chosen = _verify(config, module, state, identities, sides.validation)
+                chosen = _verify(config, look, state, identities, sides.validation)
                 record: Record = {"round": len(records) + 1, "step": int(state.step)}
                 record |= losses | {"validation": chosen._asdict()}
                 record["seconds"] = round(time.perf_counter() - start, 3)
@@ -172,7 +177,7 @@ def train(
                 records.append(record)
                 checkpoints.save(record["round"], state)
                 say(_line(record), quiet)
-        result = _result(config, module, state, identities, sides, records)
+        result = _result(config, look, state, identities, sides, records)
         save(folder.path / "weights.safetensors", state.params["face"])
         folder.write_result(result)
         return result
@@ -184,6 +189,17 @@ def check(config: ConfigDict) -> None:
     Raises:
       InputError: one is out of range; the message names the field.
     """
+    if config.convolution not in CONVOLUTIONS:
+        raise InputError(
+            f"config.convolution: {config.convolution!r} is unknown"
+            f"{suggest(config.convolution, CONVOLUTIONS)}; choose from "
+            f"{', '.join(CONVOLUTIONS)}"
+        )
+    if not all(0 <= share <= 1 for share in config.learning_rate.drops):
+        raise InputError(
+            f"config.learning_rate.drops: {config.learning_rate.drops} are shares of the "
+            "training, between 0 and 1"
+        )
     for field, value in flatten(config.to_dict()):
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
@@ -201,7 +217,9 @@ def check(config: ConfigDict) -> None:
 def optimizer(config: ConfigDict) -> optax.GradientTransformation:
     """SGD with momentum, weight decay, a warm-up and two drops of the rate."""
     steps, rate = config.max_iterations, config.learning_rate
-    drops = {int(share * steps): 0.1 for share in rate.drops}
+    drops: dict[int, float] = {}
+    for share in rate.drops:
+        drops[int(share * steps)] = 0.1 * drops.get(int(share * steps), 1.0)
     schedule = optax.piecewise_constant_schedule(rate.base, drops)
     warm = max(1, int(rate.warm_up * steps))
 
@@ -314,43 +332,52 @@ def _some_steps(
     return state, {f"training_{name}": value for name, value in means.items()}
 
 
-def features_of(
-    module: FaceNet, params: Any, photos: Photos, rows: np.ndarray, batch: int = 64
-) -> np.ndarray:
-    """Features `[n, 512]`: the sum of those of a photo and of its mirror image."""
+Look = Callable[[Any, jax.Array], jax.Array]
+"""`(params, photos uint8 [B, h, w, 3])` to features `[B, 512]`."""
+
+
+def make_features(module: FaceNet) -> Look:
+    """The jitted sum of the features of a photo and of its mirror image."""
 
     @jax.jit
-    def of(photos: jax.Array) -> jax.Array:
+    def look(params: Any, photos: jax.Array) -> jax.Array:
         seen = _normalize(photos)
         return apply(module, params, seen) + apply(module, params, seen[:, :, ::-1])
 
+    return look
+
+
+def features_of(
+    look: Look, params: Any, photos: Photos, rows: np.ndarray, batch: int = 64
+) -> np.ndarray:
+    """Features `[n, 512]` of some photos."""
     padded = np.resize(rows, -(-len(rows) // batch) * batch).reshape(-1, batch)
-    parts = [np.asarray(of(jnp.asarray(p[0]))) for p in fetch(photos, padded, 1)]
+    parts = [look(params, jnp.asarray(p[0])) for p in fetch(photos, padded, 1)]
     return np.concatenate(parts)[: len(rows)]
 
 
 def _verify(
     config: ConfigDict,
-    module: FaceNet,
+    look: Look,
     state: State,
     identities: Identities,
     people: np.ndarray,
 ) -> Verification:
     rows = identities.rows_of(people)
     pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
-    features = features_of(module, state.params["face"], identities.photos, rows)
+    features = features_of(look, state.params["face"], identities.photos, rows)
     return verify(features, pairs)
 
 
 def _result(
     config: ConfigDict,
-    module: FaceNet,
+    look: Look,
     state: State,
     identities: Identities,
     sides: Sides,
     records: list[Record],
 ) -> Record:
-    found = _verify(config, module, state, identities, sides.held_out)
+    found = _verify(config, look, state, identities, sides.held_out)
     rows = identities.rows_of(sides.held_out)
     pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
     pixels = identities.photos[rows].reshape(len(rows), -1).astype(np.float64)

@@ -22,13 +22,15 @@ from surrojax.space import Space, make_space, present_names
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 
+CONVOLUTIONS = ("auto", "matmul", "lax")
+
 CHOICES: dict[str, Sequence[str]] = {
     "network": networks.NETWORKS,
     "dataset.name": data.DATASETS,
     "norm": NORMS,
     "objective": OBJECTIVES,
     "search.optimizer": tuple(OPTIMIZERS),
-    "convolution": ("auto", "matmul", "lax"),
+    "convolution": CONVOLUTIONS,
     "compute_dtype": ("float32", "bfloat16"),
     "dataset.camera": ("VL", "NI"),
     "dataset.light": ("Strong", "Weak", "Dark"),

@@ -1,6 +1,7 @@
 """Sweeps: a product of config fields, each point a run in a folder of its own."""
 
 import ast
+import copy
 import csv
 import io
 import itertools
@@ -173,7 +174,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def at(config: ConfigDict, point: Point) -> ConfigDict:
     """A copy of a config with a point's values."""
-    changed = ConfigDict(config)
+    changed = copy.deepcopy(config)
     changed.update_from_flattened_dict(point)
     return changed
 

@@ -49,8 +49,8 @@ def draw_pairs(people: np.ndarray, most: int, seed: int) -> Pairs:
         count = min(most // FOLDS, int(same.sum()), int((~same).sum()))
         if not count:
             raise InputError(
-                f"config.dataset.held_out: {len(who)} people are too few for {FOLDS} "
-                "folds of pairs; hold out 20 or more"
+                f"dataset: {len(who)} people are too few for {FOLDS} folds of pairs; "
+                "raise config.dataset.held_out and config.dataset.validation"
             )
         for kind in (same, ~same):
             chosen = rng.choice(np.flatnonzero(kind), count, replace=False)

@@ -136,7 +136,8 @@ def test_the_result_counts_what_was_trained_and_tested(small, tmp_path):
         confusion.sum(axis=1), np.bincount(small.test.labels, minlength=7)
     )
     assert result["test_accuracy"] == pytest.approx(confusion.trace() / 20)
-    assert result["test_accuracy"] == records[-1]["test"]["original"]["accuracy"]
+    tested = records[-1]["test"]["original"]["accuracy"]
+    assert result["test_accuracy"] == pytest.approx(tested)
     best = max(r["original"]["validation_accuracy"] for r in records)
     assert result["best_round"]["validation_accuracy"] == best
 
@@ -255,7 +256,8 @@ def test_sequences_are_the_units_of_every_figure(clips, tmp_path, capsys):
         assert record["original"]["validation_accuracy"] * 15 == pytest.approx(
             round(record["original"]["validation_accuracy"] * 15), abs=1e-4
         )
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    text = (tmp_path / "predictions.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines()))
     assert [row["split"] for row in rows] == ["validation"] * 15 + ["test"] * 10
     tested = rows[15:]
     assert [row["sample"] for row in tested] == [f"clip{i}" for i in range(10)]

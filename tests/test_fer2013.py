@@ -308,7 +308,7 @@ def test_interrupted_preparation_is_not_taken_for_complete(data, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(fer2013_builder, "_encode_png", interrupt)
+        patch.setattr(fer2013_builder, "encode_png", interrupt)
         with pytest.raises(KeyboardInterrupt):
             load(data)
     assert not list((data.parent / "cache").rglob("*array_record*"))

@@ -37,9 +37,11 @@ def test_a_folder_is_read_in_the_order_of_names(folder):
 
 
 def test_an_archive_of_the_folder_is_the_same(folder, tmp_path):
+    photo(folder / "contact_sheet.png", (0, 0, 255))  # nobody's
     with tarfile.open(tmp_path / "lfw.tar", "w") as archive:
         archive.add(folder, "lfw")
     a, b = read(folder, 10, 8), read(tmp_path / "lfw.tar", 10, 8)
+    assert a.names == ("Al", "Bea")
     assert a.names == b.names and (a.people == b.people).all()
     rows = np.arange(3)
     np.testing.assert_array_equal(a.photos[rows], b.photos[rows])
@@ -51,7 +53,7 @@ def test_the_window_is_the_middle_in_the_wanted_proportions(tmp_path):
     for name in ("a", "b"):
         photo(tmp_path / name / "1.png", (0, 0, 0))
     image = np.zeros((40, 60, 3), np.uint8)
-    image[10:30, 22:38] = 255  # 20 x 16, around the middle
+    image[8:32, 20:40] = 255  # 20 x 16 around the middle, and what is blended in
     Image.fromarray(image).save(tmp_path / "a" / "1.png")
     inside = read(tmp_path, 10, 8, 0.5).photos[np.array([0])]
     np.testing.assert_array_equal(inside, 255)

@@ -160,6 +160,8 @@ def test_held_out_people_decide_nothing(photos, tmp_path, monkeypatch):
         ({"dataset.window": 1.5}, "config.dataset.window: 1.5 is too large"),
         ({"learning_rate.base": float("nan")}, "config.learning_rate.base: nan is not"),
         ({"learning_rate.drops": (0.5, float("inf"))}, "learning_rate.drops: .* not a"),
+        ({"learning_rate.drops": (0.5, 2.0)}, "config.learning_rate.drops: .* shares"),
+        ({"convolution": "fft"}, "config.convolution: 'fft' is unknown"),
         ({"batch_size": 0}, "config.batch_size: 0 is too small"),
         ({"dataset.held_out": 5}, "config.dataset.held_out: 5 is too small"),
     ],
@@ -171,6 +173,17 @@ def test_a_bad_value_is_named(changes, message):
 
 def test_the_config_that_comes_along_is_sound():
     check(pretrain_faces.get_config())
+
+
+def test_an_unreadable_photo_shows_before_anything_is_trained(photos, tmp_path):
+    """A named bug: a held-out photo was first opened after the last step."""
+    damaged = photos / "p07" / "2.png"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:60])
+    with pytest.raises(InputError, match="p07/2.png: cannot be read as a photo"):
+        train(config_of(photos), tmp_path / "run", quiet=True)
+    damaged.write_bytes(whole)
+    assert train(config_of(photos), tmp_path / "run", quiet=True)["steps"] == 60
 
 
 def test_training_that_diverges_says_what_to_change(photos, tmp_path):

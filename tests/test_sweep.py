@@ -183,3 +183,11 @@ def test_a_failed_fold_is_not_pooled(monkeypatch, tmp_path):
     run_sweep(common.get_config(), str(tmp_path), ["dataset.fold=0,1"])
     pooled = json.loads((tmp_path / "folds.json").read_text())["all"]
     assert pooled["runs"] == 1 and pooled["sd"] is None
+
+
+def test_a_point_does_not_change_what_the_points_have_in_common():
+    """A named bug: nested fields were shared, so a later point kept an earlier's."""
+    config = common.get_config()
+    changed = sweep.at(config, {"dataset.fold": 3, "dataset.dir": "/a", "seed": 1})
+    assert (changed.dataset.fold, changed.dataset.dir, changed.seed) == (3, "/a", 1)
+    assert (config.dataset.fold, config.dataset.dir, config.seed) == (0, None, 0)

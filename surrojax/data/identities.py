@@ -162,11 +162,17 @@ def _in_folder(source: Path) -> Iterator[Entry]:
 def _in_archive(source: Path) -> Iterator[Entry]:
     try:
         with tarfile.open(source) as archive:
-            for member in archive:
-                path = PurePosixPath(member.name)
-                content = archive.extractfile(member) if _wanted(path) else None
+            members = {PurePosixPath(m.name): m for m in archive if m.isfile()}
+            tops = {path.parts[0] for path in members}
+            nested = any(len(path.parts) > 2 for path in members)
+            for whole, member in members.items():
+                # The folder that everything is in is nobody's.
+                inside = (
+                    whole.relative_to(*tops) if len(tops) == 1 and nested else whole
+                )
+                content = archive.extractfile(member) if _wanted(inside) else None
                 if content is not None:
-                    yield path, content.read()
+                    yield inside, content.read()
     except (OSError, EOFError, tarfile.TarError) as error:
         raise InputError(
             f"{source}: cannot be read ({' '.join(str(error).split())}): it is "

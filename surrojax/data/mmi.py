@@ -213,10 +213,9 @@ def _subject(video: Path, stated: set[str]) -> str:
 
 def _scan_table(root: Path, table: Path) -> Listing:
     frames: dict[tuple[str, int | None], Frame] = {}
-    left_out: list[LeftOut] = []
     sequences: dict[str, tuple[str, str]] = {}
-    columns, optional = ("label", "subject"), ("video", "image", "frame", "sequence")
-    for row in read_rows(table, columns, optional):
+    optional = ("video", "image", "frame", "sequence")
+    for row in read_rows(table, ("label", "subject"), optional):
         frame = _frame(root, row)
         key = frame.file, frame.number
         if key in frames:
@@ -228,9 +227,11 @@ def _scan_table(root: Path, table: Path) -> Listing:
                 "sequence",
                 f"{frame.sequence!r} has another label or subject in an earlier row",
             )
-    for frame in frames.values():
-        if frame.label == CONTEMPT:
-            left_out.append(LeftOut(frame.file, CONTEMPT))
+    left_out = [
+        LeftOut(frame.file, CONTEMPT)
+        for frame in frames.values()
+        if frame.label == CONTEMPT
+    ]
     kept = [frame for frame in frames.values() if frame.label != CONTEMPT]
     kept.sort(key=lambda f: (natural(f.sequence), natural(f.file), f.number or 0))
     return _listing(root, FRAMES_CSV, kept, left_out, [])

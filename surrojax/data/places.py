@@ -1,0 +1,16 @@
+"""Where databases are looked for, and where what was made of them is kept."""
+
+import os
+from pathlib import Path
+
+
+def data_folder(directory: str | os.PathLike[str] | None = None) -> Path:
+    """`directory`, else `$SURROJAX_DATA`, else TFDS's manual folder."""
+    manual = "~/tensorflow_datasets/downloads/manual"
+    return Path(directory or os.environ.get("SURROJAX_DATA") or manual).expanduser()
+
+
+def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
+    """`cache`, else `$SURROJAX_CACHE`, else ~/.cache/surrojax."""
+    default = "~/.cache/surrojax"
+    return Path(cache or os.environ.get("SURROJAX_CACHE") or default).expanduser()
