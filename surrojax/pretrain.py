@@ -195,11 +195,6 @@ def check(config: ConfigDict) -> None:
             f"{suggest(config.convolution, CONVOLUTIONS)}; choose from "
             f"{', '.join(CONVOLUTIONS)}"
         )
-    if not all(0 <= share <= 1 for share in config.learning_rate.drops):
-        raise InputError(
-            f"config.learning_rate.drops: {config.learning_rate.drops} are shares of the "
-            "training, between 0 and 1"
-        )
     for field, value in flatten(config.to_dict()):
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
@@ -212,6 +207,11 @@ def check(config: ConfigDict) -> None:
             raise InputError(
                 f"config.{field}: {value} is too large; the most is {MOST[field]}"
             )
+    if not all(0 <= share <= 1 for share in config.learning_rate.drops):
+        raise InputError(
+            f"config.learning_rate.drops: {config.learning_rate.drops} are shares of "
+            "the training, between 0 and 1"
+        )
 
 
 def optimizer(config: ConfigDict) -> optax.GradientTransformation:

@@ -41,10 +41,13 @@ and of its copies in other sizes differ by 0.3 pixels of that photo; without enl
 they differ by 1.3. (`benchmarks/results/alignment.json`)
 """
 
-SMALLEST = (0.1, 0.14, 0.2)
-"""The least width of a face that is looked for, as a share of the shorter side.
+SMALLEST = 0.1
+"""The least width of a face that is looked for, as a share of the shorter side."""
 
-The later ones are tried where nothing is found; they look at other sizes between.
+MARGINS = (0.0, 0.25)
+"""What is added on each side, as a share of the shorter one, its edge going on.
+
+The second is tried where nothing is found: heads that the image cuts off are found so.
 """
 
 
@@ -74,23 +77,31 @@ class Detector:
           `[5, 2]` float32, x and y of `POINTS` in pixels, 0 being the middle of the
           first; None where no face is found.
         """
+        for share in MARGINS:
+            margin = round(share * min(image.shape[:2]))
+            around = ((margin, margin), (margin, margin), (0, 0))
+            points = self._look(np.pad(image, around, mode="edge"))
+            if points is not None:
+                return points - np.float32(margin)
+        return None
+
+    def _look(self, image: np.ndarray) -> np.ndarray | None:
         height, width = image.shape[:2]
         factor = max(1.0, self._shorter / min(height, width))
         size = round(width * factor), round(height * factor)
         if factor > 1:
             picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
             image = np.asarray(picture)
-        for share in SMALLEST:
-            # In proportion to the image, so that a photo in two sizes is looked at in
-            # the same steps.
-            self._mtcnn.min_face_size = share * min(size)
-            faces = self._mtcnn.detect_faces(image)
-            if faces:
-                largest = max(faces, key=lambda face: face["box"][2] * face["box"][3])
-                found = np.array([largest["keypoints"][name] for name in _KEYS])
-                scale = np.array([width, height]) / size
-                return ((found + 0.5) * scale - 0.5).astype(np.float32)
-        return None
+        # In proportion to the image, so that a photo in two sizes is looked at in the
+        # same steps.
+        self._mtcnn.min_face_size = SMALLEST * min(size)
+        faces = self._mtcnn.detect_faces(image)
+        if not faces:
+            return None
+        largest = max(faces, key=lambda face: face["box"][2] * face["box"][3])
+        found = np.array([largest["keypoints"][name] for name in _KEYS])
+        scale = np.array([width, height]) / size
+        return ((found + 0.5) * scale - 0.5).astype(np.float32)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -3,42 +3,27 @@
 `prepare` is what the rest of the package uses; the builders are what it is made of.
 """
 
-import contextlib
 import csv
 import dataclasses
 import hashlib
-import io
 import logging
 import os
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
-from tqdm import tqdm
 
 from surrojax.data import align as faces
-from surrojax.data import video
-from surrojax.data.dataset import digest_of
+from surrojax.data import tfds_local
+from surrojax.data.examples import Examples, by_file
 from surrojax.data.keypoints import KeyPoints
 from surrojax.data.listing import Frame, Listing
-from surrojax.data.pixels import open_rgb, resize, to_square
-from surrojax.data.tfds_local import (
-    LocalInfo,
-    cache_folder,
-    lock,
-    name_damage,
-    quiet_tfds,
-)
-from surrojax.data.tfds_local import prepare as write
+from surrojax.data.places import cache_folder
+from surrojax.data.stored import StoredImages
 from surrojax.errors import InputError
 
 SPLIT = "frames"
@@ -49,8 +34,6 @@ SHARD = 1000
 
 NO_FACE = "no face found"
 UNREADABLE = "frame cannot be decoded"
-
-_LOG_SECONDS = 10
 
 _log = logging.getLogger("surrojax")
 
@@ -84,7 +67,7 @@ class FramesConfig(tfds.core.BuilderConfig):
                 self.name += "-" + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):
+class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Faces of a database, as they lie in a user's folder.
 
     There is one split, `frames`. An example has `image` (`[S, S, C]` uint8), `label`
@@ -113,7 +96,7 @@ class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
         text = tfds.features.Text()
-        return LocalInfo(
+        return tfds_local.LocalInfo(
             builder=self,
             description=self.__doc__,
             features=tfds.features.FeaturesDict(
@@ -142,16 +125,23 @@ class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):
         if listing is None:
             scan = import_module(f"surrojax.data.{self.READER}").scan
             listing = scan(Path(dl_manager.manual_dir), **config.options)
-        rows = _by_file(listing)
+        points = None
+        if config.align:
+            # Beside the sizes: what was found for one serves all.
+            file = self.data_path.parents[2] / _points_name(listing)
+            points = KeyPoints(file, len(listing.frames))
+        examples = Examples(listing, config.image_size, config.channels, points)
+        # Saved by TFDS when all examples are made.
         self.info.metadata.update(
-            classes=listing.classes, index=[], digest=[], not_found=[], unreadable=[]
+            classes=listing.classes,
+            index=examples.index,
+            digest=examples.digest,
+            not_found=examples.not_found,
+            unreadable=examples.unreadable,
         )
-        # Beside the sizes: what was found for one serves all.
-        root = self.data_path.parents[2]
-        points = KeyPoints(root / _points_name(listing), len(listing.frames))
-        making = _Making(listing, config, points, self.info.metadata, len(rows))
+        rows = by_file(listing)
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
-        return {SPLIT: [partial(making.examples, shard) for shard in shards]}
+        return {SPLIT: [partial(examples.of, shard) for shard in shards]}
 
 
 class CkPlus(Frames):
@@ -197,12 +187,120 @@ BUILDERS: dict[str, type[Frames]] = {
 """By the name of the reader; a listing of another name is an `ImageFolder`."""
 
 
-def _by_file(listing: Listing) -> list[int]:
-    """The listing's rows, those of one file together: it is opened once."""
-    first: dict[str, int] = {}
-    for row, frame in enumerate(listing.frames):
-        first.setdefault(frame.file, row)
-    return sorted(first_row_of(listing, first), key=lambda row: row)
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A listing's frames as pixels, in the listing's order.
+
+    Attributes:
+      images: `[n, S, S, C]` uint8, on the disk.
+      frames: n, those of the listing that are left.
+      digests: `[n]` str, a hash of each image's pixels.
+      not_found: the frames in which no face was found, left out of `frames`.
+      unreadable: the frames that do not decode, left out of `frames`.
+    """
+
+    images: StoredImages
+    frames: tuple[Frame, ...]
+    digests: np.ndarray
+    not_found: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def prepare(
+    listing: Listing,
+    image_size: int,
+    channels: int,
+    align: bool,
+    cache: str | os.PathLike[str] | None = None,
+) -> Prepared:
+    """Turns a listing into pixels, once; later only what was made is opened.
+
+    It is kept in a folder of the cache that is named after the listing's signature.
+    The frames that were left out are in `manifest.csv` there, beside the images of
+    each size.
+
+    Args:
+      listing: what a reader found; at least one frame.
+      image_size: height and width of the images, in pixels.
+      channels: 1 for grey, 3 for RGB.
+      align: whether faces are found and aligned by five key points; else the central
+        square is taken, or that around the frame's box.
+      cache: where prepared data are kept. Default: `$SURROJAX_CACHE`, else
+        `~/.cache/surrojax`.
+
+    Raises:
+      InputError: a file cannot be read, no frame is left, or the cache cannot be
+        written or is damaged.
+    """
+    if image_size < 1:
+        raise InputError(f"image_size is {image_size}; it must be 1 or more pixels")
+    if channels not in (1, 3):
+        raise InputError(f"channels is {channels}; it must be 1 (grey) or 3")
+    name = f"{listing.name}-{_signature(listing)[:16]}"
+    folder = cache_folder(cache) / name
+    config = FramesConfig(image_size=image_size, channels=channels, align=align)
+    # A second process waits, then finds the data there.
+    with tfds_local.quiet_tfds(), tfds_local.lock(folder):
+        with tfds_local.name_damage(folder):
+            builder = BUILDERS.get(listing.name, ImageFolder)(
+                config=config, data_dir=folder, file_format="array_record"
+            )
+        builder.listing = listing
+        if not builder.data_path.exists():
+            _log.info("preparing %s from %s in %s", listing.name, listing.root, folder)
+            tfds_local.prepare(builder, listing.root, folder)
+        with tfds_local.name_damage(folder):
+            prepared = _open(builder, listing)
+        _write_manifest(Path(builder.data_path.parent), listing, builder.info.metadata)
+    return prepared
+
+
+def _open(builder: Frames, listing: Listing) -> Prepared:
+    metadata = builder.info.metadata
+    index = np.array(metadata["index"])
+    order = np.argsort(index)
+    config = builder.builder_config
+    shape = (len(index), config.image_size, config.image_size, config.channels)
+    images = StoredImages(Path(builder.data_path), SPLIT, order, shape)
+    # Each file's end says where its images are, so damage mostly shows in any of them.
+    images[[0, -1]]
+    return Prepared(
+        images,
+        tuple(listing.frames[row] for row in index[order]),
+        np.array(metadata["digest"])[order],
+        tuple(_name(listing.frames[row]) for row in sorted(metadata["not_found"])),
+        tuple(_name(listing.frames[row]) for row in sorted(metadata["unreadable"])),
+    )
+
+
+def _name(frame: Frame) -> str:
+    if frame.number is None:
+        return frame.file
+    return f"{frame.file}, frame {frame.number}"
+
+
+def _write_manifest(folder: Path, listing: Listing, metadata: dict[str, Any]) -> None:
+    """Writes which frames were left out, unless that is done."""
+    file = folder / "manifest.csv"
+    if file.exists():
+        return
+    reasons = dict.fromkeys(metadata["not_found"], NO_FACE)
+    reasons |= dict.fromkeys(metadata["unreadable"], UNREADABLE)
+    part = file.with_name(file.name + ".part")
+    try:
+        with part.open("w", newline="", encoding="utf-8") as text:
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(["file", "frame", "reason"])
+            for row, reason in sorted(reasons.items()):
+                frame = listing.frames[row]
+                number = "" if frame.number is None else frame.number
+                writer.writerow([frame.file, number, reason])
+        part.replace(file)
+    except OSError as error:
+        raise InputError(
+            f"{file}: could not be written ({error.strerror}); make room, or name "
+            "another folder in SURROJAX_CACHE"
+        ) from error
 
 
 def _signature(listing: Listing) -> str:
@@ -217,141 +315,5 @@ def _signature(listing: Listing) -> str:
 
 def _points_name(listing: Listing) -> str:
     """Another listing or another way of looking is another file."""
-    how = f"{_signature(listing)} {faces.SHORTER} {faces.SMALLEST}"
+    how = f"{_signature(listing)} {faces.SHORTER} {faces.SMALLEST} {faces.MARGINS}"
     return f"keypoints-{hashlib.sha256(how.encode()).hexdigest()[:16]}.bin"
-
-
-class _Making:
-    """Turns rows of a listing into examples, and notes those that are left out."""
-
-    def __init__(
-        self,
-        listing: Listing,
-        config: FramesConfig,
-        points: KeyPoints,
-        metadata: dict[str, Any],
-        total: int,
-    ) -> None:
-        self._listing, self._config = listing, config
-        self._points, self._metadata = points, metadata
-        self._progress = _Progress(listing.name, total)
-
-    def examples(self, rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The examples of some rows, each with its row as the key."""
-        metadata = self._metadata
-        try:
-            for row, image in _decoded(self._listing, rows):
-                self._progress.step()
-                if image is None:
-                    metadata["unreadable"].append(row)
-                    continue
-                pixels = self._face(row, image)
-                if pixels is None:
-                    metadata["not_found"].append(row)
-                    continue
-                digest = digest_of(pixels)
-                metadata["index"].append(row)
-                metadata["digest"].append(digest)
-                yield row, _example(row, self._listing.frames[row], pixels, digest)
-        finally:
-            self._points.flush()
-        if self._progress.done:
-            self._progress.close()
-            self._check_some()
-
-    def _face(self, row: int, image: np.ndarray) -> np.ndarray | None:
-        frame, config = self._listing.frames[row], self._config
-        if frame.box is not None:
-            _check_box(self._listing.root / frame.file, image.shape, frame.box)
-        if not config.align:
-            square = to_square(image, frame.box)
-            return resize(square, config.image_size, config.channels)
-        points = self._points.of(row, frame, image)
-        if points is None:
-            return None
-        face = faces.align(image, points, config.image_size)
-        return resize(face, config.image_size, config.channels)
-
-    def _check_some(self) -> None:
-        if self._metadata["index"]:
-            return
-        not_found, unreadable = (
-            len(self._metadata[key]) for key in ("not_found", "unreadable")
-        )
-        raise InputError(
-            f"{self._listing.root}: no frame of {self._listing.name} is left: no face "
-            f"found in {not_found}, {unreadable} cannot be decoded; look at the files, "
-            "or take the images as they are: --config.dataset.align=False"
-        )
-
-
-class _Progress:
-    """A bar on a terminal, a log line every ten seconds elsewhere."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total, self._count = name, total, 0
-        self._said = time.monotonic()
-        self._bar = tqdm(total=total, desc=name, unit="frame", disable=None)
-
-    @property
-    def done(self) -> bool:
-        return self._count == self._total
-
-    def step(self) -> None:
-        self._count += 1
-        self._bar.update()
-        if self._bar.disable and time.monotonic() - self._said > _LOG_SECONDS:
-            self._said = time.monotonic()
-            _log.info("%s: %d of %d frames", self._name, self._count, self._total)
-
-    def close(self) -> None:
-        self._bar.close()
-
-
-def _decoded(
-    listing: Listing, rows: Sequence[int]
-) -> Iterator[tuple[int, np.ndarray | None]]:
-    """The pixels `[H, W, 3]` of rows; None for a video's frame that does not decode."""
-    for file, group in groupby(rows, lambda row: listing.frames[row].file):
-        numbers = {row: listing.frames[row].number for row in group}
-        if None in numbers.values():
-            image = open_rgb(listing.root / file)
-            yield from ((row, image) for row in numbers)
-        else:
-            wanted = {n for n in numbers.values() if n is not None}
-            found = video.read_frames(listing.root / file, wanted)
-            for row, number in numbers.items():
-                yield row, found.get(number)  # type: ignore[arg-type]
-
-
-def _check_box(
-    file: Path, shape: tuple[int, ...], box: tuple[int, int, int, int]
-) -> None:
-    height, width = shape[:2]
-    left, top, right, bottom = box
-    inside = 0 <= left + right <= 2 * width and 0 <= top + bottom <= 2 * height
-    if not inside or not 0 < max(right - left, bottom - top) <= 2 * max(height, width):
-        raise InputError(
-            f"{file}: its face's box {box} (left, top, right, bottom) does not fit its "
-            f"{width} x {height} pixels; correct or remove its entry in the list"
-        )
-
-
-def _example(row: int, frame: Frame, pixels: np.ndarray, digest: str) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    # A third of the time of the usual level, for a tenth more bytes.
-    picture.save(buffer, format="png", compress_level=1)
-    return {
-        # TFDS turns PNG bytes into a record as they are, but would need TensorFlow for
-        # an array.
-        "image": buffer.getvalue(),
-        "label": frame.label,
-        "sequence": frame.sequence,
-        "subject": frame.subject,
-        "split": frame.split,
-        "file": frame.file,
-        "number": -1 if frame.number is None else frame.number,
-        "digest": digest,
-        "index": row,
-    }

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from filelock import FileLock
 from PIL import Image
 
 from surrojax.errors import InputError
+
+_one_at_a_time = threading.RLock()
 
 
 class LocalInfo(tfds.core.DatasetInfo):
@@ -24,15 +27,17 @@ class LocalInfo(tfds.core.DatasetInfo):
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[None]:
     """Keeps TFDS's banners, bars and INFO lines from the terminal."""
-    tfds.disable_progress_bar()
-    verbosity = absl_logging.get_verbosity()
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    try:
-        # The banners are printed, not logged.
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        absl_logging.set_verbosity(verbosity)
+    # What is printed is turned away for the whole process, so threads take turns.
+    with _one_at_a_time:
+        tfds.disable_progress_bar()
+        verbosity = absl_logging.get_verbosity()
+        absl_logging.set_verbosity(absl_logging.ERROR)
+        try:
+            # The banners are printed, not logged.
+            with contextlib.redirect_stdout(io.StringIO()):
+                yield
+        finally:
+            absl_logging.set_verbosity(verbosity)
 
 
 @contextlib.contextmanager

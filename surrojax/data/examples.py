@@ -1,0 +1,182 @@
+"""Frames of a listing to examples of a data set: decoded, cut, digested."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from surrojax.data import align as faces
+from surrojax.data import video
+from surrojax.data.dataset import digest_of
+from surrojax.data.keypoints import KeyPoints
+from surrojax.data.listing import Frame, Listing
+from surrojax.data.pixels import Box, open_rgb, resize, to_square
+from surrojax.data.tfds_local import encode_png
+from surrojax.errors import InputError
+
+LOG_SECONDS = 10
+"""Between two lines that say how many frames are done."""
+
+_log = logging.getLogger("surrojax")
+
+
+def by_file(listing: Listing) -> list[int]:
+    """The listing's rows, those of one file together, so that it is opened once."""
+    first: dict[str, int] = {}
+    for row, frame in enumerate(listing.frames):
+        first.setdefault(frame.file, row)
+    return sorted(
+        range(len(listing.frames)), key=lambda r: first[listing.frames[r].file]
+    )
+
+
+class Examples:
+    """Turns rows of a listing into examples, and notes those that are left out.
+
+    Args:
+      listing: what a reader found.
+      image_size: height and width of the images, in pixels.
+      channels: 1 for grey, 3 for RGB.
+      points: where faces are, for aligning them; None: they are not aligned, but the
+        central square is taken, or that around the frame's box.
+
+    Attributes:
+      index: rows of the examples made so far, in their order.
+      digest: a hash of the pixels of each.
+      not_found: rows in which no face was found.
+      unreadable: rows of a video that do not decode.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        image_size: int,
+        channels: int,
+        points: KeyPoints | None,
+    ) -> None:
+        self._listing = listing
+        self._image_size, self._channels = image_size, channels
+        self._points = points
+        self._progress = _Progress(listing.name, len(listing.frames))
+        self.index: list[int] = []
+        self.digest: list[str] = []
+        self.not_found: list[int] = []
+        self.unreadable: list[int] = []
+
+    def of(self, rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The examples of some rows, each with its row as the key.
+
+        Raises:
+          InputError: an image cannot be read, a box does not fit, or all frames of the
+            listing were seen and none is left.
+        """
+        try:
+            for row, image in _decoded(self._listing, rows):
+                pixels = None if image is None else self._face(row, image)
+                if image is None:
+                    self.unreadable.append(row)
+                elif pixels is None:
+                    self.not_found.append(row)
+                else:
+                    self.index.append(row)
+                    self.digest.append(digest_of(pixels))
+                    frame = self._listing.frames[row]
+                    yield row, _example(row, frame, pixels, self.digest[-1])
+                self._progress.step()
+            if self._progress.done and not self.index:
+                raise InputError(
+                    f"{self._listing.root}: no frame of {self._listing.name} is left: "
+                    f"no face found in {len(self.not_found)}, {len(self.unreadable)} "
+                    "cannot be decoded; look at the files, or take the images as they "
+                    "are: --config.dataset.align=False"
+                )
+        except BaseException:
+            self._progress.close()
+            raise
+        finally:
+            if self._points is not None:
+                self._points.flush()
+
+    def _face(self, row: int, image: np.ndarray) -> np.ndarray | None:
+        frame = self._listing.frames[row]
+        if frame.box is not None:
+            _check_box(self._listing.root / frame.file, image.shape, frame.box)
+        if self._points is None:
+            face = to_square(image, frame.box)
+        else:
+            points = self._points.of(row, frame, image)
+            if points is None:
+                return None
+            face = faces.align(image, points, self._image_size)
+        return resize(face, self._image_size, self._channels)
+
+
+class _Progress:
+    """A bar on a terminal, a log line every ten seconds elsewhere."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total, self._count = name, total, 0
+        self._said = time.monotonic()
+        self._bar = tqdm(total=total, desc=name, unit="frame", disable=None)
+
+    @property
+    def done(self) -> bool:
+        return self._count == self._total
+
+    def step(self) -> None:
+        self._count += 1
+        self._bar.update()
+        if self._bar.disable and time.monotonic() - self._said > LOG_SECONDS:
+            self._said = time.monotonic()
+            _log.info("%s: %d of %d frames", self._name, self._count, self._total)
+        if self.done:
+            self.close()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _decoded(
+    listing: Listing, rows: Sequence[int]
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """The pixels `[H, W, 3]` of rows; None for a video's frame that does not decode."""
+    for file, group in groupby(rows, lambda row: listing.frames[row].file):
+        numbers = {row: listing.frames[row].number for row in group}
+        if None in numbers.values():
+            image = open_rgb(listing.root / file)
+            yield from ((row, image) for row in numbers)
+        else:
+            wanted = {n for n in numbers.values() if n is not None}
+            found = video.read_frames(listing.root / file, wanted)
+            for row, number in numbers.items():
+                yield row, found.get(number)  # type: ignore[arg-type]
+
+
+def _check_box(file: Path, shape: tuple[int, ...], box: Box) -> None:
+    height, width = shape[:2]
+    left, top, right, bottom = box
+    inside = 0 <= left + right <= 2 * width and 0 <= top + bottom <= 2 * height
+    if not inside or not 0 < max(right - left, bottom - top) <= 2 * max(height, width):
+        raise InputError(
+            f"{file}: its face's box {box} (left, top, right, bottom) does not fit its "
+            f"{width} x {height} pixels; correct or remove its entry in the list"
+        )
+
+
+def _example(row: int, frame: Frame, pixels: np.ndarray, digest: str) -> dict[str, Any]:
+    return {
+        "image": encode_png(pixels),
+        "label": frame.label,
+        "sequence": frame.sequence,
+        "subject": frame.subject,
+        "split": frame.split,
+        "file": frame.file,
+        "number": -1 if frame.number is None else frame.number,
+        "digest": digest,
+        "index": row,
+    }

@@ -1,0 +1,186 @@
+"""Databases from the user's folder to splits, and ten folds of one by one command."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import drawn
+import numpy as np
+import pytest
+from PIL import Image
+
+from surrojax.data import EXPRESSIONS, Protocol, Source, load
+from surrojax.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def ck(tmp_path):
+    return drawn.ck(tmp_path / "ck")
+
+
+def test_ck_is_read_dealt_and_counted(ck):
+    """20 subjects: a sequence of three peak frames and a neutral sample of three."""
+    dataset = load(Source("ck", ck, 16, 1), Protocol(fold=3))
+    assert dataset.classes == EXPRESSIONS
+    assert {s: len(p) for s, p in dataset.splits.items()} == {
+        "train": 96,
+        "validation": 12,
+        "test": 12,
+    }
+    assert set(dataset.test.subjects) == {"S003", "S013"}
+    assert set(dataset.validation.subjects) == {"S004", "S014"}
+    units, labels = dataset.test.units()
+    assert np.bincount(units).tolist() == [3, 3, 3, 3]
+    names = {
+        str(sequence): EXPRESSIONS[label]
+        for sequence, label in zip(
+            dataset.test.sequences, dataset.test.labels, strict=True
+        )
+    }
+    assert names == {  # S003 is the fourth of CK+'s six, S013 the second
+        "S003/001": "happy",
+        "S003/neutral": "neutral",
+        "S013/001": "disgust",
+        "S013/neutral": "neutral",
+    }
+    manifest = dataset.manifest
+    assert manifest["splits"]["train"] == {
+        "images": 96,
+        "sequences": 32,
+        "subjects": 16,
+    }
+    assert manifest["duplicates"]["test_in_train_or_validation"] == 0
+    assert manifest["no_face_found"] == 0 and len(manifest["sha256"]) == 64
+
+
+def test_pixels_are_the_central_square_of_each_frame(ck):
+    dataset = load(Source("ck", ck, 48, 1), Protocol(fold=0))
+    for row in (0, 50):
+        file = ck / str(dataset.train.files[row])
+        expected = np.asarray(Image.open(file))[:, 8:56]  # 64 x 48
+        np.testing.assert_array_equal(dataset.train.pixels()[row, ..., 0], expected)
+
+
+def test_six_classes_of_ck_have_no_neutral(ck):
+    dataset = load(Source("ck", ck, 16, 1, classes=6), Protocol())
+    assert dataset.classes == EXPRESSIONS[:6]
+    assert sum(map(len, dataset.splits.values())) == 60
+
+
+def test_a_folder_of_labels_in_colour_with_subjects(tmp_path):
+    root = drawn.label_folders(tmp_path / "jaffe", ("HA", "SA", "NE"))
+    options = (("subject_pattern", r"^(p\d+)_"), ("sequence_pattern", ""))
+    dataset = load(Source("folder", root, 20, 3, options=options), Protocol(fold=1))
+    assert dataset.classes == ("happy", "sad", "neutral")
+    assert dataset.train.images.shape == (27, 20, 20, 3)
+    assert set(dataset.test.subjects) == {"p01", "p11"}
+    with pytest.raises(InputError, match="dataset.classes: 6 .* folder has no angry"):
+        load(Source("folder", root, 20, 3, classes=6, options=options), Protocol())
+
+
+def test_a_folder_without_subjects_is_dealt_by_rows_and_its_copies_stay_together(
+    tmp_path,
+):
+    root = drawn.label_folders(tmp_path / "set", ("happy", "sad"))
+    copy = root / "sad" / "zz_copy.png"
+    copy.write_bytes((root / "happy" / "p03_happy.png").read_bytes())
+    options = (("subject_pattern", ""), ("sequence_pattern", ""))
+    source = Source("folder", root, 20, 3, options=options)
+    for fold in range(10):
+        dataset = load(source, Protocol(fold=fold))
+        found = dataset.manifest["duplicates"]
+        assert found["images_with_several_labels"] == 1
+        assert found["test_in_train_or_validation"] == 0
+        assert found["validation_in_train"] == 0
+
+
+def test_official_splits_know_no_fold(tmp_path):
+    for part, seed in (("train", 0), ("test", 1)):
+        drawn.label_folders(tmp_path / "set" / part, ("happy", "sad"), seed=seed)
+    options = (("subject_pattern", ""), ("sequence_pattern", ""))
+    source = Source("folder", tmp_path / "set", 20, 1, options=options)
+    dataset = load(source, Protocol())
+    assert [len(part) for part in dataset.splits.values()] == [21, 3, 24]
+    with pytest.raises(InputError, match="dataset.fold: folder .* official splits"):
+        load(source, Protocol(fold=2))
+
+
+def test_from_the_drawn_faces_to_ck(ck):
+    target = Source("ck", ck, 16, 1)
+    dataset = load(Source("faces", None, 16, 1), Protocol(fold=2, target=target))
+    assert len(dataset.train) == 1008  # its training split
+    assert set(dataset.validation.subjects) == {"S002", "S012"}
+    assert len(dataset.test) == 108 and dataset.allowed is None
+    six = Source("ck", ck, 16, 1, classes=6)
+    masked = load(Source("faces", None, 16, 1), Protocol(fold=2, target=six))
+    assert masked.allowed == (True,) * 6 + (False,)
+
+
+def test_an_unknown_database_is_named():
+    with pytest.raises(InputError, match="no database 'jaffe'; choose one of faces"):
+        load(Source("jaffe", None, 28, 1), Protocol())
+
+
+def launch(cache, *arguments):
+    # The ten folds are the same programs, which the cache compiles once.
+    environment = os.environ | {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "launch.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_one_command_runs_all_ten_folds_and_pools_them(ck, tmp_path):
+    out = launch(
+        tmp_path / "compiled",
+        "--config=configs/ck_mresnet.py",
+        "--config.network=lenet",
+        "--config.dataset.align=False",
+        f"--config.dataset.dir={ck}",
+        "--config.tune=()",
+        "--config.batch_size=16",
+        "--config.iterations_per_round=30",
+        "--config.max_iterations=30",
+        f"--workdir={tmp_path}/run",
+    )
+    assert "20 subjects; sequences by class: 4 angry" in out
+    pooled = json.loads((tmp_path / "run/folds.json").read_text())["all"]
+    assert pooled["runs"] == 10 and len(pooled["each"]) == 10
+    # Each of the 40 samples is tested exactly once.
+    confusion = np.array(pooled["confusion_matrix"])
+    assert confusion.sum(axis=1).tolist() == [4, 4, 3, 3, 3, 3, 20]
+    assert pooled["pooled_accuracy"] == confusion.trace() / 40
+    assert pooled["pooled_accuracy"] > 0.5  # neutral alone is half
+    assert pooled["mean"] == pytest.approx(np.mean(pooled["each"]))
+    assert pooled["sd"] == pytest.approx(np.std(pooled["each"], ddof=1))
+    table = out[out.index("macro-F1 %") :]
+    assert f"{100 * pooled['pooled_accuracy']:.2f}" in table
+    tested = set()
+    for fold in range(10):
+        text = (tmp_path / f"run/dataset.fold={fold}/predictions.csv").read_text()
+        rows = list(csv.DictReader(text.splitlines()))
+        assert {row["subject"] for row in rows if row["split"] == "test"} == {
+            f"S{fold:03}",
+            f"S{fold + 10:03}",
+        }
+        tested |= {row["sample"] for row in rows if row["split"] == "test"}
+    assert len(tested) == 40
