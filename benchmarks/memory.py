@@ -38,10 +38,12 @@ def split_of(config: ConfigDict, method: Method, images: int) -> Arrays:
     """The shapes of a split of so many images."""
     look = make_look(config, method.pair)
     shape = (images, look.side, look.side, look.channels)
-    return Arrays(
-        jax.ShapeDtypeStruct(shape, jnp.uint8),
-        Targets(jax.ShapeDtypeStruct((images,), jnp.int32)),
-    )
+
+    def blank() -> Arrays:
+        targets = Targets(jnp.zeros(images, jnp.int32))
+        return Arrays(jnp.zeros(shape, jnp.uint8), targets)
+
+    return jax.eval_shape(blank)
 
 
 def state_of(method: Method) -> RunState:

@@ -1,6 +1,7 @@
-"""A listing's files to prepared pixels: order, cache, faults, kills, faces not found."""
+"""A listing's files to prepared pixels: order, cache, faults, faces not found."""
 
 import csv
+import hashlib
 import logging
 import os
 import pickle
@@ -10,6 +11,7 @@ import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +34,27 @@ def draw(i: int) -> np.ndarray:
     return image
 
 
+def listed(root: Path, count: int = 11) -> Listing:
+    """The photos in two classes; of three subjects, the last half in the test split."""
+    frames = tuple(
+        Frame(
+            f"{i:03}.png",
+            ("happy", "sad")[i % 2],
+            f"s{i // 3}",
+            f"P{i % 3}",
+            "test" if i >= count // 2 else "train",
+        )
+        for i in range(count)
+    )
+    return Listing("folder", root, "drawn", ("happy", "sad"), frames)
+
+
 def make(root: Path, count: int = 11) -> Listing:
-    """Photos in two classes; of three subjects, the last half in the test split."""
-    root.mkdir(exist_ok=True)
-    frames = []
+    """A folder of photos, and what a reader finds in it."""
+    root.mkdir()
     for i in range(count):
         Image.fromarray(draw(i)).save(root / f"{i:03}.png")
-        split = "test" if i >= count // 2 else "train"
-        label = ("happy", "sad")[i % 2]
-        frames.append(Frame(f"{i:03}.png", label, f"s{i // 3}", f"P{i % 3}", split))
-    return Listing("folder", root, "drawn", ("happy", "sad"), tuple(frames))
+    return listed(root, count)
 
 
 @pytest.fixture
@@ -107,8 +120,6 @@ def test_frames_are_prepared_in_the_order_of_the_listing(
 
 
 def test_digests_are_those_of_the_pixels(listing, ready):
-    import hashlib
-
     prepared = ready(listing)
     assert prepared.digests.tolist() == [
         hashlib.sha256(central(i).tobytes()).hexdigest()[:32] for i in range(11)
@@ -185,20 +196,25 @@ def test_two_at_once_give_the_same(listing, tmp_path, monkeypatch):
 
 
 SCRIPT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {root!r}]
-from test_frames_builder import make
-from surrojax.data import examples, keypoints, align
-from surrojax.data.frames_builder import prepare
+from test_frames_builder import Finder, listed
+from surrojax.data import align, examples, frames_builder, keypoints
+from surrojax.errors import InputError
+align.Detector = Finder
 {before}
-listing = make(Path({data!r}))
-prepared = prepare(listing, 16, 3, {align}, cache={cache!r})
-print(prepared.digests.tolist())
+prepare = frames_builder.prepare
+try:
+    prepared = prepare(listed(Path({data!r})), 16, 3, {align}, cache={cache!r})
+    print(prepared.digests.tolist())
+except InputError as error:
+    print(error)
 """
 
 
-def script(tmp_path: Path, before: str = "", align: bool = False) -> list[str]:
+def process(tmp_path: Path, before: str = "", align: bool = False) -> subprocess.Popen:
+    """Another process that prepares the same photos."""
     code = SCRIPT.format(
         tests=str(ROOT / "tests"),
         root=str(ROOT),
@@ -207,33 +223,289 @@ def script(tmp_path: Path, before: str = "", align: bool = False) -> list[str]:
         before=textwrap.dedent(before),
         align=align,
     )
-    return [sys.executable, "-W", "error", "-c", code]
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-def test_two_processes_at_once_and_nothing_on_the_terminal(tmp_path):
-    make(tmp_path / "data")
-    # Drawn again by the processes, the files would be new ones.
-    still = "import test_frames_builder; test_frames_builder.Image.Image.save = " + (
-        "lambda *a: None; make = test_frames_builder.make"
-    )
-    encode = (
-        "import surrojax.data.tfds_local as t, io\n"
-        "from PIL import Image\n"
-        "real = Image.Image.save\n"
-        "Image.Image.save = lambda self, file, *a, **k: "
-        "isinstance(file, io.BytesIO) and real(self, file, *a, **k)\n"
-    )
-    del still
-    running = [
-        subprocess.Popen(
-            script(tmp_path, encode),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
+def test_two_processes_at_once_and_no_noise(listing, tmp_path):
+    both = [process(tmp_path) for _ in range(2)]
+    outputs = [one.communicate(timeout=60) for one in both]
+    digests = prepare(listing, 16, 3, False, cache=tmp_path / "cache").digests
+    assert outputs == [(f"{digests.tolist()}\n", "")] * 2
+
+
+def test_kill_loses_a_chunk_of_key_points_and_leaves_nothing_prepared(
+    listing, tmp_path, ready, finder
+):
+    kill = """
+    keypoints.CHUNK = 3
+    read = examples.open_rgb
+    def until_the_eighth(file):
+        if file.name == "007.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(file)
+    examples.open_rgb = until_the_eighth
+    """
+    killed = process(tmp_path, kill, align=True)
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(ready(listing, align=True).images) == 11
+    # Two chunks of three were kept; the seventh face is looked for again.
+    assert finder.looked == [6, 7, 8, 9, 10]
+
+
+def test_interrupted_preparation_keeps_the_key_points(
+    listing, ready, finder, monkeypatch, tmp_path
+):
+    read = examples.open_rgb
+
+    def interrupted(file):
+        if file.name == "007.png":
+            raise KeyboardInterrupt
+        return read(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(examples, "open_rgb", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ready(listing, align=True)
+    assert not list((tmp_path / "cache").rglob("dataset_info.json"))
+    ready(listing, align=True)
+    assert finder.looked == list(range(11))
+
+
+def test_full_disk_is_one_line_and_leaves_nothing(listing, tmp_path, ready):
+    limit = """
+    import resource
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+    """
+    message, _ = process(tmp_path, limit).communicate(timeout=60)
+    assert message.count("\n") == 1
+    assert "the prepared data cannot be written" in message
+    assert "make room" in message
+    assert not list((tmp_path / "cache").rglob("dataset_info.json"))
+    assert len(ready(listing).images) == 11
+
+
+def test_cache_that_cannot_be_written(listing, ready, tmp_path):
+    (tmp_path / "cache").write_text("a file, not a folder")
+    with pytest.raises(InputError, match="cache cannot be written .* SURROJAX_CACHE"):
+        ready(listing)
+
+
+def test_damaged_cache_is_named(listing, ready, tmp_path):
+    images = ready(listing).images
+    (records,) = (tmp_path / "cache").rglob("*array_record*")
+    os.truncate(records, 100)
+    with pytest.raises(InputError, match="damaged .* delete this folder"):
+        ready(listing)
+    with pytest.raises(InputError, match="damaged .* delete this folder"):
+        pickle.loads(pickle.dumps(images))[[3]]
+
+
+def test_damaged_facts_are_named(listing, ready, tmp_path):
+    ready(listing)
+    for file in (tmp_path / "cache").rglob("1.0.0/metadata.json"):
+        file.write_text("{")
+    with pytest.raises(InputError, match="damaged .* delete this folder"):
+        ready(listing)
+
+
+def test_unreadable_image_is_named_and_nothing_is_left(listing, ready, tmp_path):
+    (listing.root / "005.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"005\.png: cannot be read"):
+        ready(listing)
+    assert not list((tmp_path / "cache").rglob("*array_record*"))
+    assert not list((tmp_path / "cache").rglob("dataset_info.json"))
+
+
+def test_file_that_has_gone_is_named(listing, ready):
+    (listing.root / "005.png").unlink()
+    with pytest.raises(InputError, match=r"005\.png: cannot be read .* restore it"):
+        ready(listing)
+
+
+@pytest.mark.parametrize(("size", "channels"), [(0, 3), (16, 2)])
+def test_wrong_arguments(listing, ready, size, channels):
+    with pytest.raises(InputError, match="image_size is 0|channels is 2"):
+        ready(listing, size, channels)
+
+
+def manifest(tmp_path: Path) -> list[list[str]]:
+    (file,) = (tmp_path / "cache").rglob("manifest.csv")
+    with file.open(newline="") as text:
+        return list(csv.reader(text))
+
+
+@pytest.mark.parametrize("shard", [2, 1000])
+def test_faces_not_found_are_left_out_and_listed(
+    listing, ready, finder, tmp_path, monkeypatch, shard
+):
+    # 4 and 5 are a shard of their own: one without any example.
+    monkeypatch.setattr(frames_builder, "SHARD", shard)
+    finder.without = (0, 4, 5)
+    prepared = ready(listing, align=True)
+    kept = [1, 2, 3, 6, 7, 8, 9, 10]
+    assert prepared.frames == tuple(listing.frames[i] for i in kept)
+    assert prepared.not_found == ("000.png", "004.png", "005.png")
+    assert prepared.unreadable == ()
+    for place, i in enumerate(kept):
+        expected = align.align(draw(i), POINTS, 16)
+        np.testing.assert_array_equal(prepared.images[place], expected)
+    assert manifest(tmp_path) == [
+        ["file", "frame", "reason"],
+        ["000.png", "", "no face found"],
+        ["004.png", "", "no face found"],
+        ["005.png", "", "no face found"],
     ]
-    (a, errors_a), (b, errors_b) = (p.communicate(timeout=60) for p in running)
-    assert (errors_a, errors_b) == ("", "")
-    assert a == b
-    assert len(a.split(",")) == 11
+
+
+def test_manifest_that_a_kill_prevented_is_written_later(listing, ready, tmp_path):
+    ready(listing)
+    (file,) = (tmp_path / "cache").rglob("manifest.csv")
+    file.unlink()
+    ready(listing)
+    assert manifest(tmp_path) == [["file", "frame", "reason"]]
+
+
+def test_no_face_at_all(listing, ready, finder, tmp_path):
+    finder.without = tuple(range(11))
+    with pytest.raises(InputError, match=r"no face found in 11.*align=False"):
+        ready(listing, align=True)
+    assert not list((tmp_path / "cache").rglob("dataset_info.json"))
+
+
+def test_another_size_does_not_look_again(listing, ready, finder):
+    ready(listing, size=16, align=True)
+    finder.looked.clear()
+    large = ready(listing, size=24, align=True)
+    assert finder.looked == []
+    np.testing.assert_array_equal(large.images[2], align.align(draw(2), POINTS, 24))
+
+
+def test_face_is_looked_for_around_its_box(listing, ready, monkeypatch):
+    seen = []
+
+    class Around:
+        def landmarks(self, image):
+            seen.append(image)
+            return POINTS
+
+    monkeypatch.setattr(align, "Detector", Around)
+    frame = replace(listing.frames[3], box=(10, 8, 20, 18))
+    prepared = ready(replace(listing, frames=(frame,)), align=True)
+    # Half as large again: 2.5 pixels on each side, rounded to even.
+    np.testing.assert_array_equal(seen[0], draw(3)[6:20, 8:22])
+    expected = align.align(draw(3), POINTS + np.float32((8, 6)), 16)
+    np.testing.assert_array_equal(prepared.images[0], expected)
+
+
+def test_half_a_record_is_dropped_and_a_wrong_one_named(tmp_path, finder):
+    file = tmp_path / "points.bin"
+    frame = Frame("a.png", "happy", "a")
+    points = keypoints.KeyPoints(file, 3)
+    for row in range(3):
+        points.of(row, frame, draw(row))
+    points.flush()
+    os.truncate(file, file.stat().st_size - 5)
+    finder.looked.clear()
+    again = keypoints.KeyPoints(file, 3)
+    for row in range(3):
+        np.testing.assert_array_equal(again.of(row, frame, draw(row)), POINTS)
+    assert finder.looked == [2]
+    again.flush()
+    last = keypoints.KeyPoints(file, 3)
+    last.of(2, frame, draw(2))
+    assert finder.looked == [2]
+    with pytest.raises(InputError, match=r"points\.bin: .* damaged; delete this file"):
+        keypoints.KeyPoints(file, 2)
+
+
+def test_videos_are_decoded_once_and_bad_frames_listed(
+    listing, ready, monkeypatch, tmp_path
+):
+    opened = []
+
+    def read_frames(file, numbers):
+        opened.append((file.name, sorted(numbers)))
+        return {n: draw(10 * int(file.stem[1]) + n) for n in numbers if n != 3}
+
+    monkeypatch.setattr(video, "read_frames", read_frames)
+    for name in ("v1.avi", "v2.avi"):
+        (listing.root / name).write_bytes(b"x")
+    frames = tuple(
+        Frame(name, "sad", name, number=number)
+        for number in (2, 0, 3)
+        for name in ("v1.avi", "v2.avi")
+    )
+    prepared = ready(replace(listing, frames=frames))
+    assert sorted(opened) == [("v1.avi", [0, 2, 3]), ("v2.avi", [0, 2, 3])]
+    assert prepared.frames == frames[:4]
+    for place, i in enumerate([12, 22, 10, 20]):
+        np.testing.assert_array_equal(prepared.images[place], central(i))
+    assert prepared.unreadable == ("v1.avi, frame 3", "v2.avi, frame 3")
+    assert manifest(tmp_path)[1:] == [
+        ["v1.avi", "3", "frame cannot be decoded"],
+        ["v2.avi", "3", "frame cannot be decoded"],
+    ]
+
+
+def test_progress_is_logged_where_there_is_no_terminal(
+    listing, ready, monkeypatch, caplog, capfd
+):
+    monkeypatch.setattr(examples, "LOG_SECONDS", -1)
+    with caplog.at_level(logging.INFO, logger="surrojax"):
+        ready(listing)
+    assert "folder: 1 of 11 frames" in caplog.text
+    assert "folder: 11 of 11 frames" in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_builder_scans_the_manual_folder(name, listing, tmp_path, monkeypatch):
+    """As a user of TFDS prepares it, without `prepare`."""
+    asked = []
+
+    def scan(folder, **options):
+        asked.append((folder, options))
+        return replace(listing, name=name)
+
+    monkeypatch.setattr(import_module(f"surrojax.data.{name}"), "scan", scan)
+    config = FramesConfig(image_size=8, align=False, options={"a": "b"})
+    builder = BUILDERS[name](
+        config=config, data_dir=tmp_path / "tfds", file_format="array_record"
+    )
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(
+            manual_dir=tmp_path, try_download_gcs=False
+        )
+    )
+    assert asked == [(tmp_path, {"a": "b"})]
+    source = builder.as_data_source(
+        "frames", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    assert len(source) == 11
+    record = source[7]
+    texts = {
+        key: record[key].decode() for key in ("label", "sequence", "subject", "split")
+    }
+    assert texts == {"label": "sad", "sequence": "s2", "subject": "P1", "split": "test"}
+    assert (record["file"], record["number"], record["index"]) == (b"007.png", -1, 7)
+    assert builder.info.metadata["classes"] == ["happy", "sad"]
+
+
+def test_settings_have_names_of_their_own():
+    settings = [
+        FramesConfig(),
+        FramesConfig(align=False),
+        FramesConfig(image_size=48),
+        FramesConfig(channels=1),
+        FramesConfig(options={"camera": "NI"}),
+        FramesConfig(options={"camera": "VL"}),
+    ]
+    assert settings[0].name == "227x227x3-aligned"
+    assert len({one.name for one in settings}) == 6

@@ -86,6 +86,9 @@ class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: igno
     # It also stands for how faces are found and cut: another way is another version.
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "The database's folder, in one of the layouts that its reader describes."
+    )
     BUILDER_CONFIGS: ClassVar[list[FramesConfig]] = [FramesConfig(name="default")]
     READER: ClassVar[str]
     """The module of `surrojax.data` whose `scan` lists the frames."""
@@ -133,7 +136,7 @@ class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: igno
         examples = Examples(listing, config.image_size, config.channels, points)
         # Saved by TFDS when all examples are made.
         self.info.metadata.update(
-            classes=listing.classes,
+            classes=list(listing.classes),
             index=examples.index,
             digest=examples.digest,
             not_found=examples.not_found,
