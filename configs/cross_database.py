@@ -1,7 +1,8 @@
 """Tables 11 and 12: trained on one database, tuned on a fold of another, tested on it.
 
     python launch.py --config=configs/cross_database.py --config.init_from=FACES
-    python launch.py --config=configs/cross_database.py --config.dataset.target=oulu
+    python launch.py --config=configs/cross_database.py --config.dataset.target=oulu \
+        --workdir=runs/fer2013_to_oulu
 
 Ten times, once for each fold of the target; beside it the paper's rival, a fixed
 setting trained without and with that fold. All three are in one table. `dataset.name`

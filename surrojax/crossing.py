@@ -14,7 +14,7 @@ from surrojax.progress import say
 from surrojax.records import Record, write_json
 from surrojax.settings import folds, make_method
 from surrojax.sites import HYPER_NAMES
-from surrojax.sweep import FOLD, Outcome, Point, at, run_points
+from surrojax.sweep import FOLD, Outcome, Point, at, run_points, succeeded
 
 TUNED = "tuned on a fold of the target"
 FIXED = "fixed setting"
@@ -54,7 +54,7 @@ def compare(
         for fold in (folds(config)[:1] if row == FIXED else folds(config))
     ]
     outcomes = run_points(config, root, named, command, dry_run, quiet)
-    if dry_run:
+    if dry_run or not succeeded(outcomes):
         return outcomes
     results: dict[str, list[Record]] = {row: [] for row in rows}
     for (name, point), (_, result) in zip(named, outcomes, strict=True):
@@ -84,10 +84,11 @@ def _rows(config: ConfigDict) -> dict[str, Point]:
         for name in space.names
     }
     fixed["tune"] = ()
+    trains = "dataset.train_on_target_fold"
     return {
-        TUNED: {},
-        FIXED: fixed,
-        FIXED_WITH_FOLD: fixed | {"dataset.train_on_target_fold": True},
+        TUNED: {trains: False},
+        FIXED: fixed | {trains: False},
+        FIXED_WITH_FOLD: fixed | {trains: True},
     }
 
 

@@ -80,11 +80,12 @@ def predict(
     """
     n = images.shape[0]
     batch = min(batch, n)
-    short = -n % batch
-    padded = jnp.concatenate([images, images[:short]]) if short else images
-    chunks = padded.reshape(-1, batch, *images.shape[1:])
+    # Images are gathered by the batch: padding them would copy the whole split.
+    rows = (jnp.arange(-(-n // batch) * batch) % n).reshape(-1, batch)
 
-    def one(chunk: jax.Array) -> Predictions:
+    def one(rows: jax.Array) -> Predictions:
+        chunk = images[rows]
+
         def look(index: jax.Array) -> Predictions:
             logits, sites = forward(module, variables, views.see(chunk, index))
             if views.allowed is not None:
@@ -99,7 +100,7 @@ def predict(
             seen.hoyer.mean(axis=0),
         )
 
-    predictions = jax.lax.map(one, chunks)
+    predictions = jax.lax.map(one, rows)
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], predictions)
 
 

@@ -28,7 +28,7 @@ from surrojax.algorithm import (
 )
 from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
-from surrojax.data import Dataset
+from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
 from surrojax.method import Data, Method
 from surrojax.networks import blank
@@ -176,7 +176,7 @@ def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
     views = make_views(
         make_look(config, method.pair), config.dataset.crops > 1, dataset.allowed
     )
-    placed = place(config, dataset)["test"]
+    placed = _place(dataset.test, streamed=True)
     return classify(method, state, views, dataset.test, placed).figures(dataset.classes)
 
 
@@ -240,19 +240,20 @@ def place(config: ConfigDict, dataset: Dataset) -> Placed:
     """Puts the images where the config wants them, or where they fit."""
     pixels = sum(int(np.prod(s.images.shape)) for s in dataset.splits.values())
     stream = {"always": True, "never": False, "auto": pixels > _room()}
-    placed: Placed = {}
-    for name, split in dataset.splits.items():
-        units, unit_labels = split.units()
-        targets = Targets(jnp.asarray(split.labels))
-        if split.sequences is not None:
-            targets = Targets(
-                targets.labels, jnp.asarray(units), jnp.asarray(unit_labels)
-            )
-        if stream[config.dataset.stream]:
-            placed[name] = Streamed(split.images, targets)
-        else:
-            placed[name] = Arrays(jnp.asarray(split.pixels()), targets)
-    return placed
+    return {
+        name: _place(split, stream[config.dataset.stream])
+        for name, split in dataset.splits.items()
+    }
+
+
+def _place(split: Split, streamed: bool) -> Arrays | Streamed:
+    targets = Targets(jnp.asarray(split.labels))
+    if split.sequences is not None:
+        units, unit_labels = map(jnp.asarray, split.units())
+        targets = Targets(targets.labels, units, unit_labels)
+    if streamed:
+        return Streamed(split.images, targets)
+    return Arrays(jnp.asarray(split.pixels()), targets)
 
 
 def _room() -> float:

@@ -30,7 +30,7 @@ from surrojax.progress import say
 from surrojax.records import Record, RunFolder
 from surrojax.settings import CONVOLUTIONS, conv_form, flatten, suggest
 from surrojax.stream import fetch
-from surrojax.verification import Verification, draw_pairs, verify
+from surrojax.verification import Pairs, Verification, draw_pairs, verify
 from surrojax.weights import save
 
 LEAST = {
@@ -117,7 +117,8 @@ def train(
     The folder gets `weights.safetensors`, the network without its classifier.
 
     Args:
-      config: as `configs/pretrain_faces.py` makes it.
+      config: as `configs/pretrain_faces.py` makes it. Warm-up and drops of the rate
+        are shares of `max_iterations`, so a finished run cannot be extended.
       workdir: the run's folder; made if it is missing.
       command: how the run was called, for config.json.
       quiet: no progress.
@@ -147,9 +148,15 @@ def train(
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
             finished = folder.read_result()
-            if finished and finished["steps"] >= config.max_iterations:
+            if finished and finished["steps"] == config.max_iterations:
                 say(f"{folder.path}: finished after {finished['steps']} steps", quiet)
                 return finished
+            if finished:
+                raise InputError(
+                    f"{folder.path}: holds a finished run of {finished['steps']} steps, "
+                    "whose learning rate followed from that; choose another --workdir "
+                    f"for config.max_iterations = {config.max_iterations}"
+                )
             state = initial_state(config, module, len(sides.train))
             if records:
                 state = checkpoints.restore(checkpoints.latest, state)
@@ -177,8 +184,8 @@ def train(
                 records.append(record)
                 checkpoints.save(record["round"], state)
                 say(_line(record), quiet)
-        result = _result(config, look, state, identities, sides, records)
         save(folder.path / "weights.safetensors", state.params["face"])
+        result = _result(config, look, state, identities, sides, records)
         folder.write_result(result)
         return result
 
@@ -356,6 +363,17 @@ def features_of(
     return np.concatenate(parts)[: len(rows)]
 
 
+def _pairs(
+    config: ConfigDict, identities: Identities, people: np.ndarray
+) -> tuple[np.ndarray, Pairs]:
+    """Photos `[m]` that occur in pairs of these people, and the pairs as places in m."""
+    rows = identities.rows_of(people)
+    pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
+    used = np.unique(np.concatenate([pairs.first, pairs.second]))
+    first, second = (np.searchsorted(used, side) for side in pairs[:2])
+    return rows[used], pairs._replace(first=first, second=second)
+
+
 def _verify(
     config: ConfigDict,
     look: Look,
@@ -363,8 +381,7 @@ def _verify(
     identities: Identities,
     people: np.ndarray,
 ) -> Verification:
-    rows = identities.rows_of(people)
-    pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
+    rows, pairs = _pairs(config, identities, people)
     features = features_of(look, state.params["face"], identities.photos, rows)
     return verify(features, pairs)
 
@@ -378,10 +395,10 @@ def _result(
     records: list[Record],
 ) -> Record:
     found = _verify(config, look, state, identities, sides.held_out)
-    rows = identities.rows_of(sides.held_out)
-    pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
-    pixels = identities.photos[rows].reshape(len(rows), -1).astype(np.float64)
-    plain = verify(pixels - pixels.mean(axis=0), pairs)
+    rows, pairs = _pairs(config, identities, sides.held_out)
+    pixels = identities.photos[rows].reshape(len(rows), -1).astype(np.float32)
+    pixels -= pixels.mean(axis=0)
+    plain = verify(pixels, pairs)
     return {
         "verification_accuracy": found.accuracy,
         "verification_standard_error": found.standard_error,

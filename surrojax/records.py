@@ -24,16 +24,20 @@ from surrojax.errors import InputError
 Record = dict[str, Any]
 
 MAY_DIFFER = (
-    "max_iterations",
-    "dataset.dir",
-    "dataset.target_dir",
-    "dataset.stream",
-    "init_from",
+    "config.max_iterations",
+    "config.dataset.dir",
+    "config.dataset.target_dir",
+    "config.dataset.stream",
+    "config.init_from",
 )
-"""Config fields that may differ when a run is continued.
+"""Fields that may differ when a run is continued.
 
 Where data and weights lie decides nothing: their hashes are compared.
 """
+
+
+OF_SEVERAL = ("sweep.csv", "cross_database.json")
+"""Files of a folder that holds several runs."""
 
 
 class RunFolder:
@@ -98,9 +102,9 @@ class RunFolder:
         file = self.path / "config.json"
         description = json.loads(json.dumps(description))
         if not file.exists():
-            if (self.path / "sweep.csv").exists():
+            if any((self.path / name).exists() for name in OF_SEVERAL):
                 raise InputError(
-                    f"{self.path}: holds a sweep; choose another --workdir for a run"
+                    f"{self.path}: holds a sweep or a comparison; choose another --workdir for a run"
                 )
             if self.metrics.exists() or self.checkpoints.exists():
                 raise InputError(
@@ -116,10 +120,10 @@ class RunFolder:
                 "--workdir"
             )
         different = [
-            f"{field} ({old!r} there, {new!r} here)"
+            f"{field.removeprefix('config.')} ({old!r} there, {new!r} here)"
             for part in ("config", "data")
             for field, old, new in _differences(
-                there.get(part, {}), description.get(part, {})
+                there.get(part, {}), description.get(part, {}), part
             )
             if field not in MAY_DIFFER
         ]

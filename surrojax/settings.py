@@ -44,6 +44,9 @@ EVERY_FOLD = -1
 OPTIONAL = ("dataset.dir", "dataset.target", "dataset.target_dir", "init_from")
 """Fields that may be None."""
 
+SAME_IMAGES = {"ferplus": "fer2013"}
+"""Databases whose images are another's."""
+
 LEAST: dict[str, float] = {
     "seed": 0,
     "batch_size": 1,
@@ -116,6 +119,14 @@ def _check(config: ConfigDict) -> None:
             f"config.dataset.target: {target!r} is unknown"
             f"{suggest(target, data.DATASETS)}; choose from {', '.join(data.DATASETS)}"
         )
+    source = values["dataset.name"]
+    elsewhere = values["dataset.target_dir"] not in (None, values["dataset.dir"])
+    same = {SAME_IMAGES.get(name, name) for name in (source, target)}
+    if target and len(same) == 1 and not (target == "folder" and elsewhere):
+        raise InputError(
+            f"config.dataset.target: {target} has the images of dataset.name, {source}; "
+            "choose another database"
+        )
     if values["dataset.train_on_target_fold"] and not target:
         raise InputError(
             "config.dataset.train_on_target_fold: True needs a dataset.target"
@@ -176,6 +187,8 @@ def folds(config: ConfigDict) -> tuple[int, ...]:
     several = config.dataset.name in (*data.FOLDED, "folder") or config.dataset.target
     if config.dataset.fold != EVERY_FOLD:
         return (config.dataset.fold,)
+    if config.dataset.name == "folder" and not config.dataset.target:
+        several = not data.folder_has_splits(config.dataset.dir)
     return tuple(range(data.FOLDS)) if several else (0,)
 
 
@@ -209,9 +222,7 @@ def load_data(config: ConfigDict) -> data.Dataset:
     target = config.dataset.target
     protocol = data.Protocol(
         fold=fold,
-        target=source(target, config.dataset.target_dir or config.dataset.dir)
-        if target
-        else None,
+        target=source(target, config.dataset.target_dir) if target else None,
         train_on_fold=config.dataset.train_on_target_fold,
         mask_absent=config.dataset.mask_absent_classes,
     )

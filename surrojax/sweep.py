@@ -60,12 +60,19 @@ def run_sweep(
     outcomes = run_points(config, root, named, command, dry_run, quiet)
     if not dry_run:
         say(table(outcomes))
+        if not succeeded(outcomes):  # an earlier table is worth more
+            return outcomes
         write_text(root / "sweep.csv", _csv(outcomes))
         if FOLD in outcomes[0][0]:
             pooled = _pool_folds(outcomes)
             say(pooling.table(pooled))
             write_json(root / "folds.json", pooled)
     return outcomes
+
+
+def succeeded(outcomes: Sequence[Outcome]) -> bool:
+    """Whether any point did not fail."""
+    return any(isinstance(result, dict) for _, result in outcomes)
 
 
 def run_points(

@@ -132,6 +132,11 @@ def load(file: Path) -> Weights:
                 f"{file}: is not there; a run writes it when it has finished: finish "
                 "that run or name a file of weights"
             )
+    elif not file.exists():
+        raise InputError(
+            f"{file}: cannot be read, it is not there; name a file of weights or a "
+            "finished run's folder"
+        )
     _check_suffix(file, SUFFIXES)
     try:
         arrays = _read_npz(file) if file.suffix == ".npz" else _read_safetensors(file)

@@ -315,6 +315,17 @@ def test_a_run_begins_with_the_layers_that_fit(small, tmp_path, capsys):
         train(config_of(init_from=str(moved)), tmp_path / "second", quiet=True)
 
 
+def test_a_run_from_scratch_does_not_go_on_with_weights(small, tmp_path):
+    """A named bug: `init_from` may differ in the config, not in what was loaded."""
+    train(config_of(), tmp_path / "a", quiet=True)
+    begun = config_of(init_from=str(tmp_path / "a"))
+    with pytest.raises(InputError, match="another configuration.*data.init_from"):
+        train(begun, tmp_path / "a", quiet=True)
+    train(begun, tmp_path / "b", quiet=True)
+    with pytest.raises(InputError, match="another configuration.*data.init_from"):
+        train(config_of(max_iterations=12), tmp_path / "b", quiet=True)
+
+
 def test_the_weights_of_a_run_are_those_of_its_last_round(small, tmp_path):
     train(config_of(), tmp_path, quiet=True)
     _, state = experiment.restore(tmp_path)
@@ -326,7 +337,7 @@ def test_the_weights_of_a_run_are_those_of_its_last_round(small, tmp_path):
 
 def test_a_sweep_and_a_run_do_not_share_a_folder(small, tmp_path):
     (tmp_path / "sweep.csv").write_text("")
-    with pytest.raises(InputError, match="holds a sweep"):
+    with pytest.raises(InputError, match="holds a sweep or a comparison"):
         train(config_of(), tmp_path, quiet=True)
 
 

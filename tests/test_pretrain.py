@@ -136,6 +136,13 @@ def test_a_continued_run_is_the_uninterrupted_one(photos, tmp_path):
     assert train(config_of(photos), tmp_path / "a", quiet=True) == whole
 
 
+def test_a_finished_run_is_not_extended(photos, tmp_path):
+    """Its learning rate followed from its length."""
+    train(config_of(photos, max_iterations=20), tmp_path / "run", quiet=True)
+    with pytest.raises(InputError, match="holds a finished run of 20 steps"):
+        train(config_of(photos, max_iterations=40), tmp_path / "run", quiet=True)
+
+
 def test_held_out_people_decide_nothing(photos, tmp_path, monkeypatch):
     """The reported verification is asked once, after the last step."""
     seen = []

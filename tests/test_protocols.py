@@ -212,6 +212,21 @@ def test_the_rival_trains_on_the_targets_fold_as_well():
     )
 
 
+def test_a_source_without_a_training_part_is_named():
+    source = of(a_split(35), where=np.array(["test"] * 35))
+    with pytest.raises(InputError, match="db as read has no train split"):
+        cross_database(source, of(people(10, 7)), 0)
+
+
+def test_joined_samples_keep_the_hashes_of_their_own_pixels():
+    """A named bug: enlarged ones were hashed anew, and so were no one's duplicates."""
+    small, large = a_split(3), a_split(2)
+    large = Split(RNG.integers(0, 256, (2, 8, 8, 1), dtype=np.uint8), large.labels)
+    joined = concatenate([small, large])
+    expected = [*small.hashes(), *large.hashes()]
+    assert joined.hashes().tolist() == expected
+
+
 def test_databases_without_common_classes_are_refused():
     other = Samples("b", ("cat", "dog"), a_split(40, 2))
     with pytest.raises(InputError, match="dataset.target: b shares 0 classes with db"):

@@ -117,6 +117,28 @@ def test_all_folds_are_for_databases_that_have_them():
     assert folds(changed(dataset__name="oulu", dataset__fold=3)) == (3,)
 
 
+def test_a_folder_with_splits_has_no_folds(tmp_path):
+    """A named bug: ten runs were begun, of which nine had no fold."""
+    config = ck_mresnet.get_config()
+    config.dataset.name, config.dataset.dir = "folder", str(tmp_path)
+    (tmp_path / "happy").mkdir()
+    assert folds(config) == tuple(range(10))
+    (tmp_path / "train" / "happy").mkdir(parents=True)
+    assert folds(config) == (0,)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("ck", "ck"), ("fer2013", "ferplus"), ("folder", "folder")]
+)
+def test_a_target_with_the_sources_images_is_refused(source, target):
+    config = changed(dataset__name=source, dataset__target=target)
+    with pytest.raises(InputError, match=f"target: {target} has the images of"):
+        resolve(config)
+    config.dataset.target_dir = "/elsewhere"
+    if source == "folder":
+        resolve(config)
+
+
 def test_one_run_does_not_take_all_folds():
     with pytest.raises(InputError, match="config.dataset.fold: a run takes one fold"):
         load_data(ck_mresnet.get_config())

@@ -191,3 +191,21 @@ def test_a_point_does_not_change_what_the_points_have_in_common():
     changed = sweep.at(config, {"dataset.fold": 3, "dataset.dir": "/a", "seed": 1})
     assert (changed.dataset.fold, changed.dataset.dir, changed.seed) == (3, "/a", 1)
     assert (config.dataset.fold, config.dataset.dir, config.seed) == (0, None, 0)
+
+
+def test_a_sweep_that_fails_altogether_keeps_the_earlier_table(monkeypatch, tmp_path):
+    """A named bug: another configuration in the same folder emptied its tables."""
+
+    def train(config, folder, command, quiet):
+        if config.kappa:
+            raise InputError("holds a run of another configuration")
+        return RESULT
+
+    monkeypatch.setattr(sweep, "train", train)
+    config = common.get_config()
+    config.kappa = 0.0
+    run_sweep(config, str(tmp_path), ["seed=0,1"])
+    before = (tmp_path / "sweep.csv").read_text()
+    config.kappa = 1.0
+    run_sweep(config, str(tmp_path), ["seed=0,1"])
+    assert (tmp_path / "sweep.csv").read_text() == before

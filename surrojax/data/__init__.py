@@ -1,6 +1,14 @@
 """Databases: readers, protocols, the faces drawn by code, augmentation."""
 
-from surrojax.data.databases import DATASETS, FOLDED, READERS, Protocol, Source, load
+from surrojax.data.databases import (
+    DATASETS,
+    FOLDED,
+    READERS,
+    Protocol,
+    Source,
+    folder_has_splits,
+    load,
+)
 from surrojax.data.dataset import EXPRESSIONS, Dataset, Split
 from surrojax.data.protocols import FOLDS
 
@@ -14,5 +22,6 @@ __all__ = [
     "Protocol",
     "Source",
     "Split",
+    "folder_has_splits",
     "load",
 ]

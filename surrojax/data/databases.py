@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 
-from surrojax.data import faces
+from surrojax.data import faces, folder
 from surrojax.data.dataset import Dataset
 from surrojax.data.listing import Listing
 from surrojax.data.places import data_folder
@@ -134,6 +134,11 @@ def read(source: Source) -> Samples:
             f"no database {source.name!r}; choose one of {', '.join(DATASETS)}"
         )
     return with_classes(samples, source.classes)
+
+
+def folder_has_splits(directory: str | os.PathLike[str] | None) -> bool:
+    """Whether the database `folder` has official splits, so that there are no folds."""
+    return folder.has_splits(data_folder(directory))
 
 
 def _read_fer2013(source: Source) -> Samples:

@@ -126,6 +126,21 @@ def scan(
     return check(listing, LAYOUT)
 
 
+def has_splits(folder: Path) -> bool:
+    """Whether there are folders `train` or `test` around those of the labels."""
+    return folder.is_dir() and bool(_splits(folder))
+
+
+def _splits(root: Path) -> dict[Path, str]:
+    """The splits' folders; none where labels are outermost."""
+    splits = {
+        folder: _SPLITS[folder.name.casefold()]
+        for folder in folders(root)
+        if folder.name.casefold() in _SPLITS and folders(folder)
+    }
+    return splits if {"train", "test"} & set(splits.values()) else {}
+
+
 def _find_images(root: Path, left_out: list[LeftOut], notes: list[str]) -> list[_Image]:
     """The images in the labels' folders; other files join `left_out`."""
     found: list[_Image] = []
@@ -148,13 +163,9 @@ def _find_images(root: Path, left_out: list[LeftOut], notes: list[str]) -> list[
                 path = file.relative_to(root).as_posix()
                 found.append(_Image(path, place, split))
 
-    splits = {
-        folder: _SPLITS[folder.name.casefold()]
-        for folder in folders(root)
-        if folder.name.casefold() in _SPLITS and folders(folder)
-    }
+    splits = _splits(root)
     leave_out((f for f in files(root) if f not in tables), "in no folder of a class")
-    if not {"train", "test"} & set(splits.values()):
+    if not splits:
         find(root, "")
         return found
     for folder in folders(root):

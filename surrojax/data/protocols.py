@@ -208,6 +208,11 @@ def cross_database(
     """
     if source.official is not None:
         source = source.take(np.flatnonzero(source.official == "train"))
+        if not len(source.all):
+            raise InputError(
+                f"dataset: {source.name} as read has no train split; add the missing "
+                "part of the database"
+            )
     shared = [name for name in source.classes if name in target.classes]
     if len(shared) < 2:
         raise InputError(
@@ -259,7 +264,6 @@ def concatenate(splits: Sequence[Split]) -> Split:
     sequences: an image of a split without them is a sequence of its own.
     """
     images: Images = Joined(tuple(split.images for split in splits))
-    same = all(split.images.shape[1:] == images.shape[1:] for split in splits)
     if all(isinstance(split.images, np.ndarray) for split in splits):
         images = images[np.arange(images.shape[0])]
 
@@ -286,7 +290,7 @@ def concatenate(splits: Sequence[Split]) -> Split:
         join([split.subjects for split in splits]),
         sequences,
         join([split.files for split in splits]),
-        join([split.digests for split in splits]) if same else None,
+        np.concatenate([split.hashes() for split in splits]),
     )
 
 
