@@ -153,8 +153,8 @@ def train(
                 return finished
             if finished:
                 raise InputError(
-                    f"{folder.path}: holds a finished run of {finished['steps']} steps, "
-                    "whose learning rate followed from that; choose another --workdir "
+                    f"{folder.path}: holds a finished run of {finished['steps']} "
+                    "steps, whose learning rate followed from that; choose another --workdir "
                     f"for config.max_iterations = {config.max_iterations}"
                 )
             state = initial_state(config, module, len(sides.train))
@@ -366,7 +366,7 @@ def features_of(
 def _pairs(
     config: ConfigDict, identities: Identities, people: np.ndarray
 ) -> tuple[np.ndarray, Pairs]:
-    """Photos `[m]` that occur in pairs of these people, and the pairs as places in m."""
+    """Photos `[m]` that occur in pairs of these people, and the pairs among them."""
     rows = identities.rows_of(people)
     pairs = draw_pairs(identities.people[rows], config.dataset.pairs, config.seed)
     used = np.unique(np.concatenate([pairs.first, pairs.second]))

@@ -104,7 +104,8 @@ class RunFolder:
         if not file.exists():
             if any((self.path / name).exists() for name in OF_SEVERAL):
                 raise InputError(
-                    f"{self.path}: holds a sweep or a comparison; choose another --workdir for a run"
+                    f"{self.path}: holds a sweep or a comparison; choose another "
+                    "--workdir for a run"
                 )
             if self.metrics.exists() or self.checkpoints.exists():
                 raise InputError(

@@ -124,8 +124,8 @@ def _check(config: ConfigDict) -> None:
     same = {SAME_IMAGES.get(name, name) for name in (source, target)}
     if target and len(same) == 1 and not (target == "folder" and elsewhere):
         raise InputError(
-            f"config.dataset.target: {target} has the images of dataset.name, {source}; "
-            "choose another database"
+            f"config.dataset.target: {target} has the images of dataset.name, "
+            f"{source}; choose another database"
         )
     if values["dataset.train_on_target_fold"] and not target:
         raise InputError(

@@ -60,8 +60,8 @@ def run_sweep(
     outcomes = run_points(config, root, named, command, dry_run, quiet)
     if not dry_run:
         say(table(outcomes))
-        if not succeeded(outcomes):  # an earlier table is worth more
-            return outcomes
+        if not succeeded(outcomes) and (root / "sweep.csv").exists():
+            return outcomes  # an earlier table is worth more
         write_text(root / "sweep.csv", _csv(outcomes))
         if FOLD in outcomes[0][0]:
             pooled = _pool_folds(outcomes)
