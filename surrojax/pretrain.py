@@ -154,8 +154,8 @@ def train(
             if finished:
                 raise InputError(
                     f"{folder.path}: holds a finished run of {finished['steps']} "
-                    "steps, whose learning rate followed from that; choose another --workdir "
-                    f"for config.max_iterations = {config.max_iterations}"
+                    "steps, whose learning rate followed from that; choose another "
+                    f"--workdir for config.max_iterations = {config.max_iterations}"
                 )
             state = initial_state(config, module, len(sides.train))
             if records:
