@@ -116,7 +116,7 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
     if given.out:
         result = {
-            "command": sys.argv,
+            "command": ["python", "-m", "benchmarks.memory", *sys.argv[1:]],
             "device": jax.devices()[0].device_kind,
             "versions": {"jax": jax.__version__, "python": platform.python_version()},
             "rows": rows,
