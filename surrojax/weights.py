@@ -132,10 +132,9 @@ def load(file: Path) -> Weights:
                 f"{file}: is not there; a run writes it when it has finished: finish "
                 "that run or name a file of weights"
             )
-    elif not file.exists():
+    elif not file.suffix and not file.exists():
         raise InputError(
-            f"{file}: cannot be read, it is not there; name a file of weights or a "
-            "finished run's folder"
+            f"{file}: no such folder of a run; finish that run or name a file of weights"
         )
     _check_suffix(file, SUFFIXES)
     try:

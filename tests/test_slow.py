@@ -1,8 +1,11 @@
 """What takes minutes: `make test-slow`."""
 
+import json
+
+import drawn
 import pytest
 
-from configs import demo
+from configs import ck_mresnet, demo
 from surrojax.experiment import train
 
 
@@ -27,3 +30,27 @@ def test_resnet20_is_tuned_extended_and_resumed(tmp_path):
     result = train(config, tmp_path, quiet=True)
     assert set(result["hyper"]) == {"lambda_z", "lambda_V", "p_z", "p_V"}
     assert result["rounds"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_mresnet_is_tuned_on_ck_and_taken_up_by_another_fold(
+    dtype, tmp_path, monkeypatch
+):
+    """At its least size; in all else as configs/ck_mresnet.py says."""
+    monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
+    config = ck_mresnet.get_config()
+    config.dataset.dir = str(drawn.ck(tmp_path / "ck"))
+    config.dataset.align = False
+    config.dataset.image_size, config.dataset.fold = 99, 0
+    config.compute_dtype = dtype
+    config.batch_size, config.iterations_per_round, config.max_iterations = 4, 2, 4
+    result = train(config, tmp_path / "first", quiet=True)
+    assert len(result["hyper"]) == 8 and result["rounds"] == 2
+    config.dataset.fold = 1
+    config.init_from = str(tmp_path / "first")
+    train(config, tmp_path / "second", quiet=True)
+    description = json.loads((tmp_path / "second/config.json").read_text())
+    begun = description["data"]["init_from"]
+    assert len(begun["loaded"]) == 5 + 22 + 2 and begun["fresh"] == []
+    assert description["multiply_accumulates"]["original"] == 308_616_192

@@ -650,3 +650,9 @@ def test_example_of_the_page_runs(tmp_path, monkeypatch, capsys):
     Path("example.py").write_text(example)
     runpy.run_path("example.py")
     assert " ".join(capsys.readouterr().out.split()) == " ".join(printed.split())
+
+
+def test_the_folder_of_a_run_that_was_not_made_yet_is_named(tmp_path):
+    """A named bug: it was asked to have a suffix."""
+    with pytest.raises(InputError, match="pretrain_faces: no such folder of a run"):
+        load(tmp_path / "pretrain_faces")
