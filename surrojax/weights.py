@@ -134,7 +134,8 @@ def load(file: Path) -> Weights:
             )
     elif not file.suffix and not file.exists():
         raise InputError(
-            f"{file}: no such folder of a run; finish that run or name a file of weights"
+            f"{file}: no such folder of a run; finish that run or name a file of "
+            "weights"
         )
     _check_suffix(file, SUFFIXES)
     try:
