@@ -193,15 +193,20 @@ class RunFolder:
         write_json(self.path / "result.json", result)
 
 
-def write_text(file: Path, text: str) -> None:
+def write_bytes(file: Path, content: bytes) -> None:
     """Replaces a file as a whole."""
     part = file.with_name(file.name + ".part")
     with explained(file):
-        with part.open("w") as out:
-            out.write(text)
+        with part.open("wb") as out:
+            out.write(content)
             out.flush()
             os.fsync(out.fileno())
         part.replace(file)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replaces a file of text as a whole."""
+    write_bytes(file, text.encode())
 
 
 def write_json(file: Path, value: Any) -> None:

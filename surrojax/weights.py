@@ -11,7 +11,6 @@ import hashlib
 import importlib
 import io
 import json
-import os
 import pickle
 import sys
 import zipfile
@@ -29,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 
 from surrojax.errors import InputError
 from surrojax.networks.mresnet import STAGES
-from surrojax.records import explained
+from surrojax.records import write_bytes
 
 Weights = dict[str, np.ndarray]
 """Arrays by name: the path in the tree of parameters, joined by dots."""
@@ -106,13 +105,7 @@ def save(
         content = stream.getvalue()
     else:
         content = safetensors.numpy.save(weights, dict(metadata))
-    part = file.with_name(file.name + ".part")
-    with explained(file):
-        with part.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
+    write_bytes(file, content)
 
 
 def load(file: Path) -> Weights:

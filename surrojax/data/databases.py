@@ -133,7 +133,9 @@ def read(source: Source) -> Samples:
         raise InputError(
             f"no database {source.name!r}; choose one of {', '.join(DATASETS)}"
         )
-    return with_classes(samples, source.classes)
+    # Folds, duplicates and the fingerprint all ask for the hashes: work them out once.
+    hashed = replace(samples.all, digests=samples.all.hashes())
+    return with_classes(replace(samples, all=hashed), source.classes)
 
 
 def folder_has_splits(directory: str | os.PathLike[str] | None) -> bool:
