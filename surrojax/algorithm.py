@@ -16,7 +16,7 @@ from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
 from surrojax.sgd import Arrays, Net
 from surrojax.sites import HYPER_NAMES, Hyper, where_present
-from surrojax.stage1 import Fusion, fit, new_fusion
+from surrojax.stage1 import Fusion, fit_settings, new_fusion
 from surrojax.stage2 import compete
 
 Record = dict[str, Any]
@@ -52,7 +52,19 @@ class RunState:
 
 
 class DivergedError(InputError):
-    """No setting of a round gave finite losses; the state of the last round stands."""
+    """No setting of a round gave finite losses.
+
+    Attributes:
+      state: after the round before it.
+    """
+
+    def __init__(self, round_: int, state: RunState) -> None:
+        super().__init__(
+            f"round {round_}: the losses are not finite with any of its settings, so "
+            "the run stops before it; begin another with a lower learning rate, eta or "
+            "upper bound of the coefficients"
+        )
+        self.state = state
 
 
 class Streams(NamedTuple):
@@ -70,11 +82,14 @@ class Streams(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled parts of a round; each is compiled once a run.
+    """The parts of a round.
 
     Attributes:
-      fit: `(fusion, vector, train, key, step)` -> fusion, losses (stage 1).
-      evaluate: `(fusion, split)` -> `Evaluation` of original and surrogate.
+      fit: `(fusion, settings [2, D], equal, train, key, step)` -> fusions, losses, with
+        a leading axis of the settings that were trained: two, or one where the second
+        is equal and the program could see that (stage 1).
+      evaluate: `(fusions, split)` -> `Evaluation` of originals and surrogates, with
+        the same axis.
       compete: `(surrogate, vectors, data, key, step)` -> scores, `Evaluation`.
       tell, ask: the optimiser's.
     """
@@ -86,47 +101,151 @@ class Programs(NamedTuple):
     ask: Callable[..., Any]
 
 
+@struct.dataclass
+class Outcome:
+    """What a round found; of R replicas, with a leading axis.
+
+    Attributes:
+      diverged: `[]` bool: no setting gave finite losses, and the state is the old one.
+      equal: `[]` bool: both settings of stage 1 are the same one.
+      winner: `[]` int32: 0 where the current best was kept, 1 where the previous.
+      settings: `Hyper` `[2]`, the current and the previous best.
+      losses: of stage 1, means over the round; `[S]`, of the settings trained.
+      original: `Evaluation` `[S]`.
+      surrogate: the same; None where nothing is tuned.
+      rate: `[]` the learning rate of the last step.
+      candidates: `Hyper` `[N]`; None where nothing is tuned, as all that follow.
+      scores: `[N]` of the candidates.
+      evaluations: `Evaluation` `[N]`.
+      leader: `Hyper`, the current best of the next round.
+      leader_score: `[]`.
+    """
+
+    diverged: jax.Array
+    equal: jax.Array
+    winner: jax.Array
+    settings: Hyper
+    losses: Any
+    original: Evaluation
+    surrogate: Evaluation | None
+    rate: jax.Array
+    candidates: Hyper | None = None
+    scores: jax.Array | None = None
+    evaluations: Evaluation | None = None
+    leader: Hyper | None = None
+    leader_score: jax.Array | None = None
+
+
+Round = Callable[[Data, RunState], tuple[RunState, Outcome]]
+"""One round of Algorithm 1."""
+
+
 def compile_programs(method: Method) -> Programs:
-    """The jitted parts of a round for one method."""
+    """The parts of a round, each compiled once; the host calls one after the other."""
+    parts = _parts(method)
+    fit_all = jax.jit(partial(_fit_all, method))
 
-    def steps_from(step: jax.Array) -> jax.Array:
-        return step + jnp.arange(method.iterations_per_round)
-
-    def fit_vector(
-        fusion: Fusion, vector: jax.Array, train: Arrays, key: jax.Array, step: Any
+    def fit(
+        fusion: Fusion, settings: jax.Array, equal: jax.Array, *given: Any
     ) -> tuple[Fusion, Any]:
-        hyper = method.space.to_hyper(vector)
-        fusion, losses = fit(method, fusion, hyper, train, key, steps_from(step))
-        return fusion, jax.tree.map(jnp.mean, losses)
+        return fit_all(fusion, settings[:1] if equal else settings, *given)
+
+    return Programs(
+        fit=fit,
+        evaluate=jax.jit(parts.evaluate),
+        compete=jax.jit(parts.compete),
+        tell=jax.jit(parts.tell),
+        ask=jax.jit(parts.ask),
+    )
+
+
+def compile_round(method: Method, donate: bool = False) -> Round:
+    """A whole round as one compiled program, without a word to the host.
+
+    Args:
+      method: static.
+      donate: whether the program may work in the memory of the state that it is given,
+        which is gone then.
+    """
+    return jax.jit(
+        partial(play, method, _parts(method)), donate_argnums=1 if donate else ()
+    )
+
+
+def _parts(method: Method) -> Programs:
+    def fit(
+        fusion: Fusion, settings: jax.Array, equal: jax.Array, *given: Any
+    ) -> tuple[Fusion, Any]:
+        def once() -> Any:
+            trained = _fit_all(method, fusion, settings[:1], *given)
+            return jax.tree.map(lambda a: jnp.concatenate([a, a]), trained)
+
+        def twice() -> Any:
+            return _fit_all(method, fusion, settings, *given)
+
+        if not method.tunes:
+            return _fit_all(method, fusion, settings[:1], *given)
+        return jax.lax.cond(equal, once, twice)
 
     def compete_from(
         surrogate: Net, vectors: jax.Array, data: Data, key: jax.Array, step: Any
     ) -> tuple[jax.Array, Evaluation]:
-        return compete(method, surrogate, vectors, data, key, steps_from(step))
+        steps = step + jnp.arange(method.iterations_per_round)
+        return compete(method, surrogate, vectors, data, key, steps)
 
     return Programs(
-        fit=jax.jit(fit_vector),
-        evaluate=jax.jit(partial(evaluate_fusion, method)),
-        compete=jax.jit(compete_from),
+        fit=fit,
+        evaluate=partial(evaluate_fusions, method),
+        compete=compete_from,
         # Optimisers may share one tell; the partial makes this run's program its own.
-        tell=jax.jit(partial(method.search.tell)),
-        ask=jax.jit(method.search.ask),
+        tell=partial(method.search.tell),
+        ask=method.search.ask,
     )
 
 
-def evaluate_fusion(
-    method: Method, fusion: Fusion, data: Arrays
+def _fit_all(
+    method: Method,
+    fusion: Fusion,
+    settings: jax.Array,
+    train: Arrays,
+    key: jax.Array,
+    step: jax.Array,
+) -> tuple[Fusion, Any]:
+    steps = step + jnp.arange(method.iterations_per_round)
+    fusions = several(fusion, len(settings))
+    return fit_settings(method, fusions, settings, train, key, steps)
+
+
+def several(tree: Any, count: int) -> Any:
+    """So many copies of a tree of arrays, along a leading axis."""
+    return jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), tree)
+
+
+def evaluate_fusions(
+    method: Method, fusions: Fusion, data: Arrays
 ) -> tuple[Evaluation, Evaluation | None]:
-    """`Evaluation` of the original and of the surrogate (None: there is none)."""
+    """`Evaluation` of originals and of surrogates (None: there are none).
 
-    def of(module: Any, net: Any) -> Evaluation:
-        return evaluate(
-            module, method.views, net.variables, data, method.evaluation_batch
-        )
+    Args:
+      method: static.
+      fusions: with a leading axis.
+      data: the split.
+    """
 
-    surrogate = fusion.surrogate
-    return of(method.pair.original, fusion.original), (
-        None if surrogate is None else of(method.pair.surrogate, surrogate)
+    def of(module: Any, nets: Net) -> Evaluation:
+        # Of one network, the images are spread; of several, the networks.
+        alone = len(jax.tree.leaves(nets)[0]) == 1
+        layout = method.layout if alone else None
+
+        def one(net: Net, data: Arrays) -> Evaluation:
+            variables, batch = net.variables, method.evaluation_batch
+            return evaluate(module, method.views, variables, data, batch, layout)
+
+        return method.layout.spread_settings(one, (0, None), nets, data)
+
+    surrogates = fusions.surrogate
+    return of(method.pair.original, fusions.original), (
+        None if surrogates is None else of(method.pair.surrogate, surrogates)
     )
 
 
@@ -157,7 +276,7 @@ def run(
     data: Data,
     state: RunState,
     max_iterations: int = 80_000,
-    programs: Programs | None = None,
+    round_: Round | None = None,
 ) -> Iterator[tuple[RunState, Record]]:
     """Algorithm 1, from a state on: one (state, record) a round.
 
@@ -167,169 +286,184 @@ def run(
       state: `initial_state`, or that of an earlier round.
       max_iterations: steps of the original after which the run ends (MaxIter); a
         round that would pass them is not begun.
-      programs: `compile_programs(method)`, where the caller has them already.
+      round_: `compile_round(method)`, or `partial(play, method, programs)`; the
+        default is the latter with `compile_programs(method)`.
 
     Yields:
-      The state after each round, and a record of plain numbers and strings.
+      The state after each round, which may be gone when the next one is asked for, if
+      `round_` donates it; and a record of plain numbers and strings.
 
     Raises:
       DivergedError: no setting of a round gave finite losses.
     """
-    programs = programs or compile_programs(method)
-    while int(state.step) + method.iterations_per_round <= max_iterations:
-        state, record = _round(method, programs, data, state)
-        yield state, record
-
-
-class _Trained(NamedTuple):
-    """What stage 1 made of one setting."""
-
-    name: str
-    vector: jax.Array
-    score: jax.Array
-    fusion: Fusion
-    losses: Any
-    original: Evaluation
-    surrogate: Evaluation | None
-
-    @property
-    def accuracy(self) -> float:
-        """Validation accuracy of the original; -inf where a network is not finite."""
-        losses = [e.cross_entropy for e in (self.original, self.surrogate) if e]
-        return float(self.original.accuracy) if np.isfinite(losses).all() else -np.inf
-
-
-def _round(
-    method: Method, programs: Programs, data: Data, state: RunState
-) -> tuple[RunState, Record]:
-    streams = Streams.of(state.key)
-    settings = [("current", state.search.leader, state.search.leader_score)]
-    if not np.array_equal(state.previous, state.search.leader):
-        settings.append(("previous", state.previous, state.previous_score))
-    trained = []
-    for name, vector, score in settings:
-        fusion, losses = programs.fit(
-            state.fusion, vector, data.train, streams.stage1, state.step
-        )
+    round_ = round_ or partial(play, method, compile_programs(method))
+    done, step = int(state.round), int(state.step)
+    # The caller's state stays, whatever a round does with the one it is given.
+    state = jax.tree.map(jnp.copy, state)
+    while step + method.iterations_per_round <= max_iterations:
+        done, step = done + 1, step + method.iterations_per_round
         # Waiting here lets Ctrl-C through; inside float() it becomes another error.
-        validated = jax.block_until_ready(programs.evaluate(fusion, data.validation))
-        trained.append(_Trained(name, vector, score, fusion, losses, *validated))
-    # max takes the first of equals, so a tie goes to the current best.
-    winner = max(trained, key=lambda t: t.accuracy)
-    if winner.accuracy == -np.inf:
-        raise DivergedError(
-            f"round {int(state.round) + 1}: the losses are not finite with any of its "
-            "settings, so the run stops before it; begin another with a lower learning "
-            "rate, eta or upper bound of the coefficients"
-        )
-    record = _stage1_record(method, state, winner, trained)
+        state, outcome = jax.block_until_ready(round_(data, state))
+        if outcome.diverged:
+            raise DivergedError(done, state)
+        yield state, record_of(outcome, done, step)
+
+
+def play(
+    method: Method, programs: Programs, data: Data, state: RunState
+) -> tuple[RunState, Outcome]:
+    """One round of Algorithm 1, which can be compiled as a whole.
+
+    Args:
+      method: static.
+      programs: the parts of the round.
+      data: training and validation splits.
+      state: before the round.
+
+    Returns:
+      The state after the round, or the same where the round diverged; what was found.
+    """
+    streams, to_hyper = Streams.of(state.key), jax.vmap(method.space.to_hyper)
+    settings = jnp.stack([state.search.leader, state.previous])
+    had = jnp.stack([state.search.leader_score, state.previous_score])
+    equal = jnp.all(settings[0] == settings[1])
+    fusions, losses = programs.fit(
+        state.fusion, settings, equal, data.train, streams.stage1, state.step
+    )
+    original, surrogate = programs.evaluate(fusions, data.validation)
+    finite = jnp.isfinite(original.cross_entropy)
+    if surrogate is not None:
+        finite &= jnp.isfinite(surrogate.cross_entropy)
+    accuracy = jnp.where(finite, original.accuracy, -jnp.inf)
+    # argmax takes the first of equals, so a tie goes to the current best.
+    winner = jnp.argmax(accuracy)
+    diverged = ~finite.any()
+    fusion = jax.tree.map(lambda a: a[winner], fusions)
+    next_step = state.step + method.iterations_per_round
+    outcome = Outcome(
+        diverged=diverged,
+        equal=equal,
+        winner=winner,
+        settings=to_hyper(settings),
+        losses=jax.tree.map(lambda a: a / method.iterations_per_round, losses),
+        original=original,
+        surrogate=surrogate,
+        rate=method.learning_rate(next_step - 1),
+    )
     search, population = state.search, state.population
     if method.tunes:
-        search = lead(search, winner.vector, winner.score)
+        search = lead(search, settings[winner], had[winner])
         candidates = population
         if method.reevaluate_incumbent:
             candidates = jnp.concatenate([population, search.leader[None]])
         scores, evaluations = programs.compete(
-            winner.fusion.surrogate, candidates, data, streams.stage2, state.step
+            fusion.surrogate, candidates, data, streams.stage2, state.step
         )
-        jax.block_until_ready(scores)
-        record |= _stage2_record(method, candidates, scores, evaluations)
         if method.reevaluate_incumbent:
             search = lead(search, search.leader, scores[-1])
         n = method.population
         search = programs.tell(search, population, scores[:n])
         ask_key = jax.random.fold_in(streams.ask, state.round)
         population, search = programs.ask(ask_key, search)
-        record["current_best"] = _setting(method, search.leader)
-        record["current_best_score"] = _finite(search.leader_score)
-    is_best = winner.accuracy > float(state.best_accuracy)
-    state = replace(
+        outcome = replace(
+            outcome,
+            candidates=to_hyper(candidates),
+            scores=scores,
+            evaluations=evaluations,
+            leader=method.space.to_hyper(search.leader),
+            leader_score=search.leader_score,
+        )
+    is_best = accuracy[winner] > state.best_accuracy
+    after = replace(
         state,
-        fusion=winner.fusion,
+        fusion=fusion,
         population=population,
         search=search,
-        previous=winner.vector,
-        previous_score=winner.score,
+        previous=settings[winner],
+        previous_score=had[winner],
         round=state.round + 1,
-        step=state.step + method.iterations_per_round,
-        best_round=state.round + 1 if is_best else state.best_round,
-        best_accuracy=winner.original.accuracy if is_best else state.best_accuracy,
+        step=next_step,
+        best_round=jnp.where(is_best, state.round + 1, state.best_round),
+        best_accuracy=jnp.where(is_best, accuracy[winner], state.best_accuracy),
     )
-    return state, record
+    return jax.tree.map(partial(_keep, diverged), state, after), outcome
 
 
-def _setting(method: Method, vector: jax.Array) -> dict[str, float]:
-    hyper = method.space.to_hyper(vector)
+def _keep(condition: jax.Array, old: Any, new: Any) -> Any:
+    return old if old is new else jnp.where(condition, old, new)
+
+
+def record_of(outcome: Outcome, round_: int, step: int) -> Record:
+    """A round's record of plain numbers and strings.
+
+    Args:
+      outcome: of one run.
+      round_: counted from 1.
+      step: the global step after it.
+    """
+    found = jax.device_get(outcome)
+    winner = int(found.winner)
+    trained = ("current",) if found.equal else ("current", "previous")
+    record: Record = {
+        "round": round_,
+        "step": step,
+        "learning_rate": float(found.rate),
+        "hyper": _setting(found.settings, winner),
+        "chosen": trained[winner],
+        "stage1": {
+            name: {
+                "original": _evaluation(found.original, index),
+                "surrogate": _evaluation(found.surrogate, index),
+            }
+            for index, name in enumerate(trained)
+        },
+        "original": _evaluation(found.original, winner),
+        "training_loss": _finite(found.losses["loss"][winner]),
+    }
+    if found.surrogate is not None:
+        record["surrogate"] = _evaluation(found.surrogate, winner)
+        record["surrogate_training_loss"] = _finite(
+            found.losses["surrogate_loss"][winner]
+        )
+        record["euclidean"] = {
+            site: _finite(value[winner])
+            for site, value in found.losses["euclidean"]._asdict().items()
+            if value is not None
+        }
+    if found.candidates is not None:
+        record["candidates"] = [
+            {
+                "hyper": _setting(found.candidates, index),
+                "score": _finite(score),
+                "validation_accuracy": float(found.evaluations.accuracy[index]),
+                "validation_cross_entropy": _finite(
+                    found.evaluations.cross_entropy[index]
+                ),
+            }
+            for index, score in enumerate(found.scores)
+        ]
+        record["current_best"] = _setting(found.leader)
+        record["current_best_score"] = _finite(found.leader_score)
+    return record
+
+
+def _setting(hyper: Hyper, index: int | None = None) -> dict[str, float]:
     names = Hyper(
         *(where_present(n, h) for n, h in zip(HYPER_NAMES, hyper, strict=True))
     )
-    return dict(
-        zip(jax.tree.leaves(names), map(float, jax.tree.leaves(hyper)), strict=True)
-    )
+    values = (float(a if index is None else a[index]) for a in jax.tree.leaves(hyper))
+    return dict(zip(jax.tree.leaves(names), values, strict=True))
 
 
 def _finite(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _evaluation(result: Evaluation | None) -> Record | None:
+def _evaluation(result: Evaluation | None, index: int) -> Record | None:
     if result is None:
         return None
     return {
-        "validation_accuracy": float(result.accuracy),
-        "validation_frame_accuracy": float(result.frame_accuracy),
-        "validation_cross_entropy": _finite(result.cross_entropy),
-    }
-
-
-def _stage1_record(
-    method: Method, state: RunState, winner: _Trained, trained: list[_Trained]
-) -> Record:
-    last_step = state.step + method.iterations_per_round - 1
-    record: Record = {
-        "round": int(state.round) + 1,
-        "step": int(state.step) + method.iterations_per_round,
-        "learning_rate": float(method.learning_rate(last_step)),
-        "hyper": _setting(method, winner.vector),
-        "chosen": winner.name,
-        "stage1": {
-            t.name: {
-                "original": _evaluation(t.original),
-                "surrogate": _evaluation(t.surrogate),
-            }
-            for t in trained
-        },
-        "original": _evaluation(winner.original),
-        "training_loss": _finite(winner.losses["loss"]),
-    }
-    if winner.surrogate is not None:
-        record["surrogate"] = _evaluation(winner.surrogate)
-        record["surrogate_training_loss"] = _finite(winner.losses["surrogate_loss"])
-        record["euclidean"] = {
-            site: _finite(value)
-            for site, value in winner.losses["euclidean"]._asdict().items()
-            if value is not None
-        }
-    return record
-
-
-def _stage2_record(
-    method: Method, vectors: jax.Array, scores: jax.Array, evaluations: Evaluation
-) -> Record:
-    return {
-        "candidates": [
-            {
-                "hyper": _setting(method, vector),
-                "score": _finite(score),
-                "validation_accuracy": float(accuracy),
-                "validation_cross_entropy": _finite(cross_entropy),
-            }
-            for vector, score, accuracy, cross_entropy in zip(
-                np.asarray(vectors),
-                np.asarray(scores),
-                np.asarray(evaluations.accuracy),
-                np.asarray(evaluations.cross_entropy),
-                strict=True,
-            )
-        ]
+        "validation_accuracy": float(result.accuracy[index]),
+        "validation_frame_accuracy": float(result.frame_accuracy[index]),
+        "validation_cross_entropy": _finite(result.cross_entropy[index]),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from surrojax.layout import Layout
 from surrojax.losses import hoyer_ratios, softmax_cross_entropy
 from surrojax.networks import forward
 from surrojax.sgd import Arrays, Targets
@@ -68,6 +70,7 @@ def predict(
     variables: dict[str, Any],
     images: jax.Array,
     batch: int,
+    layout: Layout | None = None,
 ) -> Predictions:
     """A network's predictions in evaluation mode.
 
@@ -77,13 +80,18 @@ def predict(
       variables: the module's.
       images: `[n, H, W, C]` uint8.
       batch: images that are worked on at a time; bounds the memory.
+      layout: over whose devices the images are spread; None: over none.
     """
-    n = images.shape[0]
-    batch = min(batch, n)
+    layout = layout or Layout()
+    n, ways = images.shape[0], layout.devices
+    batch = min(batch, -(-n // ways))
+    times = -(-n // (ways * batch))
     # Images are gathered by the batch: padding them would copy the whole split.
-    rows = (jnp.arange(-(-n // batch) * batch) % n).reshape(-1, batch)
+    rows = (jnp.arange(ways * times * batch) % n).reshape(ways, times, batch)
 
-    def one(rows: jax.Array) -> Predictions:
+    def one(
+        variables: dict[str, Any], images: jax.Array, rows: jax.Array
+    ) -> Predictions:
         chunk = images[rows]
 
         def look(index: jax.Array) -> Predictions:
@@ -100,8 +108,13 @@ def predict(
             seen.hoyer.mean(axis=0),
         )
 
-    predictions = jax.lax.map(one, rows)
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], predictions)
+    def some(
+        rows: jax.Array, variables: dict[str, Any], images: jax.Array
+    ) -> Predictions:
+        return jax.lax.map(partial(one, variables, images), rows)
+
+    predictions = layout.spread(some, (0, None, None), rows, variables, images)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[3:])[:n], predictions)
 
 
 def vote(log_probabilities: jax.Array, units: jax.Array, count: int) -> jax.Array:
@@ -145,9 +158,10 @@ def evaluate(
     variables: dict[str, Any],
     data: Arrays,
     batch: int,
+    layout: Layout | None = None,
 ) -> Evaluation:
     """A network's `Evaluation` on a split; arguments as in `predict`."""
-    predictions = predict(module, views, variables, data.images, batch)
+    predictions = predict(module, views, variables, data.images, batch, layout)
     return measure(predictions, data.targets)
 
 

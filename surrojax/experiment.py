@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from surrojax.algorithm import (
     RunState,
     compile_programs,
     initial_state,
+    play,
     run,
+    several,
 )
 from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
@@ -122,8 +125,10 @@ def train(
                         progress.update(record)
                 except DivergedError as error:
                     if records:
-                        _finish(config, dataset, method, data, state, records, folder)
-                    raise DivergedError(f"{folder.path}: {error}") from error
+                        _finish(
+                            config, dataset, method, data, error.state, records, folder
+                        )
+                    raise InputError(f"{folder.path}: {error}") from error
         return _finish(config, dataset, method, data, state, records, folder)
 
 
@@ -274,13 +279,16 @@ def _rounds(
     """
     streamed = isinstance(data["train"], Streamed)
     programs = (stream.compile_programs if streamed else compile_programs)(method)
+    round_ = partial(play, method, programs)
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     start = time.perf_counter()
-    for state, record in run(method, seen, begin, max_iterations, programs):
-        original, surrogate = programs.evaluate(state.fusion, data["test"])
-        record["test"] = {"original": {"accuracy": float(original.accuracy)}}
-        if surrogate is not None:
-            record["test"]["surrogate"] = {"accuracy": float(surrogate.accuracy)}
+    for state, record in run(method, seen, begin, max_iterations, round_):
+        found = programs.evaluate(several(state.fusion, 1), data["test"])
+        record["test"] = {
+            name: {"accuracy": float(of.accuracy[0])}
+            for name, of in zip(("original", "surrogate"), found, strict=True)
+            if of is not None
+        }
         now = time.perf_counter()
         # What the caller does with the round before this one is in it as well.
         record["seconds"], start = round(now - start, 3), now

@@ -1,12 +1,12 @@
 """What stays the same throughout a run, in one frozen object."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 
 from surrojax.evaluate import Views
+from surrojax.layout import Layout
 from surrojax.losses import Norm, Objective
 from surrojax.networks import Pair
 from surrojax.search import Search
@@ -22,6 +22,28 @@ class Data(NamedTuple):
     validation: Arrays
 
 
+class Augment(Protocol):
+    """How training images are changed at random."""
+
+    def draw(self, key: jax.Array, count: int, /) -> Any:
+        """What chance decides for `count` images: a tree of arrays."""
+
+    def apply(self, changes: Any, images: jax.Array, /) -> jax.Array:
+        """`[B, H, W, C]` uint8 to float, as the networks take them."""
+
+
+class Choice(NamedTuple):
+    """What chance decides of a step's minibatch.
+
+    Attributes:
+      rows: `[B]` int, of the training split.
+      changes: of `Augment.draw`.
+    """
+
+    rows: jax.Array
+    changes: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Method:
     """The method and all its settings; defaults are the paper's (Section 3.1).
@@ -30,7 +52,7 @@ class Method:
       pair: the original network and its surrogate.
       space: which hyper-parameters are searched, and where.
       search: the optimiser.
-      augment: `(key, images uint8 [B, H, W, C]) -> float32`, for training.
+      augment: how training images are changed.
       views: how validation images are looked at.
       population: N.
       batch_size: B.
@@ -45,12 +67,13 @@ class Method:
         minibatches, augmentations and dropout uniforms.
       reevaluate_incumbent: whether the leader joins every round's population.
       evaluation_batch: images that are evaluated at a time.
+      layout: where all of it is worked on.
     """
 
     pair: Pair
     space: Space
     search: Search
-    augment: Callable[[jax.Array, jax.Array], jax.Array]
+    augment: Augment
     views: Views
     population: int = 6
     batch_size: int = 64
@@ -65,6 +88,7 @@ class Method:
     common_random_numbers: bool = True
     reevaluate_incumbent: bool = False
     evaluation_batch: int = 512
+    layout: Layout = Layout()
 
     @property
     def tunes(self) -> bool:
@@ -77,22 +101,27 @@ class Method:
             step, self.learning_rate_base, self.learning_rate_halve_every
         )
 
-    def rows(self, key: jax.Array, samples: int) -> jax.Array:
-        """The rows `[B]` of a step's minibatch, drawn with replacement."""
-        pick, _ = jax.random.split(key)
-        return jax.random.randint(pick, (self.batch_size,), 0, samples)
+    def draw(self, key: jax.Array, samples: int) -> Choice:
+        """What chance decides of a step's minibatch.
+
+        Args:
+          key: for the minibatch of this step.
+          samples: of the training split; they are drawn with replacement.
+        """
+        pick, change = jax.random.split(key)
+        rows = jax.random.randint(pick, (self.batch_size,), 0, samples)
+        return Choice(rows, self.augment.draw(change, self.batch_size))
 
     def minibatch(
-        self, key: jax.Array, train: Arrays | Drawn
+        self, choice: Choice, train: Arrays | Drawn
     ) -> tuple[jax.Array, jax.Array]:
         """Augmented images `[B, H, W, C]` and labels `[B]` of a step.
 
         Args:
-          key: for the minibatch of this step.
-          train: the split to draw from, or what was drawn on the host with `rows`.
+          choice: of this step.
+          train: the split to draw from, or what was drawn on the host.
         """
         if isinstance(train, Arrays):
-            rows = self.rows(key, len(train.labels))
+            rows = choice.rows
             train = Drawn(train.images[rows], train.labels[rows])
-        _, change = jax.random.split(key)
-        return self.augment(change, train.images), train.labels
+        return self.augment.apply(choice.changes, train.images), train.labels

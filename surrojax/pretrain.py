@@ -268,8 +268,10 @@ def make_step(config: ConfigDict, module: FaceNet) -> Any:
     def step(state: State, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         key = jax.random.fold_in(_streams(config).augment, state.step)
         mirror_key, shift_key = jax.random.split(key)
-        photos = shift(shift_key, batch.photos, config.dataset.shift)
-        photos = _normalize(mirror(mirror_key, photos))
+        pixels, count = config.dataset.shift, len(batch.photos)
+        starts = jax.random.randint(shift_key, (count, 2), 0, 2 * pixels + 1)
+        flip = jax.random.bernoulli(mirror_key, 0.5, (count,))
+        photos = _normalize(mirror(flip, shift(starts, batch.photos, pixels)))
 
         def loss(params: Any) -> tuple[jax.Array, Any]:
             features = apply(module, params["face"], photos)

@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from surrojax import data, networks
-from surrojax.data.augment import Look, make_augment
+from surrojax.data.augment import Augment, Look
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.losses import NORMS, OBJECTIVES
@@ -269,7 +269,7 @@ def make_method(
         pair=pair,
         space=space,
         search=search,
-        augment=make_augment(look, config.dataset.mirror, config.dataset.shift),
+        augment=Augment(look, config.dataset.mirror, config.dataset.shift),
         views=make_views(look, config.dataset.validate_with_crops, allowed),
         population=config.search.population,
         batch_size=config.batch_size,

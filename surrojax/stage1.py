@@ -1,8 +1,10 @@
 """Stage 1: the original is trained, and the surrogate is fitted to it (Fig. 1)."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
 from surrojax.losses import (
@@ -11,7 +13,7 @@ from surrojax.losses import (
     total_loss,
     weighted,
 )
-from surrojax.method import Method
+from surrojax.method import Choice, Method
 from surrojax.networks import blank, forward_in_training, init
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
@@ -39,17 +41,27 @@ def new_fusion(method: Method, key: jax.Array) -> Fusion:
     return Fusion(original, fresh(init(pair.surrogate, second, blank(pair))))
 
 
-class StepKeys(NamedTuple):
-    """The random keys of one step."""
+class Chance(NamedTuple):
+    """What chance decides of one step; with a leading axis `[S]`, of several.
 
-    batch: jax.Array
+    Attributes:
+      step: `[]` int32, the global step, from which the learning rate follows.
+      choice: the minibatch.
+      original, surrogate: keys of the dropout masks.
+    """
+
+    step: jax.Array
+    choice: Choice
     original: jax.Array
     surrogate: jax.Array
 
     @classmethod
-    def of(cls, key: jax.Array, step: jax.Array) -> "StepKeys":
-        """Those of a global step, from the run's key for stage 1."""
-        return cls(*jax.random.split(jax.random.fold_in(key, step), 3))
+    def of(
+        cls, method: Method, key: jax.Array, samples: int, step: jax.Array
+    ) -> "Chance":
+        """That of a global step, from the run's key for stage 1."""
+        batch, *masks = jax.random.split(jax.random.fold_in(key, step), 3)
+        return cls(step, method.draw(batch, samples), *masks)
 
 
 def fit_step(
@@ -57,8 +69,7 @@ def fit_step(
     fusion: Fusion,
     hyper: Hyper,
     train: Arrays | Drawn,
-    key: jax.Array,
-    step: jax.Array,
+    chance: Chance,
 ) -> tuple[Fusion, dict[str, Any]]:
     """One step of the fusion network with one setting.
 
@@ -71,14 +82,13 @@ def fit_step(
       fusion: before the step.
       hyper: scalars.
       train: the training split, or this step's minibatch.
-      key: the run's key for stage 1; the same for both settings of a round.
-      step: the global step, from which the learning rate follows.
+      chance: of this step; the same for both settings of a round.
 
     Returns:
       The fusion network after the step, and the losses in training mode.
     """
-    keys = StepKeys.of(key, step)
-    images, labels = method.minibatch(keys.batch, train)
+    images, labels = method.minibatch(chance.choice, train)
+    images = method.layout.split_batch(images)
 
     def loss(params: tuple[Any, Any]) -> tuple[jax.Array, Any]:
         (logits, sites), original_stats = forward_in_training(
@@ -86,7 +96,7 @@ def fit_step(
             {"params": params[0], **fusion.original.stats},
             images,
             hyper.ratio,
-            keys.original,
+            chance.original,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         metrics: dict[str, Any] = {"loss": softmax_cross_entropy(logits, labels)}
@@ -97,7 +107,7 @@ def fit_step(
             {"params": params[1], **fusion.surrogate.stats},
             images,
             hyper.ratio,
-            keys.surrogate,
+            chance.surrogate,
         )
         # Section 2.2: the fitting is unilateral; stop_gradient is in euclidean.
         softmax = softmax_cross_entropy(logits, labels)
@@ -111,7 +121,7 @@ def fit_step(
     gradient, (original_stats, surrogate_stats, metrics) = jax.grad(loss, has_aux=True)(
         params
     )
-    rate = method.learning_rate(step)
+    rate = method.learning_rate(chance.step)
     original = descend(
         fusion.original, gradient[0], original_stats, rate, method.momentum
     )
@@ -144,11 +154,44 @@ def fit(
       The fusion network, and the losses `[S]` of each step.
     """
     drawn = train if isinstance(train, Drawn) else None
+    of = partial(Chance.of, method, key, len(train.labels))
 
     def one(
-        fusion: Fusion, now: tuple[jax.Array, Drawn | None]
+        fusion: Fusion, now: tuple[Chance, Drawn | None]
     ) -> tuple[Fusion, dict[str, Any]]:
-        step, minibatch = now
-        return fit_step(method, fusion, hyper, minibatch or train, key, step)
+        chance, minibatch = now
+        return fit_step(method, fusion, hyper, minibatch or train, chance)
 
-    return jax.lax.scan(one, fusion, (steps, drawn))
+    # All at once, since a draw of a few numbers costs as much as one of thousands.
+    return jax.lax.scan(one, fusion, (jax.vmap(of)(steps), drawn))
+
+
+def fit_settings(
+    method: Method,
+    fusions: Fusion,
+    vectors: jax.Array,
+    train: Arrays | Drawn,
+    key: jax.Array,
+    steps: jax.Array,
+) -> tuple[Fusion, dict[str, Any]]:
+    """`fit` with several settings, on the same minibatches and random numbers.
+
+    Args:
+      method: static.
+      fusions: before the steps, with a leading axis of settings.
+      vectors: `[S, D]` the settings.
+      train, key, steps: of `fit`.
+
+    Returns:
+      The same as `fit`, with the leading axis; losses are sums over the steps.
+    """
+
+    def one(fusion: Fusion, vector: jax.Array, *given: Any) -> Any:
+        hyper = method.space.to_hyper(vector)
+        fusion, losses = fit(method, fusion, hyper, *given)
+        return fusion, jax.tree.map(jnp.sum, losses)
+
+    axes = (0, 0, None, None, None)
+    return method.layout.spread_settings(
+        one, axes, fusions, vectors, train, key, steps
+    )

@@ -8,22 +8,26 @@ import jax.numpy as jnp
 
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.losses import objective, total_loss
-from surrojax.method import Data, Method
+from surrojax.method import Choice, Data, Method
 from surrojax.networks import forward_in_training
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
 
 
-class StepKeys(NamedTuple):
-    """The random keys of one step."""
+class Chance(NamedTuple):
+    """What chance decides of one step; as of stage 1, with one key for dropout."""
 
-    batch: jax.Array
+    step: jax.Array
+    choice: Choice
     dropout: jax.Array
 
     @classmethod
-    def of(cls, key: jax.Array, step: jax.Array) -> "StepKeys":
-        """Those of a global step, from the candidate's key for stage 2."""
-        return cls(*jax.random.split(jax.random.fold_in(key, step)))
+    def of(
+        cls, method: Method, key: jax.Array, samples: int, step: jax.Array
+    ) -> "Chance":
+        """That of a global step, from the candidate's key for stage 2."""
+        batch, masks = jax.random.split(jax.random.fold_in(key, step))
+        return cls(step, method.draw(batch, samples), masks)
 
 
 def candidate_step(
@@ -31,12 +35,10 @@ def candidate_step(
     net: Net,
     hyper: Hyper,
     train: Arrays | Drawn,
-    key: jax.Array,
-    step: jax.Array,
+    chance: Chance,
 ) -> Net:
     """One step of one surrogate under eq. 4; arguments as in `stage1.fit_step`."""
-    keys = StepKeys.of(key, step)
-    images, labels = method.minibatch(keys.batch, train)
+    images, labels = method.minibatch(chance.choice, train)
 
     def loss(params: Any) -> tuple[jax.Array, Any]:
         (logits, sites), stats = forward_in_training(
@@ -44,13 +46,13 @@ def candidate_step(
             {"params": params, **net.stats},
             images,
             hyper.ratio,
-            keys.dropout,
+            chance.dropout,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         return value, stats
 
     gradient, stats = jax.grad(loss, has_aux=True)(net.params)
-    rate = method.learning_rate(step)
+    rate = method.learning_rate(chance.step)
     return descend(net, gradient, stats, rate, method.momentum)
 
 
@@ -73,13 +75,13 @@ def train_candidate(
       steps: `[S]` the global steps.
     """
     drawn = train if isinstance(train, Drawn) else None
+    of = partial(Chance.of, method, key, len(train.labels))
 
-    def one(net: Net, now: tuple[jax.Array, Drawn | None]) -> tuple[Net, None]:
-        step, minibatch = now
-        step_of = candidate_step(method, net, hyper, minibatch or train, key, step)
-        return step_of, None
+    def one(net: Net, now: tuple[Chance, Drawn | None]) -> tuple[Net, None]:
+        chance, minibatch = now
+        return candidate_step(method, net, hyper, minibatch or train, chance), None
 
-    return jax.lax.scan(one, net, (steps, drawn))[0]
+    return jax.lax.scan(one, net, (jax.vmap(of)(steps), drawn))[0]
 
 
 class Keys(NamedTuple):
@@ -117,7 +119,7 @@ def train_population(
     key: jax.Array,
     steps: jax.Array,
 ) -> Net:
-    """Steps of all candidates: one vmap.
+    """Steps of all candidates, as the layout spreads them: one vmap a device.
 
     Args:
       method: static.
@@ -133,7 +135,7 @@ def train_population(
     train_axis = keys.axis if isinstance(train, Drawn) else None
     axes = (0, 0, train_axis, keys.axis, None)
     one = partial(train_candidate, method)
-    return jax.vmap(one, in_axes=axes)(nets, hypers, train, keys.value, steps)
+    return method.layout.spread(one, axes, nets, hypers, train, keys.value, steps)
 
 
 def score(method: Method, result: Evaluation) -> jax.Array:
@@ -171,14 +173,14 @@ def compete(
     nets = copies(surrogate, len(vectors))
     nets = train_population(method, nets, vectors, data.train, key, steps)
 
-    def of(net: Net) -> Evaluation:
+    def of(net: Net, validation: Arrays) -> Evaluation:
         return evaluate(
             method.pair.surrogate,
             method.views,
             net.variables,
-            data.validation,
+            validation,
             method.evaluation_batch,
         )
 
-    evaluations = jax.vmap(of)(nets)
+    evaluations = method.layout.spread(of, (0, None), nets, data.validation)
     return score(method, evaluations), evaluations

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax import stage1, stage2
-from surrojax.algorithm import Programs
+from surrojax.algorithm import Programs, several
 from surrojax.data.dataset import Images
 from surrojax.evaluate import Evaluation, Predictions, measure, predict
 from surrojax.method import Data, Method
@@ -65,10 +65,9 @@ def compile_programs(method: Method) -> Programs:
     """The parts of a round, for data that are `Streamed`."""
     steps_of = method.iterations_per_round
 
-    @jax.jit
-    def fit_chunk(fusion: Any, vector: Any, drawn: Drawn, key: Any, steps: Any) -> Any:
-        hyper = method.space.to_hyper(vector)
-        return stage1.fit(method, fusion, hyper, drawn, key, steps)
+    @partial(jax.jit, donate_argnums=0)
+    def fit_chunk(fusions: Any, vectors: Any, drawn: Drawn, key: Any, steps: Any) -> Any:
+        return stage1.fit_settings(method, fusions, vectors, drawn, key, steps)
 
     @partial(jax.jit, donate_argnums=0)
     def train_chunk(nets: Net, vectors: Any, drawn: Drawn, key: Any, steps: Any) -> Net:
@@ -76,17 +75,15 @@ def compile_programs(method: Method) -> Programs:
 
     @partial(jax.jit, static_argnums=1)
     def rows1(key: Any, samples: int, steps: Any) -> Any:
-        def one(step: jax.Array) -> jax.Array:
-            return method.rows(stage1.StepKeys.of(key, step).batch, samples)
-
-        return jax.vmap(one)(steps)
+        of = partial(stage1.Chance.of, method, key, samples)
+        return jax.vmap(of)(steps).choice.rows
 
     @partial(jax.jit, static_argnums=(1, 2))
     def rows2(key: Any, samples: int, candidates: int, steps: Any) -> Any:
         keys = stage2.Keys.of(method, key, candidates)
 
         def one(key: jax.Array, step: jax.Array) -> jax.Array:
-            return method.rows(stage2.StepKeys.of(key, step).batch, samples)
+            return stage2.Chance.of(method, key, samples, step).choice.rows
 
         if keys.axis is not None:
             one = jax.vmap(one, in_axes=(keys.axis, None))
@@ -103,43 +100,45 @@ def compile_programs(method: Method) -> Programs:
             yield drawn, step + jnp.arange(here.start, here.stop)
             begin = here.stop
 
-    def fit(fusion: Any, vector: Any, train: Streamed, key: Any, step: Any) -> Any:
-        steps = step + jnp.arange(steps_of)
-        rows = rows1(key, len(train.targets.labels), steps)
-        losses = []
+    def fit(
+        fusion: Any, settings: Any, equal: Any, train: Streamed, key: Any, step: Any
+    ) -> Any:
+        settings = settings[:1] if equal else settings
+        rows = rows1(key, len(train.targets.labels), step + jnp.arange(steps_of))
+        fusions, losses = several(fusion, len(settings)), []
         for drawn, steps in chunks(train, rows, step):
-            fusion, found = fit_chunk(fusion, vector, drawn, key, steps)
+            fusions, found = fit_chunk(fusions, settings, drawn, key, steps)
             losses.append(found)
-        return fusion, jax.tree.map(lambda *a: jnp.concatenate(a).mean(), *losses)
+        return fusions, jax.tree.map(lambda *a: sum(a), *losses)
 
     batch = method.evaluation_batch
 
     def look(module: Any, net: Net, images: jax.Array) -> Predictions:
         return predict(module, method.views, net.variables, images, batch)
 
+    def look_with_each(module: Any, nets: Net, images: jax.Array) -> Predictions:
+        one = partial(look, module)
+        found = method.layout.spread(one, (0, None), nets, images)
+        return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
+
     @jax.jit
-    def look_with_both(fusion: Fusion, images: jax.Array) -> tuple[Predictions, ...]:
-        nets = (fusion.original, fusion.surrogate)
+    def look_with_both(fusions: Fusion, images: jax.Array) -> tuple[Predictions, ...]:
+        nets = (fusions.original, fusions.surrogate)
         modules = (method.pair.original, method.pair.surrogate)
         return tuple(
-            look(module, net, images)
+            look_with_each(module, net, images)
             for module, net in zip(modules, nets, strict=True)
             if net is not None
         )
 
-    @jax.jit
-    def look_with_all(nets: Net, images: jax.Array) -> Predictions:
-        one = partial(look, method.pair.surrogate)
-        return jax.vmap(one, in_axes=(0, None), out_axes=1)(nets, images)
-
-    figures = jax.jit(measure)
+    look_with_all = jax.jit(partial(look_with_each, method.pair.surrogate))
     figures_of_all = jax.jit(jax.vmap(measure, in_axes=(1, None)))
 
     def evaluate(
-        fusion: Fusion, data: Streamed
+        fusions: Fusion, data: Streamed
     ) -> tuple[Evaluation, Evaluation | None]:
-        found = predict_streamed(look_with_both, fusion, data.images, batch)
-        original, *surrogate = (figures(p, data.targets) for p in found)
+        found = predict_streamed(look_with_both, fusions, data.images, batch)
+        original, *surrogate = (figures_of_all(p, data.targets) for p in found)
         return original, surrogate[0] if surrogate else None
 
     def compete(

@@ -4,6 +4,8 @@ import os
 
 # Compiling takes most of the tests' time, and this halves it; JAX reads it on import.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Several devices, so that what is spread over a mesh can be tested on any machine.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
 import chex  # noqa: E402
 import flax.linen as nn
@@ -12,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrojax.data.augment import Look, make_augment
+from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views
 from surrojax.method import Data, Method
 from surrojax.networks import Pair, blank, sites_of
@@ -70,7 +72,7 @@ def tiny_method(tune=None, **changes):
     return Method(
         pair=pair,
         space=space,
-        augment=make_augment(LOOK, True, 0),
+        augment=Augment(LOOK, True),
         views=Views(LOOK.see_center),
         **(settings | changes),
     )
@@ -99,3 +101,18 @@ def assert_same(a, b):
         return jax.random.key_data(leaf) if is_key else leaf
 
     chex.assert_trees_all_equal(jax.tree.map(plain, a), jax.tree.map(plain, b))
+
+
+def assert_close(a, b, rtol=1e-5):
+    """Two trees of plain numbers and strings are the same to a tolerance."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for name in a:
+            assert_close(a[name], b[name], rtol)
+    elif isinstance(a, list):
+        for x, y in zip(a, b, strict=True):
+            assert_close(x, y, rtol)
+    elif isinstance(a, float):
+        assert a == pytest.approx(b, rel=rtol, abs=1e-6)
+    else:
+        assert a == b

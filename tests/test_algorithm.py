@@ -2,23 +2,39 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import assert_same, tiny_method
+from conftest import assert_close, assert_same, tiny_method
 
-from surrojax.algorithm import DivergedError, compile_programs, initial_state, run
+from surrojax.algorithm import (
+    DivergedError,
+    compile_programs,
+    compile_round,
+    initial_state,
+    play,
+    run,
+)
 from surrojax.evaluate import Evaluation
+from surrojax.sgd import Net
+from surrojax.sites import Sites
+from surrojax.stage1 import Fusion
 
 KEY = jax.random.key(11)
 
 
 def rounds(method, data, state, n, programs=None):
-    """The next n rounds."""
+    """The next n rounds; with programs, of `scripted`."""
     last = int(state.step) + n * method.iterations_per_round
-    return list(run(method, data, state, last, programs))
+    if programs is None:
+        return list(run(method, data, state, last))
+    if isinstance(state.fusion.original, Net):
+        vector = jnp.zeros(method.space.dimensions)
+        state = replace(state, fusion=Fusion(vector, None))
+    return list(run(method, data, state, last, partial(play, method, programs)))
 
 
 def scripted(method, accuracy, scores=None, finite=lambda vector: True):
@@ -31,19 +47,21 @@ def scripted(method, accuracy, scores=None, finite=lambda vector: True):
     """
     fitted = []
 
-    def fit(fusion, vector, train, key, step):
-        fitted.append(np.asarray(vector))
-        return replace(fusion, original=vector), {
-            "loss": jnp.float32(1),
-            "surrogate_loss": jnp.float32(1),
-            "euclidean": jax.tree.map(jnp.float32, method.eta),
+    def fit(fusion, settings, equal, train, key, step):
+        trained = settings[:1] if equal else settings
+        fitted.extend(np.asarray(trained))
+        ones = jnp.ones(len(trained))
+        return Fusion(trained, None), {
+            "loss": ones,
+            "surrogate_loss": ones,
+            "euclidean": Sites(ones, ones, ones, ones),
         }
 
-    def evaluate(fusion, split):
-        vector = np.asarray(fusion.original)
-        loss = 1.0 if finite(vector) else np.nan
-        share = jnp.float32(accuracy(vector))
-        result = Evaluation(share, share, jnp.float32(loss), jnp.float32(1))
+    def evaluate(fusions, split):
+        vectors = np.asarray(fusions.original)
+        loss = jnp.array([1.0 if finite(vector) else np.nan for vector in vectors])
+        share = jnp.array([accuracy(vector) for vector in vectors])
+        result = Evaluation(share, share, loss, jnp.ones_like(share))
         return result, result
 
     def compete(surrogate, vectors, data, key, step):
@@ -262,8 +280,22 @@ def test_what_is_not_tuned_keeps_its_fixed_value(tiny_data):
 def test_each_program_is_compiled_once_a_run(tiny_data):
     method = tiny_method()
     programs = compile_programs(method)
-    rounds(method, tiny_data, initial_state(method, KEY), 3, programs)
-    assert [p._cache_size() for p in programs] == [1, 1, 1, 1, 1]
+    round_ = partial(play, method, programs)
+    list(run(method, tiny_data, initial_state(method, KEY), 15, round_))
+    assert [p._cache_size() for p in programs[1:]] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("changes", [{}, {"tune": ()}, {"reevaluate_incumbent": True}])
+def test_a_round_as_one_program_is_the_round_in_parts(tiny_data, changes):
+    """Four rounds, of which one has equal settings, with donated states."""
+    method = tiny_method(**changes)
+    state = initial_state(method, KEY)
+    parts = rounds(method, tiny_data, state, 4)
+    last = 4 * method.iterations_per_round
+    round_ = compile_round(method, donate=True)
+    whole = [record for _, record in run(method, tiny_data, state, last, round_)]
+    for (_, a), b in zip(parts, whole, strict=True):
+        assert_close(a, b, 1e-4)
 
 
 def test_tuning_learns(tiny_data):

@@ -1,11 +1,13 @@
 """Normalisation and augmentation."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrojax.data.augment import Look, make_augment, mirror, shift
+from surrojax.data.augment import Augment, Look, mirror, shift
 from surrojax.errors import InputError
 
 KEY = jax.random.key(0)
@@ -24,11 +26,25 @@ def test_normalize_maps_every_pixel_into_minus_1_to_1():
     assert actual.min() > -1 and actual.max() < 1
 
 
+def changed(augment, key, images):
+    return augment.apply(augment.draw(key, len(images)), images)
+
+
+def moved(key, images, pixels):
+    """What `shift` does with starts that are drawn as for training."""
+    changes = Augment(LOOK, False, pixels).draw(key, len(images))
+    return images if changes.starts is None else shift(changes.starts, images, pixels)
+
+
+def mirrored_at_random(key, images):
+    return mirror(Augment(LOOK, True).draw(key, len(images)).flip, images)
+
+
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 def test_mirror_flips_about_half_left_to_right(wrap):
     flipped = 0
     for before, after in zip(
-        IMAGES, np.asarray(wrap(mirror)(KEY, IMAGES)), strict=True
+        IMAGES, np.asarray(wrap(mirrored_at_random)(KEY, jnp.asarray(IMAGES))), strict=True
     ):
         same = (after == before).all()
         assert same or (after == before[:, ::-1]).all()
@@ -37,14 +53,15 @@ def test_mirror_flips_about_half_left_to_right(wrap):
 
 
 def test_shift_0_is_the_identity():
-    np.testing.assert_array_equal(shift(KEY, jnp.asarray(IMAGES), 0), IMAGES)
+    starts = jnp.zeros((len(IMAGES), 2), int)
+    np.testing.assert_array_equal(shift(starts, jnp.asarray(IMAGES), 0), IMAGES)
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 def test_shift_cuts_a_window_of_the_edge_padded_image(wrap):
     pixels = 2
     shifted = np.asarray(
-        wrap(lambda key, images: shift(key, images, pixels))(KEY, jnp.asarray(IMAGES))
+        wrap(lambda key, images: moved(key, images, pixels))(KEY, jnp.asarray(IMAGES))
     )
     assert shifted.shape == IMAGES.shape
     starts = set()
@@ -62,14 +79,14 @@ def test_shift_cuts_a_window_of_the_edge_padded_image(wrap):
 
 
 def test_augment_without_options_only_normalizes():
-    augment = make_augment(LOOK, mirrored=False, pixels=0)
+    augment = Augment(LOOK, mirrored=False)
     np.testing.assert_array_equal(
-        augment(KEY, jnp.asarray(IMAGES)), LOOK.normalize(IMAGES)
+        changed(augment, KEY, jnp.asarray(IMAGES)), LOOK.normalize(IMAGES)
     )
 
 
 def test_augment_mirrors_and_shifts_and_depends_on_the_key_alone():
-    augment = jax.jit(make_augment(LOOK, mirrored=True, pixels=1))
+    augment = jax.jit(partial(changed, Augment(LOOK, mirrored=True, pixels=1)))
     images = jnp.asarray(IMAGES)
     first, again = augment(KEY, images), augment(KEY, images)
     other = augment(jax.random.key(1), images)
@@ -118,7 +135,7 @@ def test_training_takes_every_crop_about_as_often_and_each_image_its_own():
     look = Look(45, 1, crops=16)
     image = RNG.integers(0, 256, (50, 50, 1), dtype=np.uint8)
     images = jnp.asarray(np.tile(image, (400, 1, 1, 1)))
-    drawn = np.asarray(make_augment(look, False, 0)(KEY, images))
+    drawn = np.asarray(changed(Augment(look, False), KEY, images))
     views = [np.asarray(look.see_crop(images[:1], index))[0] for index in range(16)]
     counts = [(drawn == view).all(axis=(1, 2, 3)).sum() for view in views]
     assert sum(counts) == 400
@@ -145,8 +162,8 @@ def test_small_grey_images_are_enlarged_and_repeat_their_channel():
 
 def test_a_look_computes_in_its_type():
     look = Look(5, 1, dtype="bfloat16")
-    augment = make_augment(look, True, 1)
-    assert augment(KEY, jnp.asarray(IMAGES)).dtype == jnp.bfloat16
+    augment = Augment(look, True, 1)
+    assert changed(augment, KEY, jnp.asarray(IMAGES)).dtype == jnp.bfloat16
     assert look.see_center(jnp.asarray(IMAGES), 0).dtype == jnp.bfloat16
 
 

@@ -11,7 +11,7 @@ from conftest import assert_same, tiny_method
 
 from surrojax.networks import NETWORKS, blank, make_pair
 from surrojax.sites import Hyper, Sites
-from surrojax.stage1 import Fusion, fit, fit_step, new_fusion
+from surrojax.stage1 import Chance, Fusion, fit, fit_step, new_fusion
 
 HYPER = Hyper(
     Sites(*map(jnp.float32, (1e-3, 2e-3, 3e-3, 4e-3))),
@@ -22,7 +22,8 @@ KEY = jax.random.key(3)
 
 def step_of(method, fusion, data, hyper=HYPER):
     program = jax.jit(partial(fit_step, method))
-    return program(fusion, hyper, data.train, KEY, jnp.int32(7))
+    chance = Chance.of(method, KEY, len(data.train.labels), jnp.int32(7))
+    return program(fusion, hyper, data.train, chance)
 
 
 def test_the_original_is_the_same_with_a_surrogate_beside_it(tiny_data):
@@ -124,7 +125,8 @@ def test_a_round_is_its_steps_one_after_the_other(tiny_data):
     whole, losses = fit(method, fusion, HYPER, tiny_data.train, KEY, steps)
     assert losses["loss"].shape == (3,)
     for step in steps:
-        fusion, _ = fit_step(method, fusion, HYPER, tiny_data.train, KEY, step)
+        chance = Chance.of(method, KEY, len(tiny_data.train.labels), step)
+        fusion, _ = fit_step(method, fusion, HYPER, tiny_data.train, chance)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(fusion), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
 

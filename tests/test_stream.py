@@ -1,6 +1,7 @@
 """Data that stay on the host give what resident data give."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 from conftest import tiny_arrays, tiny_method
 
 from surrojax import stream
-from surrojax.algorithm import compile_programs, initial_state, run
+from surrojax.algorithm import compile_programs, initial_state, play, run
 from surrojax.method import Data
 from surrojax.sgd import Arrays, Targets
 from surrojax.stream import Streamed, chunk_length, fetch
@@ -42,7 +43,8 @@ def both(n, seed, sequences=False):
 
 def rounds(method, train, validation, programs):
     data, state = Data(train, validation), initial_state(method, KEY)
-    return list(run(method, data, state, 10, programs(method)))
+    round_ = partial(play, method, programs(method))
+    return list(run(method, data, state, 10, round_))
 
 
 def numbers(tree):

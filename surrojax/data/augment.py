@@ -1,11 +1,11 @@
 """Pixels to what a network takes: size, crops, mirror, shift, type; on the device."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from surrojax.errors import InputError
 
@@ -80,7 +80,7 @@ class Look:
         cropped = self._cut(
             images, offsets[place // self.grid], offsets[place % self.grid]
         )
-        return _flip(cropped, index >= self.grid**2)
+        return mirror(index >= self.grid**2, cropped)
 
     def center(self, images: jax.Array) -> jax.Array:
         """The central window of each whole image: `[B, size, size, C]`."""
@@ -108,24 +108,23 @@ class Look:
         return self.normalize(self.window(self.whole(images), index))
 
 
-def _flip(images: jax.Array, flip: jax.Array) -> jax.Array:
+def mirror(flip: jax.Array, images: jax.Array) -> jax.Array:
+    """Images `[B, H, W, C]` mirrored left to right where `flip` `[B]` is true."""
     return jnp.where(flip[:, None, None, None], images[:, :, ::-1], images)
 
 
-def mirror(key: jax.Array, images: jax.Array) -> jax.Array:
-    """Each image of `[B, H, W, C]` is mirrored left to right with probability 0.5."""
-    return _flip(images, jax.random.bernoulli(key, 0.5, (images.shape[0],)))
-
-
-def shift(key: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
+def shift(starts: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
     """Each image is shifted by up to `pixels` in each direction; its edge is repeated.
 
-    The window of the old size is cut at random out of the padded image.
+    Args:
+      starts: `[B, 2]` int in [0, 2 pixels]: the corner in the padded image from which
+        a window of the old size is cut.
+      images: `[B, H, W, C]`.
+      pixels: the largest shift.
     """
-    b, h, w, c = images.shape
+    _, h, w, c = images.shape
     edge = (pixels, pixels)
     padded = jnp.pad(images, ((0, 0), edge, edge, (0, 0)), mode="edge")
-    starts = jax.random.randint(key, (b, 2), 0, 2 * pixels + 1)
 
     def cut(image: jax.Array, start: jax.Array) -> jax.Array:
         return jax.lax.dynamic_slice(image, (start[0], start[1], 0), (h, w, c))
@@ -133,28 +132,57 @@ def shift(key: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
     return jax.vmap(cut)(padded, starts)
 
 
-def make_augment(
-    look: Look, mirrored: bool, pixels: int
-) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """`(key, images uint8) -> float`: a random crop, shift, mirror, normalise.
+@struct.dataclass
+class Changes:
+    """What chance decides of the images of a minibatch; None where it is off.
 
-    Args:
+    Attributes:
+      crops: `[B]` int, the window of each.
+      starts: `[B, 2]` int, of `shift`.
+      flip: `[B]` bool, of `mirror`.
+    """
+
+    crops: jax.Array | None
+    starts: jax.Array | None
+    flip: jax.Array | None
+
+
+@dataclass(frozen=True)
+class Augment:
+    """A random crop, shift and mirror, then normalisation.
+
+    Attributes:
       look: what the network is to receive.
       mirrored: whether to mirror half of the images.
       pixels: the largest shift; 0 for none, the default for FER2013.
     """
 
-    def augment(key: jax.Array, images: jax.Array) -> jax.Array:
-        mirror_key, shift_key = jax.random.split(key)
-        images = look.whole(images)
-        if look.crops > 1:
-            crop_key = jax.random.fold_in(key, 2)
-            crops = jax.random.randint(crop_key, (len(images),), 0, look.crops)
-            images = look.window(images, crops)
-        if pixels:
-            images = shift(shift_key, images, pixels)
-        if mirrored:
-            images = mirror(mirror_key, images)
-        return look.normalize(images)
+    look: Look
+    mirrored: bool
+    pixels: int = 0
 
-    return augment
+    def draw(self, key: jax.Array, count: int) -> Changes:
+        """The changes of `count` images, which a whole round can draw at once."""
+        mirror_key, shift_key = jax.random.split(key)
+        crop_key = jax.random.fold_in(key, 2)
+        many, most = self.look.crops, 2 * self.pixels + 1
+        return Changes(
+            crops=jax.random.randint(crop_key, (count,), 0, many) if many > 1 else None,
+            starts=jax.random.randint(shift_key, (count, 2), 0, most)
+            if self.pixels
+            else None,
+            flip=jax.random.bernoulli(mirror_key, 0.5, (count,))
+            if self.mirrored
+            else None,
+        )
+
+    def apply(self, changes: Changes, images: jax.Array) -> jax.Array:
+        """Images `[B, H, W, C]` uint8, changed, as the network takes them."""
+        images = self.look.whole(images)
+        if changes.crops is not None:
+            images = self.look.window(images, changes.crops)
+        if changes.starts is not None:
+            images = shift(changes.starts, images, self.pixels)
+        if changes.flip is not None:
+            images = mirror(changes.flip, images)
+        return self.look.normalize(images)

@@ -5,13 +5,14 @@ hyper-parameters of the original. All four sites of the method are in here.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
-from surrojax.networks.layers import dropout, uniform_fan_in
+from surrojax.networks.layers import dropout, levels_at, uniform_fan_in
 from surrojax.sites import Sites
 
 
@@ -43,27 +44,35 @@ class Head(nn.Module):
           train: whether to drop; needs the random stream `dropout`.
         """
 
-        def drop(a: jax.Array, p: jax.Array) -> jax.Array:
-            return dropout(self.make_rng("dropout"), p, a) if train else a
+        # The networks compute in the images' type; losses are sums of float32.
+        dtype = z.dtype
+        samples, n_z = z.shape
+        V, bias_V = self._layer("V", n_z, self.hidden or self.classes)
+        shapes = Sites(z.shape, V.shape, None, None)
+        if self.hidden is not None:
+            W, bias_W = self._layer("W", self.hidden, self.classes)
+            shapes = Sites(z.shape, V.shape, (samples, self.hidden), W.shape)
+        levels = None
+        if train:
+            levels = levels_at(self.make_rng("dropout"), shapes)
+            self.sow("intermediates", "levels", levels)
 
-        def layer(name: str, inputs: int, outputs: int) -> tuple[jax.Array, jax.Array]:
-            weights = self.param(name, self.kernel_init, (inputs, outputs))
-            bias = self.param(f"bias_{name}", nn.initializers.zeros, (outputs,))
-            return weights, bias.astype(dtype)
-
-        def drop_weights(weights: jax.Array, p: jax.Array) -> jax.Array:
-            return drop(weights.astype(dtype), p)
+        def drop(site: str, a: jax.Array) -> jax.Array:
+            a = a.astype(dtype)
+            if levels is None:
+                return a
+            return dropout(getattr(levels, site), getattr(ratio, site), a)
 
         def exact(a: jax.Array) -> jax.Array:
             return a.astype(jnp.float32)
 
-        # The networks compute in the images' type; losses are sums of float32.
-        dtype = z.dtype
-        V, bias = layer("V", z.shape[-1], self.hidden or self.classes)
-        y = drop(z, ratio.z) @ drop_weights(V, ratio.V) + bias
+        y = drop("z", z) @ drop("V", V) + bias_V.astype(dtype)
         if self.hidden is None:
             return exact(y), Sites(exact(z), V, None, None)
         x = self.activation(y)
-        W, bias = layer("W", self.hidden, self.classes)
-        y = drop(x, ratio.x) @ drop_weights(W, ratio.W) + bias
+        y = drop("x", x) @ drop("W", W) + bias_W.astype(dtype)
         return exact(y), Sites(exact(z), V, exact(x), W)
+
+    def _layer(self, name: str, inputs: int, outputs: int) -> tuple[Any, Any]:
+        weights = self.param(name, self.kernel_init, (inputs, outputs))
+        return weights, self.param(f"bias_{name}", nn.initializers.zeros, (outputs,))

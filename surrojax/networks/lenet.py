@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from surrojax.networks.head import Head
-from surrojax.networks.layers import Conv, ConvForm, matching, max_pool
+from surrojax.networks.layers import Conv, ConvForm, ConvPool, matching
 from surrojax.sites import Sites
 
 
@@ -22,8 +22,8 @@ class LeNet(nn.Module):
     def __call__(
         self, images: jax.Array, ratio: Sites, train: bool
     ) -> tuple[jax.Array, Sites]:
-        y = max_pool(Conv(20, 5, form=self.form)(images))
-        y = max_pool(Conv(50, 5, form=self.form)(y))
+        y = ConvPool(20, 5, self.form, name="Conv_0")(images)
+        y = ConvPool(50, 5, self.form, name="Conv_1")(y)
         z = y.reshape(y.shape[0], -1)
         return Head(self.classes, hidden=500, name="head")(z, ratio, train)
 

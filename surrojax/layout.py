@@ -1,0 +1,164 @@
+"""Where the settings, candidates, replicas and images of a round are worked on.
+
+Everything here is JAX's own: `vmap` or a loop on one device, `shard_map` over the
+devices of a mesh, which may belong to several processes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+Together = Literal["vmap", "loop"]
+
+SEVERAL = "several"
+"""The mesh's axis over which settings, candidates and replicas are spread."""
+
+BATCH = "batch"
+"""The mesh's axis over which the images of a minibatch are spread."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How copies of a computation are spread.
+
+    Attributes:
+      mesh: of axes `SEVERAL` and `BATCH`; None: the default device alone.
+      settings: what a device does with several copies of the original: `vmap` works on
+        all at once, `loop` on one after the other, in less memory.
+      candidates: the same for copies of the surrogate.
+    """
+
+    mesh: Mesh | None = None
+    settings: Together = "vmap"
+    candidates: Together = "vmap"
+
+    @property
+    def devices(self) -> int:
+        """Devices that are worked on."""
+        return 1 if self.mesh is None else self.mesh.size
+
+    def spread_settings(
+        self, f: Callable[..., Any], axes: Sequence[int | None], *arguments: Any
+    ) -> Any:
+        """`f` of each copy, as `vmap(f, axes)(*arguments)`, over the first axis.
+
+        Args:
+          f: of one copy; returns a tree of arrays. It may use `split_batch`.
+          axes: for each argument, 0 where it has a leading axis of copies, else None.
+          arguments: trees of arrays.
+
+        Returns:
+          What `f` returns, with a leading axis of copies.
+        """
+        return self._spread((SEVERAL,), self.settings, f, axes, arguments)
+
+    def spread(
+        self, f: Callable[..., Any], axes: Sequence[int | None], *arguments: Any
+    ) -> Any:
+        """The same over all devices; `f` may not use `split_batch`."""
+        return self._spread((SEVERAL, BATCH), self.candidates, f, axes, arguments)
+
+    def _spread(
+        self,
+        over: tuple[str, ...],
+        together: Together,
+        f: Callable[..., Any],
+        axes: Sequence[int | None],
+        arguments: Sequence[Any],
+    ) -> Any:
+        copies = next(
+            jax.tree.leaves(argument)[0].shape[0]
+            for argument, axis in zip(arguments, axes, strict=True)
+            if axis is not None
+        )
+        if self.mesh is None or copies == 1:
+            return _on_one(together, f, axes, arguments)
+        ways = math.prod(self.mesh.shape[name] for name in over)
+        # The last copy fills up what is left over, for every device gets as many.
+        order = np.minimum(np.arange(-(-copies // ways) * ways), copies - 1)
+        dealt = [
+            argument if axis is None else jax.tree.map(lambda a: a[order], argument)
+            for argument, axis in zip(arguments, axes, strict=True)
+        ]
+        shared, own = PartitionSpec(), PartitionSpec(over)
+        spread = jax.shard_map(
+            lambda *given: _on_one(together, f, axes, given),
+            mesh=self.mesh,
+            in_specs=tuple(shared if axis is None else own for axis in axes),
+            out_specs=own,
+            axis_names=set(over),
+            check_vma=False,
+        )(*dealt)
+        return jax.tree.map(lambda a: a[:copies], spread)
+
+    def split_batch(self, images: jax.Array) -> jax.Array:
+        """`[B, ...]`, spread over the devices that work on the same setting."""
+        if self.mesh is None:
+            return images
+        if jax.sharding.get_abstract_mesh().empty:  # one setting alone
+            spec = NamedSharding(self.mesh, PartitionSpec((SEVERAL, BATCH)))
+            return jax.lax.with_sharding_constraint(images, spec)
+        return jax.lax.with_sharding_constraint(images, PartitionSpec(BATCH))
+
+    def everywhere(self, tree: Any) -> Any:
+        """A tree of arrays with a copy on each device."""
+        return tree if self.sharding is None else jax.device_put(tree, self.sharding)
+
+    @property
+    def sharding(self) -> NamedSharding | None:
+        """Of an array with a copy on each device; None for one device."""
+        return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
+
+    def alone(self) -> "Layout":
+        """The same on one device."""
+        return replace(self, mesh=None)
+
+
+def _on_one(
+    together: Together,
+    f: Callable[..., Any],
+    axes: Sequence[int | None],
+    arguments: Sequence[Any],
+) -> Any:
+    mapped = [a for a, axis in zip(arguments, axes, strict=True) if axis == 0]
+    several = jax.tree.leaves(mapped)[0].shape[0] > 1
+    if several and together == "vmap":
+        return jax.vmap(f, in_axes=tuple(axes))(*arguments)
+
+    def one(own: list[Any]) -> Any:
+        rest = iter(own)
+        return f(
+            *(
+                argument if axis is None else next(rest)
+                for argument, axis in zip(arguments, axes, strict=True)
+            )
+        )
+
+    if several:
+        return jax.lax.map(one, mapped)
+    # One copy alone is no vmap: a convolution would become a grouped one.
+    alone = one(jax.tree.map(lambda a: a[0], mapped))
+    return jax.tree.map(lambda a: a[None], alone)
+
+
+def make_mesh(devices: Sequence[jax.Device], batch_size: int) -> Mesh | None:
+    """A mesh of all devices, or None for one.
+
+    Stage 1 has two settings, so up to two devices work on a setting each; the more
+    there are, the further minibatches are split, as evenly as they can be.
+
+    Args:
+      devices: whose number may be any; those that cannot be used evenly stay idle.
+      batch_size: B.
+    """
+    if len(devices) == 1:
+        return None
+    split = max(n for n in range(1, len(devices) // 2 + 1) if batch_size % n == 0)
+    grid = np.array(devices[: 2 * split]).reshape(2, split)
+    return Mesh(grid, (SEVERAL, BATCH))

@@ -1,0 +1,103 @@
+"""A round is the same on any number of devices, and however copies are worked on."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import assert_close, tiny_method
+
+from surrojax.algorithm import (
+    compile_programs,
+    compile_round,
+    initial_state,
+    play,
+    run,
+)
+from surrojax.layout import BATCH, SEVERAL, Layout, make_mesh
+
+KEY = jax.random.key(8)
+DEVICES = jax.devices()
+
+
+def mesh_of(count, batch_size=8):
+    return make_mesh(DEVICES[:count], batch_size)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "shape"),
+    [(2, 8, (2, 1)), (4, 8, (2, 2)), (8, 8, (2, 4)), (3, 8, (2, 1)), (8, 6, (2, 3))],
+)
+def test_a_mesh_has_two_settings_and_splits_the_batch_evenly(count, batch_size, shape):
+    mesh = mesh_of(count, batch_size)
+    assert (mesh.shape[SEVERAL], mesh.shape[BATCH]) == shape
+    assert mesh_of(1) is None
+
+
+@pytest.mark.parametrize("together", ["vmap", "loop"])
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("copies", [1, 2, 6, 9])
+def test_spread_is_vmap(together, count, copies):
+    layout = Layout(mesh_of(count), together, together)
+    x, shift = jnp.arange(3.0 * copies).reshape(copies, 3), jnp.float32(2)
+
+    def f(x, shift):
+        return {"a": x.sum() + shift, "b": x * shift}
+
+    expected = jax.vmap(f, in_axes=(0, None))(x, shift)
+    for spread in (layout.spread, layout.spread_settings):
+        found = jax.jit(partial(spread, f, (0, None)))(x, shift)
+        jax.tree.map(np.testing.assert_allclose, found, expected)
+
+
+def records(method, data, fused, rounds=3):
+    data, state = method.layout.everywhere((data, initial_state(method, KEY)))
+    round_ = (
+        compile_round(method, donate=True)
+        if fused
+        else partial(play, method, compile_programs(method))
+    )
+    last = rounds * method.iterations_per_round
+    return [record for _, record in run(method, data, state, last, round_)]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("common", [True, False])
+def test_rounds_are_the_same_on_1_2_4_and_8_devices(tiny_data, fused, common):
+    method = tiny_method(common_random_numbers=common, population=6)
+    expected = records(method, tiny_data, fused)
+    for count in (2, 4, 8):
+        there = replace(method, layout=Layout(mesh_of(count)))
+        assert_close(records(there, tiny_data, fused), expected, 1e-4)
+
+
+def test_untuned_rounds_are_the_same_on_4_devices(tiny_data):
+    method = tiny_method(tune=())
+    there = replace(method, layout=Layout(mesh_of(4)))
+    expected = records(method, tiny_data, False)
+    assert_close(records(there, tiny_data, False), expected, 1e-4)
+
+
+def test_loops_give_what_vmaps_give(tiny_data):
+    method = tiny_method()
+    loops = replace(method, layout=Layout(None, "loop", "loop"))
+    expected = records(method, tiny_data, True)
+    assert_close(records(loops, tiny_data, True), expected, 1e-4)
+
+
+def test_candidates_are_trained_without_a_word_between_devices(tiny_data):
+    """No collective in stage 2's training: its devices need nothing of each other."""
+    from surrojax.stage2 import copies, train_population
+
+    method = tiny_method(population=8)
+    method = replace(method, layout=Layout(mesh_of(8)))
+    state = initial_state(method, KEY)
+    nets = copies(state.fusion.surrogate, 8)
+    program = jax.jit(partial(train_population, method))
+    given = method.layout.everywhere(
+        (nets, state.population, tiny_data.train, KEY, jnp.arange(5))
+    )
+    text = program.lower(*given).compile().as_text()
+    assert "all-reduce" not in text and "all-to-all" not in text
