@@ -27,7 +27,9 @@ from ml_collections import ConfigDict, config_flags
 
 from surrojax.crossing import compare
 from surrojax.errors import InputError
+from surrojax.execution import prepare
 from surrojax.experiment import train
+from surrojax.processes import is_first, join
 from surrojax.progress import say
 from surrojax.settings import flatten, folds, resolve, suggest
 from surrojax.sweep import Outcome, run_sweep
@@ -43,6 +45,13 @@ SWEEP = flags.DEFINE_multi_string(
 )
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Says what would be run, and stops.")
 QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
+COORDINATOR = flags.DEFINE_string(
+    "coordinator",
+    None,
+    "HOST:PORT of the first of several processes that are one run; auto: Slurm's.",
+)
+PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.")
+PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -54,6 +63,9 @@ def main(argv: Sequence[str]) -> None:
     if CONFIG.value is None:
         raise InputError("give --config=FILE; see configs/")
     config, quiet = CONFIG.value, QUIET.value
+    if config.get("task") != "pretrain" and not DRY_RUN.value:
+        prepare(config)
+    join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     file = config_flags.get_config_filename(flags.FLAGS["config"])
     workdir = WORKDIR.value or str(Path("runs") / Path(file.split(":")[0]).stem)
     if config.get("task") == "pretrain":
@@ -63,14 +75,17 @@ def main(argv: Sequence[str]) -> None:
     if config.dataset.target and len(every) > 1 and not sweep:
         _check(compare(config, workdir, sys.argv, DRY_RUN.value, quiet))
         return
+    _check_replicas(config, sweep)
     if len(every) > 1 and not any(_is_fold(field) for field in sweep):
         sweep.append(f"dataset.fold={','.join(map(str, every))}")
-    if sweep:
+    if sweep or config.replicas > 1:
         _check(run_sweep(config, workdir, sweep, sys.argv, DRY_RUN.value, quiet))
     elif DRY_RUN.value:
         say(f"{workdir}: would run\n{resolve(config)}")
     else:
         result = train(config, workdir, sys.argv, quiet)
+        if not is_first():
+            return
         say(
             f"{workdir}: test accuracy {100 * result['test_accuracy']:.2f} %, "
             f"validation {100 * result['validation_accuracy']:.2f} %, "
@@ -84,6 +99,12 @@ def _check(outcomes: Sequence[Outcome]) -> None:
     failed = sum(isinstance(result, InputError) for _, result in outcomes)
     if failed:
         raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
+
+
+def _check_replicas(config: ConfigDict, sweep: Sequence[str]) -> None:
+    seeds = any(s.removeprefix("config.").startswith("seed=") for s in sweep)
+    if seeds and config.replicas > 1:
+        raise InputError("--sweep=seed=...: the seeds are config.replicas already")
 
 
 def _is_fold(specification: str) -> bool:

@@ -91,6 +91,16 @@ def get_config() -> ConfigDict:
     config.compute_dtype = "float32"  # float32 | bfloat16; parameters stay float32
     config.convolution = "auto"  # auto | matmul | lax; auto: matmul on a CPU
     config.evaluation_batch = 512
+
+    # How a run is computed, which changes no more than the last bits of its figures;
+    # a run says what it chose, and why.
+    config.execution = ConfigDict()
+    config.execution.devices = 0  # 0: all; a CPU counts as two, one a setting
+    config.execution.settings = "auto"  # stage 1's two on one device: vmap | loop
+    config.execution.candidates = "auto"  # stage 2's N on one device: vmap | loop
+    config.execution.rounds = "auto"  # fused: one program a round | parts: several
+    # Runs with the seeds `seed`, `seed` + 1, ... side by side in one program.
+    config.replicas = 1
     return config
 
 

@@ -168,11 +168,39 @@ def compile_round(method: Method, donate: bool = False) -> Round:
         which is gone then.
     """
     return jax.jit(
-        partial(play, method, _parts(method)), donate_argnums=1 if donate else ()
+        partial(play, method, _parts(method)),
+        donate_argnums=1 if donate else (),
+        out_shardings=method.layout.sharding,
     )
 
 
-def _parts(method: Method) -> Programs:
+def compile_replicas(method: Method, donate: bool = False) -> Round:
+    """The same for R runs side by side: states and outcomes have a leading axis `[R]`.
+
+    The replicas are spread over the layout's devices, each of which plays whole rounds.
+    """
+    alone = replace(method, layout=method.layout.alone())
+    one = partial(play, alone, _parts(alone, branch=False))
+
+    def all_(data: Data, states: RunState) -> Any:
+        return method.layout.spread(one, (None, 0), data, states)
+
+    return jax.jit(
+        all_,
+        donate_argnums=1 if donate else (),
+        out_shardings=method.layout.sharding,
+    )
+
+
+def _parts(method: Method, branch: bool = True) -> Programs:
+    """The parts, to be compiled.
+
+    Args:
+      method: static.
+      branch: whether equal settings are trained once; under vmap both ways would be
+        computed.
+    """
+
     def fit(
         fusion: Fusion, settings: jax.Array, equal: jax.Array, *given: Any
     ) -> tuple[Fusion, Any]:
@@ -185,6 +213,8 @@ def _parts(method: Method) -> Programs:
 
         if not method.tunes:
             return _fit_all(method, fusion, settings[:1], *given)
+        if not branch:
+            return twice()
         return jax.lax.cond(equal, once, twice)
 
     def compete_from(
@@ -304,9 +334,44 @@ def run(
         done, step = done + 1, step + method.iterations_per_round
         # Waiting here lets Ctrl-C through; inside float() it becomes another error.
         state, outcome = jax.block_until_ready(round_(data, state))
+        state = method.layout.everywhere(state)
         if outcome.diverged:
             raise DivergedError(done, state)
         yield state, record_of(outcome, done, step)
+
+
+def run_replicas(
+    method: Method,
+    data: Data,
+    states: RunState,
+    max_iterations: int,
+    round_: Round,
+) -> Iterator[tuple[RunState, list[Record | DivergedError]]]:
+    """`run` for R runs at once; one that diverges keeps its state, the others go on.
+
+    Args:
+      method, data, max_iterations: of `run`.
+      states: with a leading axis `[R]`, all after the same round.
+      round_: `compile_replicas(method)`.
+
+    Yields:
+      The states after each round, and a record for each run.
+    """
+    done, step = (int(np.asarray(a)[0]) for a in (states.round, states.step))
+    states = jax.tree.map(jnp.copy, states)
+    while step + method.iterations_per_round <= max_iterations:
+        done, step = done + 1, step + method.iterations_per_round
+        states, outcomes = jax.block_until_ready(round_(data, states))
+        found = jax.device_get(outcomes)
+        records: list[Record | DivergedError] = []
+        for index, diverged in enumerate(found.diverged):
+            own = jax.tree.map(lambda a, i=index: a[i], (states, found))
+            records.append(
+                DivergedError(done, own[0])
+                if diverged
+                else record_of(own[1], done, step)
+            )
+        yield states, records
 
 
 def play(

@@ -3,13 +3,14 @@
 `train` is what the command line calls, and what a notebook calls.
 """
 
+import copy
 import importlib.metadata
 import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, replace
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax import plots, stream
+from surrojax import plots, processes, stream
 from surrojax.algorithm import (
     DivergedError,
     RunState,
     compile_programs,
+    compile_round,
     initial_state,
     play,
     run,
@@ -33,6 +35,9 @@ from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
+from surrojax.evaluate import Evaluation
+from surrojax.execution import Execution, execution_of, prepare, settle
+from surrojax.layout import Layout
 from surrojax.method import Data, Method
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
@@ -71,65 +76,226 @@ def train(
       quiet: no progress.
 
     Returns:
-      What result.json holds.
+      What result.json holds; of a process that is not the first one, nothing.
 
     Raises:
       InputError: config, data or folder cannot be used. Nothing that was there before
         is lost.
     """
-    config = resolve(config)
-    weights = read_weights(config)
-    dataset = load_data(config)
-    method = make_method(config, len(dataset.classes), dataset.allowed)
-    rounds = config.max_iterations // config.iterations_per_round
-    with RunFolder(workdir) as folder:
-        begin = initial_state(method, jax.random.key(config.seed))
-        begin, fitted = fit_weights(begin, weights)
-        folder.claim(_describe(config, method, dataset, weights, fitted, command))
-        with closing(Checkpoints(folder.checkpoints)) as checkpoints:
-            records = folder.read_metrics(checkpoints.latest)
-            finished = folder.read_result()
-            if finished and len(records) == finished["rounds"] >= rounds:
-                steps = len(records) * config.iterations_per_round
-                say(
-                    f"{folder.path}: finished after {len(records)} rounds, {steps} "
-                    "steps; a max_iterations of "
-                    f"{steps + config.iterations_per_round} or more goes on from there",
-                    quiet,
+    if config.replicas > 1:
+        raise InputError(
+            "config.replicas: one run is trained here; surrojax.replicas.train trains "
+            "several, as launch.py does"
+        )
+    setup = Setup.of(config)
+    quiet = quiet or not processes.is_first()
+    with ExitStack() as stack:
+        begin, keeper = setup.begin(config.seed), None
+        if processes.is_first():
+            keeper = stack.enter_context(Keeper(setup, workdir, begin, command))
+            begin = keeper.restored()
+            keeper.say_state(quiet)
+        finished = processes.shared(np.array(bool(keeper and keeper.finished)))
+        if finished:
+            return (keeper and keeper.finished) or {}
+        begin = setup.method.layout.everywhere(processes.shared(begin))
+        data = setup.place()
+        setup = setup.settled(begin, data)
+        done = int(processes.here(begin).round)
+        say(setup.opening(), quiet)
+        progress = Progress(setup.rounds, done, quiet)
+        stack.enter_context(closing(progress))
+        state = begin
+        try:
+            for state, record in _rounds(setup, data, begin):
+                if keeper is not None:
+                    keeper.keep(processes.here(state), record)
+                progress.update(record)
+        except DivergedError as error:
+            if keeper is not None and keeper.records:
+                keeper.finish(data, processes.here(error.state))
+            raise InputError(f"{workdir}: {error}") from error
+        if keeper is None:
+            return {}
+        return keeper.finish(data, processes.here(state))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a config stands for, made once for all runs that share it."""
+
+    config: ConfigDict
+    weights: dict[str, np.ndarray] | None
+    dataset: Dataset
+    method: Method
+    execution: Execution
+
+    @classmethod
+    def of(cls, config: ConfigDict) -> "Setup":
+        """Reads data and weights.
+
+        Raises:
+          InputError: the config cannot be used.
+        """
+        prepare(config)
+        config = resolve(config)
+        weights = read_weights(config)
+        dataset = load_data(config)
+        method = make_method(config, len(dataset.classes), dataset.allowed)
+        return cls(config, weights, dataset, method, execution_of(config))
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of the whole run."""
+        return self.config.max_iterations // self.config.iterations_per_round
+
+    def begin(self, seed: int) -> RunState:
+        """The state before round 1."""
+        state = jax.jit(partial(initial_state, self.method))(jax.random.key(seed))
+        return self.fit(state)[0]
+
+    def fit(self, state: RunState) -> tuple[RunState, Fitted | None]:
+        """The state with the weights that the config begins with."""
+        return fit_weights(state, self.weights)
+
+    def place(self) -> "Placed":
+        """The images, where the config wants them or where they fit."""
+        return place(self.config, self.dataset, self.method.layout)
+
+    def settled(self, begin: RunState, data: "Placed") -> "Setup":
+        """The same, with what had to be timed on this machine."""
+        train = data["train"]
+        if isinstance(train, Streamed):
+            return self
+        execution = settle(self.execution, self.method, begin.fusion, train)
+        method = replace(self.method, layout=execution.layout)
+        return replace(self, execution=execution, method=method)
+
+    def opening(self) -> str:
+        """What is going to be done, and how."""
+        lines = _opening(self.config, self.method, self.dataset, self.rounds)
+        return f"{lines}\nhow: {self.execution}"
+
+
+class Keeper:
+    """The folder of one run while it goes on. A context manager.
+
+    Args:
+      setup: of the run.
+      workdir: its folder; made if it is missing.
+      begin: the state before round 1.
+      command: how the run was called.
+      seed: of the run; else the config's.
+
+    Raises:
+      InputError: the folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        workdir: str | os.PathLike[str],
+        begin: RunState,
+        command: Sequence[str],
+        seed: int | None = None,
+    ) -> None:
+        self._setup, self._begin = setup, begin
+        self._config = copy.deepcopy(setup.config)
+        if seed is not None:
+            self._config.seed = seed
+        with ExitStack() as stack:
+            self.folder = stack.enter_context(RunFolder(workdir))
+            self._fitted = setup.fit(begin)[1]
+            self.folder.claim(
+                _describe(
+                    self._config,
+                    setup.method,
+                    setup.dataset,
+                    setup.weights,
+                    self._fitted,
+                    command,
                 )
-                return finished
-            if checkpoints.latest:
-                begin = checkpoints.restore(checkpoints.latest, begin)
-                say(f"{folder.path}: goes on after round {len(records)}", quiet)
-            elif fitted is not None:
-                say(str(fitted), quiet)
-            say(_opening(config, method, dataset, rounds), quiet)
-            data, state = place(config, dataset), begin
-            with (
-                closing(Progress(rounds, len(records), quiet)) as progress,
-                closing(Board(folder.tensorboard, records)) as board,
-            ):
-                try:
-                    for state, record in _rounds(
-                        method, config.max_iterations, data, begin
-                    ):
-                        folder.append_metrics(record)
-                        records.append(record)
-                        folder.write_schedule(records)
-                        # Last, so that whatever a checkpoint counts is on the disk.
-                        checkpoints.save(record["round"], state)
-                        with explained(folder.path):
-                            board.add(record)
-                            if record["round"] % PLOT_EVERY == 0:
-                                plots.write(folder.plots, records)
-                        progress.update(record)
-                except DivergedError as error:
-                    if records:
-                        _finish(
-                            config, dataset, method, data, error.state, records, folder
-                        )
-                    raise InputError(f"{folder.path}: {error}") from error
-        return _finish(config, dataset, method, data, state, records, folder)
+            )
+            self.checkpoints = Checkpoints(self.folder.checkpoints)
+            stack.enter_context(closing(self.checkpoints))
+            self._stack = stack.pop_all()
+        self._board: Board | None = None
+        self.records: list[Record] = []
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def finished(self) -> Record | None:
+        """The result, where the run has done all rounds that are asked for."""
+        result = self.folder.read_result()
+        enough = len(self.records) >= self._setup.rounds
+        is_whole = result and len(self.records) == result["rounds"] and enough
+        return result if is_whole else None
+
+    def restored(self, round_: int | None = None) -> RunState:
+        """The state of the latest round, or of an earlier one that was kept."""
+        latest = self.checkpoints.latest if round_ is None else round_
+        self.records = self.folder.read_metrics(latest)
+        return self.checkpoints.restore(latest, self._begin) if latest else self._begin
+
+    def say_state(self, quiet: bool) -> None:
+        """Says what the folder holds already."""
+        done, path = len(self.records), self.folder.path
+        steps = done * self._config.iterations_per_round
+        if self.finished:
+            say(
+                f"{path}: finished after {done} rounds, {steps} steps; a "
+                f"max_iterations of {steps + self._config.iterations_per_round} or "
+                "more goes on from there",
+                quiet,
+            )
+        elif done:
+            say(f"{path}: goes on after round {done}", quiet)
+        elif self._fitted is not None:
+            say(str(self._fitted), quiet)
+
+    def keep(self, state: RunState, record: Record) -> None:
+        """Writes down a round."""
+        if self._board is None:
+            self._board = Board(self.folder.tensorboard, self.records)
+            self._stack.enter_context(closing(self._board))
+        self.folder.append_metrics(record)
+        self.records.append(record)
+        self.folder.write_schedule(self.records)
+        # Last, so that whatever a checkpoint counts is on the disk.
+        self.checkpoints.save(record["round"], state)
+        with explained(self.folder.path):
+            self._board.add(record)
+            if record["round"] % PLOT_EVERY == 0:
+                plots.write(self.folder.plots, self.records)
+
+    def finish(self, data: "Placed", state: RunState) -> Record:
+        """Writes figures, predictions, weights and result.json; returns the last."""
+        config, dataset, method = self._config, self._setup.dataset, self._setup.method
+        look = make_look(config, method.pair)
+        crops = config.dataset.crops > 1
+        views = {
+            "train": make_views(look, False),
+            "validation": method.views,
+            "test": make_views(look, crops, dataset.allowed),
+        }
+        found = {
+            name: classify(method, state, views[name], split, _on_one(data[name]))
+            for name, split in dataset.splits.items()
+        }
+        outcome = result(method, dataset, found, state, self.records)
+        outcome |= {"seed": config.seed}
+        folder = self.folder
+        with explained(folder.plots):
+            plots.write(folder.plots, self.records, outcome)
+        write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
+        save(folder.path / "weights.safetensors", state.fusion.original.params)
+        folder.write_result(outcome)
+        return outcome
 
 
 def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
@@ -181,7 +347,7 @@ def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
     views = make_views(
         make_look(config, method.pair), config.dataset.crops > 1, dataset.allowed
     )
-    placed = _place(dataset.test, streamed=True)
+    placed = _place(dataset.test, True, method.layout)
     return classify(method, state, views, dataset.test, placed).figures(dataset.classes)
 
 
@@ -207,58 +373,35 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
     )
 
 
-def _finish(
-    config: ConfigDict,
-    dataset: Dataset,
-    method: Method,
-    data: "Placed",
-    state: RunState,
-    records: list[Record],
-    folder: RunFolder,
-) -> Record:
-    """Writes figures, predictions, weights and result.json; returns the last."""
-    look = make_look(config, method.pair)
-    crops = config.dataset.crops > 1
-    views = {
-        "train": make_views(look, False),
-        "validation": method.views,
-        "test": make_views(look, crops, dataset.allowed),
-    }
-    found = {
-        name: classify(method, state, views[name], split, data[name])
-        for name, split in dataset.splits.items()
-    }
-    outcome = result(method, dataset, found, state, records) | {"seed": config.seed}
-    with explained(folder.plots):
-        plots.write(folder.plots, records, outcome)
-    write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
-    save(folder.path / "weights.safetensors", state.fusion.original.params)
-    folder.write_result(outcome)
-    return outcome
-
-
 Placed = dict[str, Arrays | Streamed]
 """The three splits by name, on the device or on the host."""
 
 
-def place(config: ConfigDict, dataset: Dataset) -> Placed:
+def place(config: ConfigDict, dataset: Dataset, layout: Layout) -> Placed:
     """Puts the images where the config wants them, or where they fit."""
     pixels = sum(int(np.prod(s.images.shape)) for s in dataset.splits.values())
-    stream = {"always": True, "never": False, "auto": pixels > _room()}
+    on_host = jax.local_devices()[0].platform == "cpu"
+    copies = len(jax.local_devices()) if on_host and layout.mesh is not None else 1
+    too_many = copies * pixels > _room()
+    stream = {"always": True, "never": False, "auto": too_many}
     return {
-        name: _place(split, stream[config.dataset.stream])
+        name: _place(split, stream[config.dataset.stream], layout)
         for name, split in dataset.splits.items()
     }
 
 
-def _place(split: Split, streamed: bool) -> Arrays | Streamed:
+def _place(split: Split, streamed: bool, layout: Layout) -> Arrays | Streamed:
     targets = Targets(jnp.asarray(split.labels))
     if split.sequences is not None:
-        units, unit_labels = map(jnp.asarray, split.units())
-        targets = Targets(targets.labels, units, unit_labels)
+        targets = Targets(targets.labels, *map(jnp.asarray, split.units()))
     if streamed:
         return Streamed(split.images, targets)
-    return Arrays(jnp.asarray(split.pixels()), targets)
+    return layout.everywhere(Arrays(jnp.asarray(split.pixels()), targets))
+
+
+def _on_one(data: Arrays | Streamed) -> Arrays | Streamed:
+    """Resident images as one device has them; every device has a copy."""
+    return data if isinstance(data, Streamed) else processes.here(data)
 
 
 def _room() -> float:
@@ -270,29 +413,40 @@ def _room() -> float:
 
 
 def _rounds(
-    method: Method, max_iterations: int, data: Placed, begin: RunState
+    setup: Setup, data: Placed, begin: RunState
 ) -> Iterator[tuple[RunState, Record]]:
     """The algorithm's rounds, each record with test figures and seconds added.
 
     The algorithm is handed training and validation data only; the test figures are
     read off the state that it has already chosen.
     """
-    streamed = isinstance(data["train"], Streamed)
+    method, streamed = setup.method, isinstance(data["train"], Streamed)
+    # Between processes, only whole programs know what every one of them holds.
+    fused = setup.execution.fused or jax.process_count() > 1
     programs = (stream.compile_programs if streamed else compile_programs)(method)
-    round_ = partial(play, method, programs)
+    round_ = (
+        compile_round(method, donate=True)
+        if fused and not streamed
+        else partial(play, method, programs)
+    )
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     start = time.perf_counter()
-    for state, record in run(method, seen, begin, max_iterations, round_):
+    for state, record in run(method, seen, begin, setup.config.max_iterations, round_):
         found = programs.evaluate(several(state.fusion, 1), data["test"])
-        record["test"] = {
-            name: {"accuracy": float(of.accuracy[0])}
-            for name, of in zip(("original", "surrogate"), found, strict=True)
-            if of is not None
-        }
+        record["test"] = test_figures(found, 0)
         now = time.perf_counter()
         # What the caller does with the round before this one is in it as well.
         record["seconds"], start = round(now - start, 3), now
         yield state, record
+
+
+def test_figures(found: Sequence[Evaluation | None], index: int) -> Record:
+    """What a round's record says of test data, of one of several evaluations."""
+    return {
+        name: {"accuracy": float(of.accuracy[index])}
+        for name, of in zip(("original", "surrogate"), found, strict=True)
+        if of is not None
+    }
 
 
 def read_weights(config: ConfigDict) -> dict[str, np.ndarray] | None:

@@ -23,12 +23,13 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
+from surrojax.execution import conv_form
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
 from surrojax.progress import say
 from surrojax.records import Record, RunFolder
-from surrojax.settings import CONVOLUTIONS, conv_form, flatten, suggest
+from surrojax.settings import CONVOLUTIONS, flatten, suggest
 from surrojax.stream import fetch
 from surrojax.verification import Pairs, Verification, draw_pairs, verify
 from surrojax.weights import save
@@ -138,7 +139,7 @@ def train(
         )
     identities = read(Path(of.dir).expanduser(), of.height, of.width, of.window)
     sides = deal(identities, config.seed, of.held_out, of.validation, of.min_photos)
-    module = FaceNet(form=conv_form(config))
+    module = FaceNet(form=conv_form(config.convolution))
     with RunFolder(workdir) as folder:
         if not (folder.path / "config.json").exists():
             # A photo that cannot be read should not show after hours of training.

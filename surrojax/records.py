@@ -29,10 +29,16 @@ MAY_DIFFER = (
     "config.dataset.target_dir",
     "config.dataset.stream",
     "config.init_from",
+    "config.execution.devices",
+    "config.execution.settings",
+    "config.execution.candidates",
+    "config.execution.rounds",
+    "config.replicas",
 )
 """Fields that may differ when a run is continued.
 
-Where data and weights lie decides nothing: their hashes are compared.
+Where data and weights lie decides nothing: their hashes are compared. How a run is
+computed changes no more than the last bits of its figures.
 """
 
 

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from surrojax import data, networks
 from surrojax.data.augment import Augment, Look
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
+from surrojax.execution import execution_of
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import Method
-from surrojax.networks.layers import ConvForm
 from surrojax.search import Search, check_population, de, ga, pso
 from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
@@ -36,6 +35,9 @@ CHOICES: dict[str, Sequence[str]] = {
     "dataset.light": ("Strong", "Weak", "Dark"),
     "dataset.frames": ("middle", "spread"),
     "dataset.stream": ("auto", "always", "never"),
+    "execution.settings": ("auto", "vmap", "loop"),
+    "execution.candidates": ("auto", "vmap", "loop"),
+    "execution.rounds": ("auto", "fused", "parts"),
 }
 
 EVERY_FOLD = -1
@@ -66,6 +68,8 @@ LEAST: dict[str, float] = {
     "dataset.crops": 1,
     "search.population": 1,
     "evaluation_batch": 1,
+    "execution.devices": 0,
+    "replicas": 1,
 }
 
 GROUPS = {"coefficients": "lambda_", "ratios": "p_"}
@@ -154,21 +158,13 @@ def _check(config: ConfigDict) -> None:
         )
 
 
-def conv_form(config: ConfigDict) -> ConvForm:
-    """The form of the originals' convolutions that a config asks for."""
-    if config.convolution != "auto":
-        return config.convolution
-    # XLA's CPU convolution runs several times slower inside a scan.
-    return "matmul" if jax.default_backend() == "cpu" else "lax"
-
-
 def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
     """The networks that a config asks for."""
     with _named():
         return networks.make_pair(
             config.network,
             classes,
-            conv_form(config),
+            execution_of(config).convolution,
             config.dataset.image_size,
             config.dataset.channels,
         )
@@ -284,6 +280,7 @@ def make_method(
         common_random_numbers=config.common_random_numbers,
         reevaluate_incumbent=config.reevaluate_incumbent,
         evaluation_batch=config.evaluation_batch,
+        layout=execution_of(config).layout,
     )
 
 

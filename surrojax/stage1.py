@@ -192,6 +192,4 @@ def fit_settings(
         return fusion, jax.tree.map(jnp.sum, losses)
 
     axes = (0, 0, None, None, None)
-    return method.layout.spread_settings(
-        one, axes, fusions, vectors, train, key, steps
-    )
+    return method.layout.spread_settings(one, axes, fusions, vectors, train, key, steps)

@@ -66,7 +66,9 @@ def compile_programs(method: Method) -> Programs:
     steps_of = method.iterations_per_round
 
     @partial(jax.jit, donate_argnums=0)
-    def fit_chunk(fusions: Any, vectors: Any, drawn: Drawn, key: Any, steps: Any) -> Any:
+    def fit_chunk(
+        fusions: Any, vectors: Any, drawn: Drawn, key: Any, steps: Any
+    ) -> Any:
         return stage1.fit_settings(method, fusions, vectors, drawn, key, steps)
 
     @partial(jax.jit, donate_argnums=0)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import pooling
+from surrojax import pooling, replicas
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.progress import say
@@ -103,15 +103,32 @@ def run_points(
             say(_command(command, point, folder))
             continue
         say(f"== {folder}", quiet)
-        try:
-            outcomes.append((point, train(at(config, point), folder, command, quiet)))
-        except InputError as error:
-            say(f"failed: {error}")
-            outcomes.append((point, error))
+        outcomes += _run(at(config, point), point, folder, command, quiet)
     if not dry_run:
         with explained(root):
             root.mkdir(parents=True, exist_ok=True)
     return outcomes
+
+
+def _run(
+    config: ConfigDict,
+    point: Point,
+    folder: Path,
+    command: Sequence[str],
+    quiet: bool,
+) -> list[Outcome]:
+    """The outcome of a point, or of each of its replicas."""
+    try:
+        if config.replicas == 1:
+            return [(point, train(config, folder, command, quiet))]
+        results = replicas.train(config, folder, command, quiet)
+    except InputError as error:
+        say(f"failed: {error}")
+        return [(point, error)]
+    for result in results.values():
+        if isinstance(result, InputError):
+            say(f"failed: {result}")
+    return [(point | {"seed": seed}, result) for seed, result in results.items()]
 
 
 def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:

@@ -44,7 +44,9 @@ def mirrored_at_random(key, images):
 def test_mirror_flips_about_half_left_to_right(wrap):
     flipped = 0
     for before, after in zip(
-        IMAGES, np.asarray(wrap(mirrored_at_random)(KEY, jnp.asarray(IMAGES))), strict=True
+        IMAGES,
+        np.asarray(wrap(mirrored_at_random)(KEY, jnp.asarray(IMAGES))),
+        strict=True,
     ):
         same = (after == before).all()
         assert same or (after == before[:, ::-1]).all()

@@ -47,9 +47,7 @@ def patches(images: jax.Array, kernel: int, stride: int) -> jax.Array:
     )
 
 
-def convolve(
-    images: jax.Array, kernel: jax.Array, stride: int, pad: int
-) -> jax.Array:
+def convolve(images: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax.Array:
     """XLA's convolution of `[B, H, W, C]` with a kernel `[k, k, C, features]`."""
     return jax.lax.conv_general_dilated(
         images,

@@ -1,0 +1,201 @@
+"""Which of several ways to compute the same a run takes, and why.
+
+    prepare(config)          before JAX starts: a CPU's devices, the compilation cache
+    execution_of(config)     what the config asks for, or what suits the machine
+    settle(execution, ...)   the rest, which has to be timed on the machine itself
+
+All ways give the same numbers to float tolerance. `configs/common.py` names the fields
+of `config.execution`, any of which forces a way.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from surrojax.algorithm import several
+from surrojax.data.places import cache_folder
+from surrojax.errors import InputError
+from surrojax.layout import Layout, Together, make_mesh
+from surrojax.method import Method
+from surrojax.networks.layers import ConvForm
+from surrojax.sgd import Arrays
+from surrojax.stage1 import Fusion, fit_settings
+
+TRIAL_STEPS = 10
+"""Steps for which a way is timed."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The ways that a run takes.
+
+    Attributes:
+      layout: where settings, candidates and images are worked on.
+      fused: whether a round is one compiled program.
+      convolution: the form of the originals' convolutions.
+      open: whether `layout.settings` is still to be timed.
+      reasons: a line for each choice.
+    """
+
+    layout: Layout
+    fused: bool
+    convolution: ConvForm
+    open: bool
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons)
+
+
+def prepare(config: ConfigDict) -> None:
+    """Sets up JAX for a config; does nothing once JAX has begun to work.
+
+    A CPU is split in two devices, one for each setting of stage 1: they take turns at
+    nothing, where the threads of one device wait for each other at every operation.
+    """
+    of = config.execution
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    count = of.devices or (
+        2 if cores > 1 and config.tune and config.replicas == 1 else 1
+    )
+    if of.devices == 0 and config.replicas > 1:
+        count = min(cores, config.replicas)
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        try:
+            jax.config.update("jax_num_cpu_devices", count)
+        except RuntimeError:  # a notebook has used JAX before
+            return
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        folder = cache_folder() / "xla" / _processor()
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _processor() -> str:
+    """A name for this kind of processor: its programs may not run on another."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    kind = sorted({line for line in lines if line.startswith(("flags", "model name"))})
+    return hashlib.sha256("\n".join(kind).encode()).hexdigest()[:12]
+
+
+def execution_of(config: ConfigDict) -> Execution:
+    """The ways that a config asks for, or that suit this machine.
+
+    Raises:
+      InputError: more devices are asked for than there are.
+    """
+    of, backend = config.execution, jax.default_backend()
+    on_cpu, reasons = backend == "cpu", []
+
+    def choose(name: str, asked: str, suits: str, why: str) -> str:
+        chosen = suits if asked == "auto" else asked
+        reasons.append(f"{name} {chosen} ({why if asked == 'auto' else 'as asked'})")
+        return chosen
+
+    devices = jax.devices()
+    if of.devices > len(devices):
+        raise InputError(
+            f"config.execution.devices: {of.devices} are asked for, there are "
+            f"{len(devices)}; a CPU is split in so many before JAX starts, by "
+            "launch.py or with JAX_NUM_CPU_DEVICES"
+        )
+    if of.devices:
+        devices = devices[: of.devices]
+    elif on_cpu and not config.tune:
+        devices = devices[:1]  # its threads suit one setting best
+    mesh = make_mesh(devices, config.batch_size)
+    used = 1 if mesh is None else mesh.size
+    reasons.append(f"{used} of {len(jax.devices())} devices ({devices[0].device_kind})")
+    convolution: Any = choose(
+        "convolution",
+        config.convolution,
+        conv_form("auto"),
+        "XLA's gradient of a convolution is slow in a CPU's loops"
+        if on_cpu
+        else f"the library of a {backend}",
+    )
+    timed = of.settings == "auto" and convolution == "lax" and used == 1
+    settings: Any = choose(
+        "settings",
+        of.settings,
+        "loop" if convolution == "lax" else "vmap",
+        "to be timed" if timed else "of matrix products",
+    )
+    candidates: Any = choose(
+        "candidates", of.candidates, "vmap", "their convolutions are matrix products"
+    )
+    rounds = choose(
+        "rounds",
+        of.rounds,
+        "parts" if on_cpu else "fused",
+        "equal settings are trained once" if on_cpu else "no word between steps",
+    )
+    layout = Layout(mesh, settings, candidates)
+    return Execution(layout, rounds == "fused", convolution, timed, tuple(reasons))
+
+
+def conv_form(asked: ConvForm | Literal["auto"]) -> ConvForm:
+    """The form of the originals' convolutions; `auto`: what suits the machine."""
+    if asked != "auto":
+        return asked
+    return "matmul" if jax.default_backend() == "cpu" else "lax"
+
+
+def settle(
+    execution: Execution, method: Method, fusion: Fusion, train: Arrays
+) -> Execution:
+    """Times what is open: both settings of stage 1 at once, or one after the other.
+
+    Args:
+      execution: of the config.
+      method: of the run.
+      fusion: that both settings begin with.
+      train: the training split.
+    """
+    if not execution.open or not method.tunes:
+        return execution
+    vectors = several(jnp.asarray(method.space.center), 2)
+
+    def trial(together: Together) -> float:
+        layout = replace(execution.layout, settings=together)
+
+        @jax.jit
+        def program(fusion: Fusion) -> Any:
+            steps = jnp.arange(TRIAL_STEPS)
+            there = replace(method, layout=layout)
+            fusions, key = several(fusion, 2), jax.random.key(0)
+            return fit_settings(there, fusions, vectors, train, key, steps)[0]
+
+        return seconds(lambda: program(fusion)) / TRIAL_STEPS
+
+    ways: tuple[Together, ...] = ("vmap", "loop")
+    try:
+        times = {together: trial(together) for together in ways}
+    except jax.errors.JaxRuntimeError:  # both at once do not fit the memory
+        return replace(execution, open=False)
+    best = min(ways, key=lambda way: times[way])
+    told = ", ".join(f"{name} {1e3 * time:.1f}" for name, time in times.items())
+    line = f"settings {best} (timed, ms a step: {told})"
+    rest = [r for r in execution.reasons if not r.startswith("settings ")]
+    layout = replace(execution.layout, settings=best)
+    return replace(execution, layout=layout, open=False, reasons=(*rest, line))
+
+
+def seconds(program: Callable[[], Any], repeats: int = 3) -> float:
+    """The shortest time of a call, after one that compiles."""
+    jax.block_until_ready(program())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(program())
+        times.append(time.perf_counter() - start)
+    return min(times)

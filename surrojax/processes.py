@@ -1,0 +1,68 @@
+"""Several processes, on one machine or many, that are one run: JAX's own runtime.
+
+Every process computes its share and holds the whole state; the first one alone reads
+and writes the run's folder.
+"""
+
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+
+from surrojax.errors import InputError
+
+
+def join(coordinator: str | None, count: int | None, index: int | None) -> None:
+    """Makes this process one of several; does nothing without arguments.
+
+    Args:
+      coordinator: `host:port` of the first process; `auto`: as a cluster's scheduler
+        says, Slurm's or Open MPI's.
+      count: how many processes there are.
+      index: of this one, from 0.
+
+    Raises:
+      InputError: the others cannot be reached, or the arguments do not fit.
+    """
+    if coordinator is None:
+        if count is not None or index is not None:
+            raise InputError("--processes, --process: want a --coordinator as well")
+        return
+    try:
+        if coordinator == "auto":
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(coordinator, count, index)
+    except (RuntimeError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"--coordinator={coordinator}: cannot join the run ({told}); start each of "
+            "the --processes with its own --process, from 0"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process reads and writes the run's folder."""
+    return jax.process_index() == 0
+
+
+def shared(tree: Any) -> Any:
+    """What the first process has of a tree of arrays and numbers, on all processes."""
+    if jax.process_count() == 1:
+        return tree
+
+    def is_key(a: Any) -> bool:
+        return isinstance(a, jax.Array) and jax.dtypes.issubdtype(
+            a.dtype, jax.dtypes.prng_key
+        )
+
+    plain = jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, tree)
+    sent = multihost_utils.broadcast_one_to_all(plain)
+    return jax.tree.map(
+        lambda a, new: jax.random.wrap_key_data(new) if is_key(a) else new, tree, sent
+    )
+
+
+def here(tree: Any) -> Any:
+    """This process's copy of arrays that every device has."""
+    return jax.tree.map(lambda a: a.addressable_data(0), tree)
