@@ -8,8 +8,10 @@ All ways give the same numbers to float tolerance. `configs/common.py` names the
 of `config.execution`, any of which forces a way.
 """
 
+import ctypes
 import hashlib
 import os
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -68,6 +70,7 @@ def prepare(config: ConfigDict) -> None:
     )
     if of.devices == 0 and config.replicas > 1:
         count = min(cores, config.replicas)
+    _hold_memory()
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         try:
             jax.config.update("jax_num_cpu_devices", count)
@@ -77,6 +80,19 @@ def prepare(config: ConfigDict) -> None:
         folder = cache_folder() / "xla" / _processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _hold_memory() -> None:
+    """Lets the C library keep what is freed, where it is GNU's.
+
+    Else buffers of megabytes go back to the kernel after every operation, and the next
+    one waits for pages to be zeroed again: up to three times as long for a convolution.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library, threshold, trim = ctypes.CDLL(None), -3, -1  # of malloc.h
+    library.mallopt(threshold, 2**30)
+    library.mallopt(trim, 2**31 - 1)
 
 
 def _processor() -> str:
@@ -118,8 +134,8 @@ def execution_of(config: ConfigDict) -> Execution:
     convolution: Any = choose(
         "convolution",
         config.convolution,
-        conv_form("auto"),
-        "XLA's gradient of a convolution is slow in a CPU's loops"
+        conv_form("auto", config.network),
+        f"measured for {config.network} on a CPU"
         if on_cpu
         else f"the library of a {backend}",
     )
@@ -127,8 +143,8 @@ def execution_of(config: ConfigDict) -> Execution:
     settings: Any = choose(
         "settings",
         of.settings,
-        "loop" if convolution == "lax" else "vmap",
-        "to be timed" if timed else "of matrix products",
+        "vmap" if convolution == "matmul" else "loop",
+        "to be timed" if timed else f"of convolutions in form {convolution}",
     )
     candidates: Any = choose(
         "candidates", of.candidates, "vmap", "their convolutions are matrix products"
@@ -143,11 +159,13 @@ def execution_of(config: ConfigDict) -> Execution:
     return Execution(layout, rounds == "fused", convolution, timed, tuple(reasons))
 
 
-def conv_form(asked: ConvForm | Literal["auto"]) -> ConvForm:
-    """The form of the originals' convolutions; `auto`: what suits the machine."""
+def conv_form(asked: ConvForm | Literal["auto"], network: str = "") -> ConvForm:
+    """The form of an original's convolutions; `auto`: what suits it and the machine."""
     if asked != "auto":
         return asked
-    return "matmul" if jax.default_backend() == "cpu" else "lax"
+    if jax.default_backend() != "cpu":
+        return "lax"
+    return "matmul" if network == "lenet" else "direct"
 
 
 def settle(

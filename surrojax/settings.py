@@ -21,7 +21,7 @@ from surrojax.space import Space, make_space, present_names
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 
-CONVOLUTIONS = ("auto", "matmul", "lax")
+CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 
 CHOICES: dict[str, Sequence[str]] = {
     "network": networks.NETWORKS,

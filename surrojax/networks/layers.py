@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -10,7 +11,15 @@ import jax.numpy as jnp
 from jax.extend.random import threefry2x32_p
 from jax.nn.initializers import Initializer
 
-ConvForm = Literal["matmul", "lax"]
+ConvForm = Literal["matmul", "direct", "lax"]
+"""Ways to compute a convolution, all with the same result to float tolerance.
+
+`lax` is XLA's convolution and its gradient, a GPU's library. XLA's gradient of it is
+some fifty times slower than need be in a CPU's loops. `direct` is XLA's convolution
+with a gradient of two more convolutions, which a CPU computes near its peak. `matmul`
+is a product of windows and kernels: the fastest for few channels, for kernels that do
+not overlap, and wherever kernels are vmapped, which would make a grouped convolution.
+"""
 
 uniform_fan_in: Initializer = jax.nn.initializers.variance_scaling(
     1.0, "fan_in", "uniform"
@@ -58,6 +67,61 @@ def convolve(images: jax.Array, kernel: jax.Array, stride: int, pad: int) -> jax
     )
 
 
+FEWEST_DIRECT = 3
+"""Channels from which on `direct` is faster than `matmul`."""
+
+
+def convolve_directly(
+    images: jax.Array, kernel: jax.Array, stride: int, pad: int
+) -> jax.Array:
+    """`convolve` by a convolution of stride 1, with a gradient of its own.
+
+    With another stride, `stride x stride` pixels become the channels of one.
+    """
+    if stride == 1:
+        return _direct(pad, images, kernel)
+    k, s, features = kernel.shape[0], stride, kernel.shape[-1]
+    wide = -(-k // s)
+    # As many pixels as the windows of a kernel of `wide` such blocks reach.
+    reach = [s * ((n + 2 * pad - k) // s + wide) for n in images.shape[1:3]]
+    after = [r - n - pad for r, n in zip(reach, images.shape[1:3], strict=True)]
+    zero = jnp.zeros((), images.dtype)
+    images = jax.lax.pad(
+        images, zero, ((0, 0, 0), (pad, after[0], 0), (pad, after[1], 0), (0, 0, 0))
+    )
+    more = wide * s - k
+    kernel = jnp.pad(kernel, ((0, more), (0, more), (0, 0), (0, 0)))
+    b, h, w, c = images.shape
+    images = images.reshape(b, h // s, s, w // s, s, c)
+    images = images.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // s, w // s, -1)
+    kernel = kernel.reshape(wide, s, wide, s, c, features)
+    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(wide, wide, -1, features)
+    return _direct(0, images, kernel)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _direct(pad: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    return convolve(images, kernel, 1, pad)
+
+
+def _direct_and_saved(pad: int, images: jax.Array, kernel: jax.Array) -> Any:
+    return _direct(pad, images, kernel), (images, kernel)
+
+
+def _direct_gradient(
+    pad: int, saved: tuple[jax.Array, jax.Array], change: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    images, kernel = saved
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    d_images = convolve(change, turned, 1, kernel.shape[0] - 1 - pad)
+    # Channels stand for images, images for channels, and the change is the kernel.
+    across, window = kept((images.transpose(3, 1, 2, 0), change.transpose(1, 2, 0, 3)))
+    return d_images, convolve(across, window, 1, pad).transpose(1, 2, 0, 3)
+
+
+_direct.defvjp(_direct_and_saved, _direct_gradient)
+
+
 class Conv(nn.Module):
     """Convolution with a square kernel, `[B, H, W, C] -> [B, h, w, features]`.
 
@@ -66,9 +130,7 @@ class Conv(nn.Module):
       kernel, stride, pad: in pixels; padding is with zeros on all four sides.
       use_bias: whether a bias is added.
       kernel_init: initialiser of the kernel `[kernel, kernel, C, features]`.
-      form: `matmul` (patches and one matrix product) is the faster one on a CPU,
-        where XLA's convolution is slow inside a scan, and wherever kernels are
-        vmapped, which would make a grouped convolution; `lax` is XLA's convolution.
+      form: how it is computed.
     """
 
     features: int
@@ -86,6 +148,8 @@ class Conv(nn.Module):
         kernel = kernel.astype(images.dtype)
         if self.form == "lax":
             y = convolve(images, kernel, self.stride, self.pad)
+        elif self.form == "direct" and images.shape[-1] >= FEWEST_DIRECT:
+            y = convolve_directly(images, kernel, self.stride, self.pad)
         else:
             edge = (self.pad, self.pad)
             padded = jnp.pad(images, ((0, 0), edge, edge, (0, 0)))
@@ -106,7 +170,8 @@ def greatest_of_four(windows: jax.Array, block: jax.Array) -> jax.Array:
       block: `[m, 4 n]`, n columns after n columns.
 
     Returns:
-      `[B, h, w, n]`. Where several are the greatest, they share its gradient.
+      `[B, h, w, n]`. Where several are the greatest, the first has its gradient,
+      as in Caffe and PyTorch.
     """
     return _greatest_of_four(windows, block)[0]
 
@@ -116,24 +181,22 @@ def _greatest_of_four(
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     four = windows @ block
     greatest = jnp.max(four.reshape(*four.shape[:-1], 4, -1), axis=-2)
-    return greatest, (windows, block, four, greatest)
-
-
-def _quarters(four: jax.Array) -> list[jax.Array]:
-    return jnp.split(four, 4, axis=-1)
+    return greatest, (windows, block, four)
 
 
 def _greatest_of_four_gradient(
     saved: tuple[jax.Array, ...], change: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    windows, block, four, greatest = saved
-    equal = four.reshape(*greatest.shape[:-1], 4, -1) == greatest[..., None, :]
-    ties = sum(equal[..., i, :].astype(change.dtype) for i in range(4))
-    share = kept(change / ties)
-    d_four = kept(jnp.where(equal, share[..., None, :], 0).reshape(four.shape))
-    flat, d = (a.reshape(-1, a.shape[-1]) for a in (windows, d_four))
-    d_block = kept(jax.lax.dot_general(d, flat, (((0,), (0,)), ((), ()))))
-    return (d @ block.T).reshape(windows.shape), d_block.T
+    windows, block, four = saved
+    a, b, c, d = jnp.split(four, 4, axis=-1)
+    of_ab, of_cd, left = a >= b, c >= d, jnp.maximum(a, b) >= jnp.maximum(c, d)
+    first = [left & of_ab, left & ~of_ab, ~left & of_cd, ~left & ~of_cd]
+    parts = [jnp.where(is_first, change, 0) for is_first in first]
+    # XLA would work this into both products, transposed in one of them.
+    d_four = kept(jnp.concatenate(parts, axis=-1))
+    flat, flat_d = (a.reshape(-1, a.shape[-1]) for a in (windows, d_four))
+    d_block = kept(jax.lax.dot_general(flat_d, flat, (((0,), (0,)), ((), ()))))
+    return (flat_d @ block.T).reshape(windows.shape), d_block.T
 
 
 greatest_of_four.defvjp(_greatest_of_four, _greatest_of_four_gradient)
