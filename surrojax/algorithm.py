@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import jax
@@ -142,8 +142,23 @@ Round = Callable[[Data, RunState], tuple[RunState, Outcome]]
 
 def compile_programs(method: Method) -> Programs:
     """The parts of a round, each compiled once; the host calls one after the other."""
-    parts = _parts(method)
-    fit_all = jax.jit(partial(_fit_all, method))
+    parts, sharding = _parts(method), method.layout.sharding
+
+    def compiled(f: Callable[..., Any]) -> Callable[..., Any]:
+        """One program at a time, whose results every device has.
+
+        Of two at once, a CPU's devices may begin with different ones, and wait for
+        each other for ever.
+        """
+        program = jax.jit(f, out_shardings=sharding)
+
+        @wraps(program)
+        def call(*arguments: Any) -> Any:
+            return jax.block_until_ready(program(*arguments))
+
+        return call
+
+    fit_all = compiled(partial(_fit_all, method))
 
     def fit(
         fusion: Fusion, settings: jax.Array, equal: jax.Array, *given: Any
@@ -152,10 +167,10 @@ def compile_programs(method: Method) -> Programs:
 
     return Programs(
         fit=fit,
-        evaluate=jax.jit(parts.evaluate),
-        compete=jax.jit(parts.compete),
-        tell=jax.jit(parts.tell),
-        ask=jax.jit(parts.ask),
+        evaluate=compiled(parts.evaluate),
+        compete=compiled(parts.compete),
+        tell=compiled(parts.tell),
+        ask=compiled(parts.ask),
     )
 
 

@@ -5,27 +5,39 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from surrojax.errors import InputError
+from surrojax.records import explained
 
 
 class Checkpoints:
     """The checkpoints of a run, by round.
 
     A checkpoint is written beside the others and then renamed, so that a process
-    killed at any moment leaves the last whole one. The latest two are kept.
+    killed at any moment leaves the last whole one. The latest two are kept. Of several
+    processes, one alone may open them: none of its calls waits for the others.
     """
 
     def __init__(self, folder: Path) -> None:
         # Orbax takes a relative path without a word and fails later, in a thread.
-        self._folder = folder.absolute()
+        self._folder, this = folder.absolute(), jax.process_index()
+        with explained(self._folder):  # with active_processes, Orbax wants it made
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=2,
                 enable_async_checkpointing=False,
                 cleanup_tmp_directories=True,
+                create=False,
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    primary_host=this,
+                    active_processes={this},
+                    barrier_sync_key_prefix="first",
+                ),
             ),
         )
 
@@ -53,9 +65,7 @@ class Checkpoints:
                 f"{needed / 1e6:.1f} MB; {self._remedy()}"
             )
         try:
-            self._manager.save(
-                round_, args=ocp.args.StandardSave(_without_empty(state))
-            )
+            self._manager.save(round_, args=ocp.args.StandardSave(_plain(state)))
         # Orbax raises whatever its storage driver does, a plain Exception included.
         except Exception as error:
             raise InputError(
@@ -86,7 +96,7 @@ class Checkpoints:
         """
         try:
             restored = self._manager.restore(
-                round_, args=ocp.args.StandardRestore(_without_empty(like))
+                round_, args=ocp.args.StandardRestore(_plain(like))
             )
         except Exception as error:
             raise InputError(
@@ -95,16 +105,36 @@ class Checkpoints:
                 "to continue from the checkpoint before it"
             ) from error
         return jax.tree.map(
-            lambda there, new: there if new is None else new,
-            like,
-            restored,
-            is_leaf=lambda leaf: leaf is None,
+            _as_it_was, like, restored, is_leaf=lambda leaf: leaf is None
         )
 
 
-def _without_empty(state: Any) -> Any:
-    """None for arrays without elements, which Orbax does not save."""
-    return jax.tree.map(lambda leaf: leaf if leaf.size else None, state)
+def _plain(state: Any) -> Any:
+    """NumPy's arrays, which Orbax takes from one of several processes as well.
+
+    None for those without elements, which it does not save.
+    """
+
+    def plain(leaf: jax.Array) -> np.ndarray | None:
+        if not leaf.size:
+            return None
+        return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+    return jax.tree.map(plain, state)
+
+
+def _as_it_was(like: Any, new: np.ndarray | None) -> Any:
+    if new is None:
+        return like
+    return (
+        jax.random.wrap_key_data(jnp.asarray(new))
+        if _is_key(like)
+        else jnp.asarray(new)
+    )
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _one_line(error: Exception) -> str:

@@ -149,11 +149,14 @@ def execution_of(config: ConfigDict) -> Execution:
     candidates: Any = choose(
         "candidates", of.candidates, "vmap", "their convolutions are matrix products"
     )
+    alone = jax.process_count() == 1
     rounds = choose(
         "rounds",
-        of.rounds,
-        "parts" if on_cpu else "fused",
-        "equal settings are trained once" if on_cpu else "no word between steps",
+        of.rounds if alone else "auto",
+        "parts" if on_cpu and alone else "fused",
+        "equal settings are trained once"
+        if on_cpu and alone
+        else "no word between steps",
     )
     layout = Layout(mesh, settings, candidates)
     return Execution(layout, rounds == "fused", convolution, timed, tuple(reasons))

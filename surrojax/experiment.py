@@ -87,14 +87,16 @@ def train(
             "config.replicas: one run is trained here; surrojax.replicas.train trains "
             "several, as launch.py does"
         )
-    setup = Setup.of(config)
     quiet = quiet or not processes.is_first()
     with ExitStack() as stack:
-        begin, keeper = setup.begin(config.seed), None
-        if processes.is_first():
-            keeper = stack.enter_context(Keeper(setup, workdir, begin, command))
-            begin = keeper.restored()
-            keeper.say_state(quiet)
+        with processes.together():
+            setup = Setup.of(config)
+            processes.check(setup.method.layout.mesh)
+            begin, keeper = setup.begin(config.seed), None
+            if processes.is_first():
+                keeper = stack.enter_context(Keeper(setup, workdir, begin, command))
+                begin = keeper.restored()
+                keeper.say_state(quiet)
         finished = processes.shared(np.array(bool(keeper and keeper.finished)))
         if finished:
             return (keeper and keeper.finished) or {}
@@ -108,8 +110,9 @@ def train(
         state = begin
         try:
             for state, record in _rounds(setup, data, begin):
-                if keeper is not None:
-                    keeper.keep(processes.here(state), record)
+                with processes.together():
+                    if keeper is not None:
+                        keeper.keep(processes.here(state), record)
                 progress.update(record)
         except DivergedError as error:
             if keeper is not None and keeper.records:
@@ -421,12 +424,10 @@ def _rounds(
     read off the state that it has already chosen.
     """
     method, streamed = setup.method, isinstance(data["train"], Streamed)
-    # Between processes, only whole programs know what every one of them holds.
-    fused = setup.execution.fused or jax.process_count() > 1
     programs = (stream.compile_programs if streamed else compile_programs)(method)
     round_ = (
         compile_round(method, donate=True)
-        if fused and not streamed
+        if setup.execution.fused and not streamed
         else partial(play, method, programs)
     )
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ devices of a mesh, which may belong to several processes.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -107,7 +108,11 @@ class Layout:
 
     def everywhere(self, tree: Any) -> Any:
         """A tree of arrays with a copy on each device."""
-        return tree if self.sharding is None else jax.device_put(tree, self.sharding)
+        if self.sharding is None:
+            return tree
+        if self.sharding.is_fully_addressable:
+            return jax.device_put(tree, self.sharding)
+        return jax.tree.map(partial(_on_own_devices, self.sharding), tree)
 
     @property
     def sharding(self) -> NamedSharding | None:
@@ -117,6 +122,21 @@ class Layout:
     def alone(self) -> "Layout":
         """The same on one device."""
         return replace(self, mesh=None)
+
+
+def _on_own_devices(sharding: NamedSharding, leaf: jax.Array | np.ndarray) -> jax.Array:
+    """This process's part of an array of which every device gets a copy.
+
+    All processes hold the same. `device_put` would take no key and would send every
+    array around to see that it is the same.
+    """
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = _on_own_devices(sharding, jax.random.key_data(leaf))
+        return jax.random.wrap_key_data(data)
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return jax.device_put(leaf, sharding)  # it is on all devices already
+    own = np.asarray(leaf)
+    return jax.make_array_from_callback(own.shape, sharding, own.__getitem__)
 
 
 def _on_one(

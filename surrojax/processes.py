@@ -4,10 +4,14 @@ Every process computes its share and holds the whole state; the first one alone 
 and writes the run's folder.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from surrojax.errors import InputError
 
@@ -28,6 +32,8 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
         if count is not None or index is not None:
             raise InputError("--processes, --process: want a --coordinator as well")
         return
+    # It would catch SIGTERM and carry on; whoever sends one wants the process to end.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         if coordinator == "auto":
             jax.distributed.initialize()
@@ -44,6 +50,46 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
 def is_first() -> bool:
     """Whether this process reads and writes the run's folder."""
     return jax.process_index() == 0
+
+
+def check(mesh: Mesh | None) -> None:
+    """Checks that every process has a share of the work.
+
+    Raises:
+      InputError: one has none of the devices that are worked on.
+    """
+    if mesh is None:
+        return
+    working = {device.process_index for device in mesh.devices.flat}
+    if len(working) < jax.process_count():
+        raise InputError(
+            f"--processes: of {jax.process_count()} processes {len(working)} have "
+            f"something to do, for minibatches are split evenly; start {len(working)}, "
+            "or choose another config.batch_size or config.execution.devices"
+        )
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What one process cannot do stops them all, where the others would wait for it.
+
+    Raises:
+      InputError: this process's own, or, of another's, that there was one.
+    """
+    wrong: InputError | None = None
+    try:
+        yield
+    except InputError as error:
+        wrong = error
+    if jax.process_count() > 1:
+        failed = multihost_utils.process_allgather(np.array(wrong is not None))
+        if wrong is None and failed.any():
+            wrong = InputError(
+                f"process {int(failed.argmax())} cannot go on and says why; all "
+                "processes of the run stop"
+            )
+    if wrong is not None:
+        raise wrong
 
 
 def shared(tree: Any) -> Any:

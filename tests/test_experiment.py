@@ -113,8 +113,9 @@ def test_tensorboard_has_every_round_after_a_kill(small, tmp_path, monkeypatch):
 
 def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):
     def rounds(*arguments, inner=experiment.run):
-        yield next(inner(*arguments))
-        raise DivergedError("round 2: the losses are not finite")
+        state, record = next(inner(*arguments))
+        yield state, record
+        raise DivergedError(2, state)
 
     monkeypatch.setattr(experiment, "run", rounds)
     with pytest.raises(InputError, match="round 2: the losses are not finite"):
@@ -188,7 +189,8 @@ def test_a_shorter_call_does_not_take_a_longer_run_back(small, tmp_path):
 
 def test_one_line_a_round_where_there_is_no_terminal(small, tmp_path, capsys):
     train(config_of(), tmp_path)
-    opening, *out = capsys.readouterr().out.splitlines()
+    opening, how, *out = capsys.readouterr().out.splitlines()
+    assert how.startswith("how: ")
     assert "50 / 30 / 20 images" in opening and "3 rounds of 3 steps" in opening
     assert [line.split(",")[0] for line in out] == [f"round {n}/3" for n in (1, 2, 3)]
     assert all(" test " in line for line in out)

@@ -75,8 +75,9 @@ def test_a_run_and_its_continuation(tmp_path):
     first = launch(*arguments)
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
-    opening, first_round, *_ = first.stdout.splitlines()
+    opening, how, first_round, *_ = first.stdout.splitlines()
     assert "tuned: p_z, p_x; 2 rounds of 2 steps" in opening
+    assert how.startswith("how: ") and "convolution matmul (measured" in how
     assert first_round.startswith("round 1/2, step 2: validation ")
     assert "test accuracy" in first.stdout.splitlines()[-1]
     assert "finished after 2 rounds" in launch(*arguments).stdout

@@ -70,7 +70,7 @@ def shapes(module, *size):
     return jax.eval_shape(lambda: init(module, KEY, image))["params"]
 
 
-@pytest.mark.parametrize("form", ["matmul", "lax"])
+@pytest.mark.parametrize("form", ["matmul", "direct", "lax"])
 def test_every_layer_costs_what_figure_3_says(form):
     pair = make_pair("mresnet", K, form)
     counted = macs_by_layer(pair.original, blank(pair))

@@ -18,14 +18,27 @@ from surrojax.networks import (
     sites_of,
 )
 from surrojax.networks.head import Head
-from surrojax.networks.layers import Conv, dropout, max_pool, patches
+from surrojax.networks.layers import (
+    LEVELS,
+    Conv,
+    ConvPool,
+    dropout,
+    levels_at,
+    max_pool,
+    patches,
+)
 from surrojax.networks.macs import macs
 from surrojax.sites import Sites
 
 KEY = jax.random.key(0)
+FORMS = ("matmul", "direct", "lax")
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(2, 9, 8, 3)).astype(np.float32)
 K = 7
+
+
+def drop(key, p, a):
+    return dropout(levels_at(key, a.shape), p, a)
 
 
 def ratios(z=0.0, V=0.0, x=0.0, W=0.0):
@@ -54,7 +67,7 @@ def loop_conv(images, kernel, bias, stride, pad):
     return out
 
 
-@pytest.mark.parametrize("form", ["matmul", "lax"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("kernel", "stride", "pad"), [(3, 1, 1), (3, 2, 1), (2, 2, 0), (5, 1, 0), (6, 4, 1)]
 )
@@ -68,17 +81,44 @@ def test_convolution_is_the_loop_over_windows(form, kernel, stride, pad):
 
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (2, 2, 1)])
 def test_both_convolution_forms_have_the_same_gradient(kernel, stride, pad):
-    forms = [Conv(4, kernel, stride, pad, form=form) for form in ("matmul", "lax")]
+    forms = [Conv(4, kernel, stride, pad, form=form) for form in FORMS]
     variables = conv_variables(kernel)
 
     def loss(conv):
         return lambda v, images: jnp.sum(jnp.sin(conv.apply(v, images)))
 
-    first, second = (
+    first, *others = (
         jax.jit(jax.grad(loss(conv), (0, 1)))(variables, IMAGES) for conv in forms
     )
+    for other in others:
+        for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(9, 8), (12, 12), (7, 11)])
+def test_pooling_inside_the_matrix_product_is_convolution_then_pooling(size):
+    """Values and gradients; a remainder is dropped by both."""
+    images = RNG.normal(size=(2, *size, 3)).astype(np.float32)
+    forms = [ConvPool(4, 3, form=form) for form in ("matmul", "lax")]
+    variables = conv_variables(3)
+
+    def loss(layer):
+        return lambda v, images: jnp.sum(jnp.sin(layer.apply(v, images)))
+
+    outputs = [layer.apply(variables, images) for layer in forms]
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-5)
+    first, second = (jax.grad(loss(f), (0, 1))(variables, images) for f in forms)
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_of_equal_neighbours_the_first_has_the_gradient():
+    """As Caffe and PyTorch have it; the whole gradient, and only once."""
+    layer = ConvPool(1, 1)
+    variables = {"params": {"kernel": jnp.ones((1, 1, 1, 1)), "bias": jnp.zeros(1)}}
+    images = jnp.array([[2.0, 2.0], [2.0, 1.0]]).reshape(1, 2, 2, 1)
+    gradient = jax.grad(lambda images: layer.apply(variables, images).sum())(images)
+    np.testing.assert_array_equal(gradient[0, :, :, 0], [[1, 0], [0, 0]])
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 3), (3, 2), (2, 1)])
@@ -111,35 +151,63 @@ def test_max_pool_drops_the_remainder(window):
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_eq_7_drops_a_share_of_p_and_scales_the_rest(wrap, p):
     a = np.full((100, 100), 3.0, np.float32)
-    dropped = np.asarray(wrap(dropout)(KEY, jnp.float32(p), a))
+    dropped = np.asarray(wrap(drop)(KEY, jnp.float32(p), a))
     assert (dropped == 0).mean() == pytest.approx(p, abs=0.02)
     np.testing.assert_allclose(dropped[dropped != 0], 3 / (1 - p), rtol=1e-5)
     assert dropped.mean() == pytest.approx(3.0, rel=0.1)
 
 
 def test_dropout_of_ratio_0_is_the_identity():
-    np.testing.assert_array_equal(dropout(KEY, jnp.float32(0.0), IMAGES), IMAGES)
+    np.testing.assert_array_equal(drop(KEY, jnp.float32(0.0), IMAGES), IMAGES)
 
 
-def test_dropout_keeps_where_the_keys_uniform_number_is_below_1_minus_p():
-    u, p = np.asarray(jax.random.uniform(KEY, (50, 40))), jnp.float32(0.3)
-    kept = np.asarray(dropout(KEY, p, jnp.ones((50, 40)))) != 0
-    np.testing.assert_array_equal(kept, u < 1 - p)
+@pytest.mark.parametrize("p", [0.3, 0.01, 0.95])
+def test_dropout_keeps_where_the_level_is_at_least_the_ratio(p):
+    levels, a = levels_at(KEY, (50, 40)), jnp.ones((50, 40))
+    kept = np.asarray(dropout(levels, jnp.float32(p), a)) != 0
+    np.testing.assert_array_equal(kept, np.asarray(levels) >= np.round(p * 65536))
+
+
+def test_levels_are_uniform_and_independent_of_each_other():
+    """A stream of 16-bit halves of Threefry's words, cut into the shapes asked for."""
+    shapes = Sites((300, 401), (5, 7, 3), None, (64,))
+    levels = levels_at(KEY, shapes)
+    assert levels.x is None
+    assert (levels.z.shape, levels.V.shape, levels.W.shape) == (
+        (300, 401),
+        (5, 7, 3),
+        (64,),
+    )
+    z = np.asarray(levels.z, np.int64).ravel()
+    assert z.min() >= 0 and z.max() < LEVELS
+    counts = np.histogram(z, bins=64, range=(0, LEVELS))[0]
+    chi_squared = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+    assert chi_squared < 63 + 5 * np.sqrt(2 * 63)
+    for lag in (1, 512, z.size // 2, z.size // 4):
+        correlation = np.corrcoef(z[:-lag], z[lag:])[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(z.size - lag)
+    other = levels_at(jax.random.key(1), shapes)
+    assert (np.asarray(levels.z) == np.asarray(other.z)).mean() < 1e-3
+
+
+def test_a_key_draws_the_same_levels_for_the_same_shapes():
+    compiled = jax.jit(levels_at, static_argnums=1)
+    np.testing.assert_array_equal(levels_at(KEY, (9, 9)), compiled(KEY, (9, 9)))
 
 
 def test_dropout_masks_of_one_key_are_nested():
     a = jnp.ones((50, 40))
     p = jnp.array([0.0, 0.3, 0.6, 0.9])
-    masks = np.asarray(jax.jit(jax.vmap(dropout, (None, 0, None)))(KEY, p, a)) == 0
+    masks = np.asarray(jax.jit(jax.vmap(drop, (None, 0, None)))(KEY, p, a)) == 0
     for few, many in zip(masks, masks[1:], strict=False):
         assert (many | ~few).all() and many.sum() > few.sum()
-    np.testing.assert_array_equal(masks[1], np.asarray(dropout(KEY, p[1], a)) == 0)
+    np.testing.assert_array_equal(masks[1], np.asarray(drop(KEY, p[1], a)) == 0)
 
 
 def test_gradient_passes_through_what_dropout_kept():
     a, p = jnp.ones((20, 20)), jnp.float32(0.25)
-    gradient = jax.grad(lambda a: dropout(KEY, p, a).sum())(a)
-    np.testing.assert_array_equal(gradient, dropout(KEY, p, a))
+    gradient = jax.grad(lambda a: drop(KEY, p, a).sum())(a)
+    np.testing.assert_array_equal(gradient, drop(KEY, p, a))
 
 
 # The head: where its sites lie.

@@ -1,0 +1,198 @@
+"""What a run chooses by itself, what can be forced, and replicas side by side."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from conftest import assert_close, tiny_arrays, tiny_method
+from test_experiment import config_of, lines, small  # noqa: F401
+
+from configs import common, fer2013_resnet20
+from surrojax import execution, experiment, replicas
+from surrojax.algorithm import initial_state
+from surrojax.errors import InputError
+from surrojax.execution import execution_of, settle
+from surrojax.layout import Layout
+from surrojax.sweep import run_sweep
+
+KEY = jax.random.key(2)
+
+
+def alone(**changes):
+    """A config on one device; the tests' CPU has eight."""
+    return config_of(**{"execution.devices": 1} | changes)
+
+
+def test_every_choice_is_told_with_its_reason():
+    told = str(execution_of(common.get_config()))
+    assert "8 of 8 devices (cpu)" in told
+    assert "convolution matmul (measured for lenet on a CPU)" in told
+    assert "rounds parts (equal settings are trained once)" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"convolution": "lax"}, "convolution lax (as asked)"),
+        ({"execution.rounds": "fused"}, "rounds fused (as asked)"),
+        ({"execution.candidates": "loop"}, "candidates loop (as asked)"),
+        ({"execution.settings": "loop"}, "settings loop (as asked)"),
+        ({"execution.devices": 3}, "2 of 8 devices"),
+        ({"tune": ()}, "1 of 8 devices"),
+    ],
+)
+def test_every_choice_can_be_forced(changes, told):
+    assert told in str(execution_of(config_of(**changes)))
+
+
+def test_resnet20_takes_direct_convolutions_one_setting_after_the_other():
+    chosen = execution_of(fer2013_resnet20.get_config())
+    assert chosen.convolution == "direct" and chosen.layout.settings == "loop"
+
+
+def test_more_devices_than_there_are_is_an_error():
+    with pytest.raises(InputError, match="execution.devices: 9 are asked for, there"):
+        execution_of(config_of(**{"execution.devices": 9}))
+
+
+def test_open_choices_are_timed_on_the_machine():
+    method, train = tiny_method(), tiny_arrays(30, 0)
+    chosen = execution_of(alone(convolution="lax"))
+    assert chosen.open
+    fusion = initial_state(method, KEY).fusion
+    settled = settle(chosen, replace(method, layout=Layout()), fusion, train)
+    assert not settled.open and "(timed, ms a step: vmap " in str(settled)
+    assert settled.layout.settings in ("vmap", "loop")
+
+
+def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
+    """On what `prepare` sets, in a process of its own; JAX has begun in this one."""
+    import os
+    import subprocess
+    import sys
+
+    code = (
+        "from configs import demo; from surrojax.execution import prepare\n"
+        "config = demo.get_config(); prepare(config)\n"
+        "import jax; print(jax.config.values['jax_compilation_cache_dir'])\n"
+        "print(len(jax.devices()) == (2 if len(__import__('os').sched_getaffinity(0)) "
+        "> 1 else 1))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    environment["SURROJAX_CACHE"] = str(tmp_path)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert found.returncode == 0, found.stderr
+    folder, right_count = found.stdout.split()
+    assert folder.startswith(str(tmp_path / "xla")) and right_count == "True"
+    assert execution._processor() in folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"execution.devices": 2},
+        {"execution.devices": 8},
+        {"execution.devices": 1, "execution.rounds": "fused"},
+        {"execution.devices": 4, "execution.rounds": "fused"},
+        {"execution.devices": 1, "execution.settings": "loop"},
+    ],
+)
+def test_all_ways_give_the_same_run(small, tmp_path, changes):  # noqa: F811
+    """And each goes on where another has stopped."""
+    experiment.train(alone(), tmp_path / "a", quiet=True)
+    experiment.train(config_of(max_iterations=6, **changes), tmp_path / "b", quiet=True)
+    experiment.train(alone(), tmp_path / "b", quiet=True)
+    for a, b in zip(lines(tmp_path / "a"), lines(tmp_path / "b"), strict=True):
+        del a["seconds"], b["seconds"]
+        assert_close(a, b, 1e-4)
+
+
+# Replicas.
+
+
+def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
+    together = replicas.train(alone(replicas=3, seed=5), tmp_path / "all", quiet=True)
+    assert list(together) == [5, 6, 7]
+    for seed, result in together.items():
+        config = alone(seed=seed)
+        expected = experiment.train(config, tmp_path / str(seed), quiet=True)
+        folder = tmp_path / "all" / f"seed={seed}"
+        for a, b in zip(lines(folder), lines(tmp_path / str(seed)), strict=True):
+            del a["seconds"], b["seconds"]
+            assert_close(a, b, 1e-4)
+        del result["seconds"], expected["seconds"]
+        assert_close(result, expected, 1e-4)
+        assert json.loads((folder / "config.json").read_text())["seed"] == seed
+
+
+def test_replicas_go_on_even_if_killed_between_two_checkpoints(
+    small,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    kept, keep = [], experiment.Keeper.keep
+
+    def dies(self, state, record):
+        if record["round"] == 2 and kept.count(2) == 1:
+            raise KeyboardInterrupt
+        kept.append(record["round"])
+        keep(self, state, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment.Keeper, "keep", dies)
+        with pytest.raises(KeyboardInterrupt):
+            replicas.train(alone(replicas=2), tmp_path / "a", quiet=True)
+    replicas.train(alone(replicas=2), tmp_path / "a", quiet=True)
+    replicas.train(alone(replicas=2), tmp_path / "b", quiet=True)
+    for seed in (0, 1):
+        pairs = zip(
+            lines(tmp_path / f"a/seed={seed}"),
+            lines(tmp_path / f"b/seed={seed}"),
+            strict=True,
+        )
+        for a, b in pairs:
+            del a["seconds"], b["seconds"]
+            assert_close(a, b, 1e-5)
+
+
+def test_a_replica_that_diverges_stops_alone(small, tmp_path, monkeypatch):  # noqa: F811
+    def poisoned(method, key, inner=experiment.initial_state):
+        state = inner(method, key)
+        is_bad = jax.random.key_data(key)[-1] == 1
+        broken = jax.tree.map(
+            lambda a: jax.numpy.where(is_bad, np.nan, a), state.fusion
+        )
+        return replace(state, fusion=broken)
+
+    monkeypatch.setattr(experiment, "initial_state", poisoned)
+    found = replicas.train(alone(replicas=2), tmp_path, quiet=True)
+    assert found[0]["rounds"] == 3
+    assert isinstance(found[1], InputError) and "not finite" in str(found[1])
+
+
+def test_a_sweep_of_replicas_has_a_row_a_seed(small, tmp_path, capsys):  # noqa: F811
+    config = alone(replicas=2)
+    found = run_sweep(config, str(tmp_path), ["search.optimizer=pso,ga"])
+    assert [point for point, _ in found] == [
+        {"search.optimizer": optimizer, "seed": seed}
+        for optimizer in ("pso", "ga")
+        for seed in (0, 1)
+    ]
+    assert (tmp_path / "search.optimizer=ga/seed=1/result.json").exists()
+    rows = (tmp_path / "sweep.csv").read_text().splitlines()
+    assert rows[0].startswith("search.optimizer,seed,") and len(rows) == 5
+
+
+def test_one_run_is_not_several(small, tmp_path):  # noqa: F811
+    with pytest.raises(InputError, match="config.replicas"):
+        experiment.train(alone(replicas=2), tmp_path, quiet=True)
+
+
+def test_replicas_want_their_images_on_the_device(small, tmp_path):  # noqa: F811
+    config = alone(replicas=2, **{"dataset.stream": "always"})
+    with pytest.raises(InputError, match="want their images on the device"):
+        replicas.train(config, tmp_path, quiet=True)
