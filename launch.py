@@ -29,7 +29,7 @@ from surrojax.crossing import compare
 from surrojax.errors import InputError
 from surrojax.execution import prepare
 from surrojax.experiment import train
-from surrojax.processes import is_first, join
+from surrojax.processes import is_first, join, want_one
 from surrojax.progress import say
 from surrojax.settings import flatten, folds, resolve, suggest
 from surrojax.sweep import Outcome, run_sweep
@@ -117,6 +117,7 @@ def _pretrain(config: ConfigDict, workdir: str) -> None:
     if DRY_RUN.value:
         say(f"{workdir}: would run\n{config}")
         return
+    want_one("pre-training wants", "its batches are not spread")
     from surrojax import pretrain
 
     result = pretrain.train(config, workdir, sys.argv, QUIET.value)

@@ -1,112 +1,160 @@
-"""What a round costs: milliseconds a step of both stages, and what is neither.
+"""What a round costs, stage by stage, and how soon a run's first step begins.
 
-    python -m benchmarks.cost --config=configs/fer2013_lenet.py --json=FILE
+    python -m benchmarks.cost --config=fer2013_lenet --out=benchmarks/results/NAME.json
 
-Stage 1 is one step of 'original + surrogate' with both settings; stage 2 one step of
-the whole population. Whole rounds are those of `surrojax.experiment.train`, with
-evaluation, test figures, checkpoints and files, in a folder that is thrown away.
+Rounds are those of `surrojax.experiment.train`, with evaluation, test figures,
+checkpoints and files, in a folder that is thrown away; the time in each part is taken
+where the host calls it (`--config.execution.rounds=parts`). They run in a process of
+their own, twice: with an empty compilation cache, and with a full one.
+
+The paper's account of a round is 2 T_ori + N T_sur (Section 2.4); a third process
+trains the original alone, whose step is T_ori.
 """
 
 import argparse
 import importlib.metadata
-import importlib.util
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from ml_collections import ConfigDict
-
-from surrojax.algorithm import compile_programs, initial_state
-from surrojax.experiment import place, train
-from surrojax.networks import blank
-from surrojax.networks.macs import macs
-from surrojax.settings import load_data, make_method
-from surrojax.stage2 import copies, train_population
+PARTS = ("fit", "evaluate", "compete", "tell", "ask")
 
 
-def seconds(program: Callable[[], Any], repeats: int = 3) -> float:
-    """The median time of a call, after one that compiles."""
-    jax.block_until_ready(program())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(program())
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def run(given: argparse.Namespace) -> dict[str, Any]:
+    """Some rounds in this process, with the seconds spent in each part."""
+    from surrojax.execution import prepare
 
+    config = import_module(f"configs.{given.config}").get_config()
+    config.max_iterations = given.rounds * given.steps
+    config.iterations_per_round = given.steps
+    config.batch_size = given.batch or config.batch_size
+    config.search.population = given.population or config.search.population
+    config.execution.rounds = "parts"
+    if given.alone:
+        config.tune = ()
+    prepare(config)
+    from surrojax import experiment
 
-def measure(config: ConfigDict, rounds: int) -> dict[str, Any]:
-    """All figures for one config, as numbers ready for JSON."""
-    dataset = load_data(config)
-    method = make_method(config, len(dataset.classes))
-    split = place(config, dataset)["train"]
-    state = initial_state(method, jax.random.key(config.seed))
-    steps = method.iterations_per_round
+    spent: dict[str, list[float]] = defaultdict(list)
+    inner, begun = experiment.compile_programs, given.began
 
-    fit = compile_programs(method).fit
-    one_setting = seconds(
-        lambda: fit(state.fusion, state.previous, split, state.key, state.step)
-    )
-    population = jax.jit(partial(train_population, method))
-    assert state.fusion.surrogate is not None  # the config tunes something
-    nets = copies(state.fusion.surrogate, method.population)
-    now = jnp.arange(steps)
-    stage2 = seconds(lambda: population(nets, state.population, split, state.key, now))
-    config.max_iterations = rounds * steps
+    def timed(name: str, part: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            start = time.time()
+            result = part(*arguments)
+            spent[name].append(time.time() - start)
+            if name == "fit":
+                spent["fit ends"].append(time.time() - begun)
+            return result
+
+        return call
+
+    def programs(method: Any) -> Any:
+        made = inner(method)
+        return type(made)(*(timed(n, getattr(made, n)) for n in PARTS))
+
+    experiment.compile_programs = programs
     with tempfile.TemporaryDirectory() as folder:
-        train(config, folder, quiet=True)
+        experiment.train(config, folder, quiet=True)
         lines = Path(folder, "metrics.jsonl").read_text().splitlines()
-    # The first round compiles; a round with equal settings trains one of them.
-    records = [json.loads(line) for line in lines][1:]
-    whole = sum(record["seconds"] for record in records)
-    spent = sum(len(r["stage1"]) * one_setting + stage2 for r in records)
-    image = blank(method.pair)
+        described = json.loads(Path(folder, "config.json").read_text())
+    records = [json.loads(line) for line in lines]
     return {
-        "network": config.network,
-        "database": config.dataset.name,
-        "batch_size": method.batch_size,
-        "population": method.population,
-        "macs": {
-            "original": macs(method.pair.original, image),
-            "surrogate": macs(method.pair.surrogate, image),
-        },
-        "stage1_step_ms_both_settings": 2e3 * one_setting / steps,
-        "stage2_step_ms": 1e3 * stage2 / steps,
-        "round_seconds": [record["seconds"] for record in records],
-        "share_of_a_round_that_is_neither": 1 - spent / whole,
-        "cores": len(os.sched_getaffinity(0)),
-        "device": jax.devices()[0].device_kind,
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")
-        },
-        "command": " ".join(["python -m benchmarks.cost", *sys.argv[1:]]),
+        "seconds": [record["seconds"] for record in records],
+        "settings": [len(record["stage1"]) for record in records],
+        "spent": dict(spent),
+        "macs": described["multiply_accumulates"],
+        "population": config.search.population,
+        "batch_size": config.batch_size,
+    }
+
+
+def elsewhere(arguments: list[str], cache: str) -> dict[str, Any]:
+    """`run` in a process of its own, with a compilation cache of its own."""
+    command = [sys.executable, "-m", "benchmarks.cost", "--inside", *arguments]
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+    command += [f"--began={time.time()}"]
+    found = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    result: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
+    return result
+
+
+def account(tuned: dict[str, Any], alone: dict[str, Any], steps: int) -> dict[str, Any]:
+    """The figures of a round from what two runs took, without their first rounds."""
+    later = range(1, len(tuned["seconds"]))
+    both = [i for i in later if tuned["settings"][i] == 2] or list(later)
+    spent, per_step = tuned["spent"], 1e3 / steps
+    fit = statistics.median(spent["fit"][i] for i in both)
+    compete = statistics.median(spent["compete"][i] for i in later)
+    whole = statistics.median(tuned["seconds"][i] for i in both)
+    t_ori = statistics.median(alone["spent"]["fit"][1:])
+    neither = [
+        1 - (spent["fit"][i] + spent["compete"][i]) / tuned["seconds"][i] for i in later
+    ]
+    ratio = tuned["macs"]["surrogate"] / tuned["macs"]["original"]
+    n = tuned["population"]
+    return {
+        "t_ori_ms": t_ori * per_step,
+        "stage1_ms_both_settings": fit * per_step,
+        "stage2_ms": compete * per_step,
+        "round_ms_a_step": whole * per_step,
+        "round_over_t_ori": whole / t_ori,
+        "paper_2_plus_n_ratio": 2 + n * ratio,
+        "share_of_a_round_that_is_neither": statistics.median(neither),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", default="configs/fer2013_lenet.py")
+    parser.add_argument("--config", default="fer2013_lenet", help="a file of configs/")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    spec = importlib.util.spec_from_file_location("config", arguments.config)
-    if spec is None or spec.loader is None:
-        parser.error(f"{arguments.config} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    result = measure(module.get_config(), arguments.rounds)
-    print(json.dumps(result, indent=2))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    parser.add_argument("--steps", type=int, default=1000, help="NI")
+    parser.add_argument("--batch", type=int, default=0, help="0: the config's")
+    parser.add_argument("--population", type=int, default=0, help="0: the config's")
+    parser.add_argument("--alone", action="store_true", help="train the original alone")
+    parser.add_argument("--inside", action="store_true", help="run, in this process")
+    parser.add_argument("--began", type=float, default=0.0, help="when it was called")
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    if given.inside:
+        print(json.dumps(run(given)))
+        return
+    arguments = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as cache:
+        cold = elsewhere(arguments, cache)
+        warm = elsewhere(arguments, cache)
+        alone = elsewhere([*arguments, "--alone"], cache)
+
+    def first_step(result: dict[str, Any]) -> float:
+        """Seconds from the process's start to the first step of stage 1."""
+        spent = result["spent"]
+        return spent["fit ends"][0] - statistics.median(spent["fit"][1:])
+
+    result = account(warm, alone, given.steps) | {
+        "seconds_to_first_step": {"cold": first_step(cold), "warm": first_step(warm)},
+        "runs": {"cold": cold, "warm": warm, "original alone": alone},
+        "steps": given.steps,
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": {
+            name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")
+        },
+        "command": " ".join(["python -m benchmarks.cost", *arguments]),
+    }
+    shown = {k: v for k, v in result.items() if k != "runs"}
+    print(json.dumps(shown, indent=2))
+    if given.out:
+        given.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

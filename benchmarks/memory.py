@@ -9,6 +9,7 @@ of it: `lax` is what a GPU takes, `matmul` copies the windows under the kernels.
 """
 
 import argparse
+import inspect
 import json
 import platform
 import sys
@@ -20,11 +21,18 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from surrojax.algorithm import RunState, compile_programs, initial_state
+from surrojax.algorithm import (
+    RunState,
+    compile_programs,
+    initial_state,
+    several,
+)
+from surrojax.execution import execution_of
 from surrojax.method import Data, Method
 from surrojax.records import write_json
 from surrojax.settings import make_look, make_method
 from surrojax.sgd import Arrays, Targets
+from surrojax.stage1 import fit_settings
 
 GIB = 2**30
 
@@ -69,6 +77,17 @@ def measure(config: ConfigDict, images: int) -> dict[str, Any]:
     method = make_method(config, 7)
     programs, state = compile_programs(method), state_of(method)
     train, validation = (split_of(config, method, n) for n in (images, images // 8))
+    fusions = jax.eval_shape(
+        lambda: several(initial_state(method, jax.random.key(0)).fusion, 1)
+    )
+
+    def both(fusion: Any, train: Arrays, key: jax.Array) -> Any:
+        """Stage 1 as the config's execution works on its two settings."""
+        vectors = several(jnp.asarray(method.space.center), 2)
+        steps = jnp.arange(method.iterations_per_round)
+        return fit_settings(method, several(fusion, 2), vectors, train, key, steps)
+
+    stage1 = jax.jit(both)
     key, step = jax.eval_shape(lambda: jax.random.key(0)), state.step
     return {
         "network": config.network,
@@ -76,22 +95,23 @@ def measure(config: ConfigDict, images: int) -> dict[str, Any]:
         "population": method.population,
         "convolution": config.convolution,
         "compute_dtype": config.compute_dtype,
+        "execution": str(execution_of(config)),
         "images": images,
         "gib": {
             "images": round(size((train.images, validation.images)) / GIB, 3),
             "checkpoint": round(size(state) / GIB, 3),
-            "stage1": needed(
-                programs.fit, state.fusion, state.previous, train, key, step
-            ),
+            "stage1": needed(stage1, state.fusion, train, key),
             "stage2": needed(
-                programs.compete,
+                inspect.unwrap(programs.compete),
                 state.fusion.surrogate,
                 state.population,
                 Data(train, validation),
                 key,
                 step,
             ),
-            "evaluation": needed(programs.evaluate, state.fusion, validation),
+            "evaluation": needed(
+                inspect.unwrap(programs.evaluate), fusions, validation
+            ),
         },
     }
 

@@ -8,10 +8,10 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,13 @@ def train(
         if finished:
             return (keeper and keeper.finished) or {}
         begin = setup.method.layout.everywhere(processes.shared(begin))
-        data = setup.place()
+        with processes.together():
+            data = setup.place()
+            if isinstance(data["train"], Streamed):
+                processes.want_one(
+                    "streamed images want",
+                    "with --config.dataset.stream=never every device gets a copy",
+                )
         setup = setup.settled(begin, data)
         done = int(processes.here(begin).round)
         say(setup.opening(), quiet)
@@ -118,9 +124,8 @@ def train(
             if keeper is not None and keeper.records:
                 keeper.finish(data, processes.here(error.state))
             raise InputError(f"{workdir}: {error}") from error
-        if keeper is None:
-            return {}
-        return keeper.finish(data, processes.here(state))
+        with processes.together():
+            return keeper.finish(data, processes.here(state)) if keeper else {}
 
 
 @dataclass(frozen=True)
@@ -154,8 +159,12 @@ class Setup:
 
     def begin(self, seed: int) -> RunState:
         """The state before round 1."""
-        state = jax.jit(partial(initial_state, self.method))(jax.random.key(seed))
-        return self.fit(state)[0]
+        return self.fit(self._initial(jax.random.key(seed)))[0]
+
+    @cached_property
+    def _initial(self) -> Callable[[jax.Array], RunState]:
+        """Compiled once for all seeds."""
+        return jax.jit(partial(initial_state, self.method))
 
     def fit(self, state: RunState) -> tuple[RunState, Fitted | None]:
         """The state with the weights that the config begins with."""

@@ -4,11 +4,13 @@ Every process computes its share and holds the whole state; the first one alone 
 and writes the run's folder.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
@@ -32,18 +34,23 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
         if count is not None or index is not None:
             raise InputError("--processes, --process: want a --coordinator as well")
         return
+    named = coordinator != "auto"
+    if named and not re.fullmatch(r"\S+:\d+", coordinator):
+        raise InputError(f"--coordinator={coordinator}: is neither HOST:PORT nor auto")
     # It would catch SIGTERM and carry on; whoever sends one wants the process to end.
     jax.config.update("jax_enable_preemption_service", False)
     try:
-        if coordinator == "auto":
-            jax.distributed.initialize()
-        else:
-            jax.distributed.initialize(coordinator, count, index)
+        jax.distributed.initialize(coordinator if named else None, count, index)
     except (RuntimeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
+        told = " ".join(str(error).split()).rstrip(".")[:200]
+        remedy = (
+            "start each of the --processes with its own --process, from 0"
+            if named
+            else "where no scheduler starts the processes, give HOST:PORT of the "
+            "first, --processes and --process"
+        )
         raise InputError(
-            f"--coordinator={coordinator}: cannot join the run ({told}); start each of "
-            "the --processes with its own --process, from 0"
+            f"--coordinator={coordinator}: cannot join the run ({told}); {remedy}"
         ) from error
 
 
@@ -52,20 +59,29 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def want_one(what: str, instead: str) -> None:
+    """Checks that this process is a run of its own.
+
+    Raises:
+      InputError: it is one of several.
+    """
+    if jax.process_count() > 1:
+        raise InputError(f"{what} a single process, without --coordinator; {instead}")
+
+
 def check(mesh: Mesh | None) -> None:
     """Checks that every process has a share of the work.
 
     Raises:
       InputError: one has none of the devices that are worked on.
     """
-    if mesh is None:
-        return
-    working = {device.process_index for device in mesh.devices.flat}
-    if len(working) < jax.process_count():
+    working, count = 1, jax.process_count()
+    if mesh is not None:
+        working = len({device.process_index for device in mesh.devices.flat})
+    if working < count:
         raise InputError(
-            f"--processes: of {jax.process_count()} processes {len(working)} have "
-            f"something to do, for minibatches are split evenly; start {len(working)}, "
-            "or choose another config.batch_size or config.execution.devices"
+            f"--processes: only {working} of {count} would have something to do; start "
+            "so many, or choose another config.batch_size or config.execution.devices"
         )
 
 
@@ -105,7 +121,9 @@ def shared(tree: Any) -> Any:
     plain = jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, tree)
     sent = multihost_utils.broadcast_one_to_all(plain)
     return jax.tree.map(
-        lambda a, new: jax.random.wrap_key_data(new) if is_key(a) else new, tree, sent
+        lambda a, new: jax.random.wrap_key_data(new) if is_key(a) else jnp.asarray(new),
+        tree,
+        sent,
     )
 
 

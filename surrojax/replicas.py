@@ -28,7 +28,7 @@ from surrojax.algorithm import (
 from surrojax.errors import InputError
 from surrojax.experiment import Keeper, Placed, Setup, test_figures
 from surrojax.method import Data
-from surrojax.processes import here
+from surrojax.processes import here, want_one
 from surrojax.progress import Progress, say
 from surrojax.records import Record
 from surrojax.stream import Streamed
@@ -56,8 +56,7 @@ def train(
     Raises:
       InputError: config, data or a folder cannot be used.
     """
-    if jax.process_count() > 1:
-        raise InputError("config.replicas: several replicas want a single process")
+    want_one("config.replicas: several replicas want", "give --config.replicas=1")
     setup = Setup.of(config)
     seeds = range(setup.config.seed, setup.config.seed + setup.config.replicas)
     with ExitStack() as stack:

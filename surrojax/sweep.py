@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from surrojax import pooling, replicas
 from surrojax.errors import InputError
 from surrojax.experiment import train
+from surrojax.processes import want_one
 from surrojax.progress import say
 from surrojax.records import Record, explained, write_json, write_text
 from surrojax.settings import flatten, resolve, suggest
@@ -92,8 +93,10 @@ def run_points(
       command, dry_run, quiet: of `run_sweep`.
 
     Raises:
-      InputError: the folder holds a run.
+      InputError: the folder holds a run, or this is one process of several.
     """
+    if not dry_run:
+        want_one("several runs want", "--dry_run prints the command of each")
     if (root / "config.json").exists():
         raise InputError(f"{root}: holds a run; choose another --workdir for a sweep")
     outcomes: list[Outcome] = []

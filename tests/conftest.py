@@ -24,6 +24,9 @@ from surrojax.search import pso
 from surrojax.sgd import Arrays, Targets
 from surrojax.space import make_space, present_names
 
+# A command that a test calls has the devices that a user's would have.
+AS_A_USER = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+
 CLASSES = 3
 FIXED = {
     f"{kind}_{site}": 0.0 for kind in ("lambda", "p") for site in ("z", "V", "x", "W")

@@ -20,11 +20,6 @@ from surrojax.sweep import run_sweep
 KEY = jax.random.key(2)
 
 
-def alone(**changes):
-    """A config on one device; the tests' CPU has eight."""
-    return config_of(**{"execution.devices": 1} | changes)
-
-
 def test_every_choice_is_told_with_its_reason():
     told = str(execution_of(common.get_config()))
     assert "8 of 8 devices (cpu)" in told
@@ -44,7 +39,8 @@ def test_every_choice_is_told_with_its_reason():
     ],
 )
 def test_every_choice_can_be_forced(changes, told):
-    assert told in str(execution_of(config_of(**changes)))
+    everywhere = {"execution.devices": 0}
+    assert told in str(execution_of(config_of(**everywhere | changes)))
 
 
 def test_resnet20_takes_direct_convolutions_one_setting_after_the_other():
@@ -59,7 +55,7 @@ def test_more_devices_than_there_are_is_an_error():
 
 def test_open_choices_are_timed_on_the_machine():
     method, train = tiny_method(), tiny_arrays(30, 0)
-    chosen = execution_of(alone(convolution="lax"))
+    chosen = execution_of(config_of(convolution="lax"))
     assert chosen.open
     fusion = initial_state(method, KEY).fusion
     settled = settle(chosen, replace(method, layout=Layout()), fusion, train)
@@ -103,9 +99,9 @@ def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
 )
 def test_all_ways_give_the_same_run(small, tmp_path, changes):  # noqa: F811
     """And each goes on where another has stopped."""
-    experiment.train(alone(), tmp_path / "a", quiet=True)
+    experiment.train(config_of(), tmp_path / "a", quiet=True)
     experiment.train(config_of(max_iterations=6, **changes), tmp_path / "b", quiet=True)
-    experiment.train(alone(), tmp_path / "b", quiet=True)
+    experiment.train(config_of(), tmp_path / "b", quiet=True)
     for a, b in zip(lines(tmp_path / "a"), lines(tmp_path / "b"), strict=True):
         del a["seconds"], b["seconds"]
         assert_close(a, b, 1e-4)
@@ -115,10 +111,12 @@ def test_all_ways_give_the_same_run(small, tmp_path, changes):  # noqa: F811
 
 
 def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
-    together = replicas.train(alone(replicas=3, seed=5), tmp_path / "all", quiet=True)
+    together = replicas.train(
+        config_of(replicas=3, seed=5), tmp_path / "all", quiet=True
+    )
     assert list(together) == [5, 6, 7]
     for seed, result in together.items():
-        config = alone(seed=seed)
+        config = config_of(seed=seed)
         expected = experiment.train(config, tmp_path / str(seed), quiet=True)
         folder = tmp_path / "all" / f"seed={seed}"
         for a, b in zip(lines(folder), lines(tmp_path / str(seed)), strict=True):
@@ -145,9 +143,9 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
     with monkeypatch.context() as patch:
         patch.setattr(experiment.Keeper, "keep", dies)
         with pytest.raises(KeyboardInterrupt):
-            replicas.train(alone(replicas=2), tmp_path / "a", quiet=True)
-    replicas.train(alone(replicas=2), tmp_path / "a", quiet=True)
-    replicas.train(alone(replicas=2), tmp_path / "b", quiet=True)
+            replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
+    replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
+    replicas.train(config_of(replicas=2), tmp_path / "b", quiet=True)
     for seed in (0, 1):
         pairs = zip(
             lines(tmp_path / f"a/seed={seed}"),
@@ -159,7 +157,7 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
             assert_close(a, b, 1e-5)
 
 
-def test_a_replica_that_diverges_stops_alone(small, tmp_path, monkeypatch):  # noqa: F811
+def test_a_replica_that_diverges_stops_config_of(small, tmp_path, monkeypatch):  # noqa: F811
     def poisoned(method, key, inner=experiment.initial_state):
         state = inner(method, key)
         is_bad = jax.random.key_data(key)[-1] == 1
@@ -169,13 +167,13 @@ def test_a_replica_that_diverges_stops_alone(small, tmp_path, monkeypatch):  # n
         return replace(state, fusion=broken)
 
     monkeypatch.setattr(experiment, "initial_state", poisoned)
-    found = replicas.train(alone(replicas=2), tmp_path, quiet=True)
+    found = replicas.train(config_of(replicas=2), tmp_path, quiet=True)
     assert found[0]["rounds"] == 3
     assert isinstance(found[1], InputError) and "not finite" in str(found[1])
 
 
 def test_a_sweep_of_replicas_has_a_row_a_seed(small, tmp_path, capsys):  # noqa: F811
-    config = alone(replicas=2)
+    config = config_of(replicas=2)
     found = run_sweep(config, str(tmp_path), ["search.optimizer=pso,ga"])
     assert [point for point, _ in found] == [
         {"search.optimizer": optimizer, "seed": seed}
@@ -189,10 +187,10 @@ def test_a_sweep_of_replicas_has_a_row_a_seed(small, tmp_path, capsys):  # noqa:
 
 def test_one_run_is_not_several(small, tmp_path):  # noqa: F811
     with pytest.raises(InputError, match="config.replicas"):
-        experiment.train(alone(replicas=2), tmp_path, quiet=True)
+        experiment.train(config_of(replicas=2), tmp_path, quiet=True)
 
 
 def test_replicas_want_their_images_on_the_device(small, tmp_path):  # noqa: F811
-    config = alone(replicas=2, **{"dataset.stream": "always"})
+    config = config_of(replicas=2, **{"dataset.stream": "always"})
     with pytest.raises(InputError, match="want their images on the device"):
         replicas.train(config, tmp_path, quiet=True)

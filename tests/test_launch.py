@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import AS_A_USER
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,6 +16,7 @@ def launch(*arguments):
     return subprocess.run(
         [sys.executable, "launch.py", *arguments],
         cwd=ROOT,
+        env=AS_A_USER,
         capture_output=True,
         text=True,
         timeout=300,
@@ -92,6 +94,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "launch.py", *arguments],
         cwd=ROOT,
+        env=AS_A_USER,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

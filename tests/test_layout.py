@@ -52,7 +52,7 @@ def test_spread_is_vmap(together, count, copies):
         jax.tree.map(np.testing.assert_allclose, found, expected)
 
 
-def records(method, data, fused, rounds=3):
+def records(method, data, fused, rounds=2):
     data, state = method.layout.everywhere((data, initial_state(method, KEY)))
     round_ = (
         compile_round(method, donate=True)
@@ -63,12 +63,14 @@ def records(method, data, fused, rounds=3):
     return [record for _, record in run(method, data, state, last, round_)]
 
 
-@pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("common", [True, False])
-def test_rounds_are_the_same_on_1_2_4_and_8_devices(tiny_data, fused, common):
+@pytest.mark.parametrize(
+    ("fused", "common", "counts"),
+    [(True, True, (2, 4, 8)), (False, True, (2, 8)), (True, False, (8,))],
+)
+def test_rounds_are_the_same_on_1_2_4_and_8_devices(tiny_data, fused, common, counts):
     method = tiny_method(common_random_numbers=common, population=6)
     expected = records(method, tiny_data, fused)
-    for count in (2, 4, 8):
+    for count in counts:
         there = replace(method, layout=Layout(mesh_of(count)))
         assert_close(records(there, tiny_data, fused), expected, 1e-4)
 

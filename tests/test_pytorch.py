@@ -136,7 +136,7 @@ def test_stage_1_takes_the_same_steps(name):
         for site, distance in found.euclidean.items():
             same(distance, getattr(losses["euclidean"], site))
         # Rounding decides over some of the many units near 0 of 19 layers.
-        tolerance = 1e-2 if name == "resnet20" else 1e-3
+        tolerance = 2e-2 if name == "resnet20" else 1e-3
         assert_same_change(original, fusion.original, before.original, tolerance)
         assert_same_change(surrogate, fusion.surrogate, before.surrogate)
     running = port.from_flax(fusion.original.stats)

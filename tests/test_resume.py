@@ -1,7 +1,6 @@
 """A run that is killed again and again ends as one that was left alone, bit for bit."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from conftest import assert_same
+from conftest import AS_A_USER, assert_same
 
 from surrojax.algorithm import initial_state
 from surrojax.checkpoint import Checkpoints
@@ -36,7 +35,7 @@ def command(workdir, rounds):
 
 def start(workdir, cache, rounds):
     # The compilation cache saves the restarted processes their compilation.
-    environment = os.environ | {
+    environment = AS_A_USER | {
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
