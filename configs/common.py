@@ -90,7 +90,7 @@ def get_config() -> ConfigDict:
 
     config.compute_dtype = "float32"  # float32 | bfloat16; parameters stay float32
     config.convolution = "auto"  # auto | matmul | lax; auto: matmul on a CPU
-    config.evaluation_batch = 512
+    config.evaluation_batch = 128
 
     # How a run is computed, which changes no more than the last bits of its figures;
     # a run says what it chose, and why.
