@@ -12,6 +12,7 @@ from flax import struct
 
 from surrojax.errors import InputError
 from surrojax.evaluate import Evaluation, evaluate
+from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
 from surrojax.sgd import Arrays, Net
@@ -259,11 +260,6 @@ def _fit_all(
     steps = step + jnp.arange(method.iterations_per_round)
     fusions = several(fusion, len(settings))
     return fit_settings(method, fusions, settings, train, key, steps)
-
-
-def several(tree: Any, count: int) -> Any:
-    """So many copies of a tree of arrays, along a leading axis."""
-    return jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), tree)
 
 
 def evaluate_fusions(

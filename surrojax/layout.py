@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -146,8 +147,8 @@ def _on_one(
     arguments: Sequence[Any],
 ) -> Any:
     mapped = [a for a, axis in zip(arguments, axes, strict=True) if axis == 0]
-    several = jax.tree.leaves(mapped)[0].shape[0] > 1
-    if several and together == "vmap":
+    many = jax.tree.leaves(mapped)[0].shape[0] > 1
+    if many and together == "vmap":
         return jax.vmap(f, in_axes=tuple(axes))(*arguments)
 
     def one(own: list[Any]) -> Any:
@@ -159,11 +160,16 @@ def _on_one(
             )
         )
 
-    if several:
+    if many:
         return jax.lax.map(one, mapped)
     # One copy alone is no vmap: a convolution would become a grouped one.
     alone = one(jax.tree.map(lambda a: a[0], mapped))
     return jax.tree.map(lambda a: a[None], alone)
+
+
+def several(tree: Any, count: int) -> Any:
+    """So many copies of a tree of arrays, along a leading axis."""
+    return jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), tree)
 
 
 def make_mesh(devices: Sequence[jax.Device], batch_size: int) -> Mesh | None:

@@ -4,9 +4,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from surrojax.evaluate import Evaluation, evaluate
+from surrojax.layout import several
 from surrojax.losses import objective, total_loss
 from surrojax.method import Choice, Data, Method
 from surrojax.networks import forward_in_training
@@ -105,10 +105,7 @@ class Keys(NamedTuple):
 
 def copies(surrogate: Net, candidates: int) -> Net:
     """N copies of a surrogate with momentum 0, along a leading axis."""
-    return jax.tree.map(
-        lambda a: jnp.broadcast_to(a, (candidates, *a.shape)),
-        fresh(surrogate.variables),
-    )
+    return several(fresh(surrogate.variables), candidates)
 
 
 def train_population(
