@@ -22,9 +22,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 PARTS = ("fit", "evaluate", "compete", "tell", "ask")
 
@@ -36,12 +39,17 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     config = import_module(f"configs.{given.config}").get_config()
     config.max_iterations = given.rounds * given.steps
     config.iterations_per_round = given.steps
+    config.dataset.name = given.dataset or config.dataset.name
     config.batch_size = given.batch or config.batch_size
     config.search.population = given.population or config.search.population
     config.execution.rounds = "parts"
+    config.learning_rate.base = 1e-4  # a batch of four must not diverge
+    config.evaluation_batch = min(config.evaluation_batch, given.images or 2**30)
     if given.alone:
         config.tune = ()
     prepare(config)
+    import jax
+
     from surrojax import experiment
 
     spent: dict[str, list[float]] = defaultdict(list)
@@ -50,7 +58,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     def timed(name: str, part: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             start = time.time()
-            result = part(*arguments)
+            result = jax.block_until_ready(part(*arguments))
             spent[name].append(time.time() - start)
             if name == "fit":
                 spent["fit ends"].append(time.time() - begun)
@@ -62,6 +70,16 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         made = inner(method)
         return type(made)(*(timed(n, getattr(made, n)) for n in PARTS))
 
+    def load(config: Any) -> Any:
+        dataset = whole(config)
+        cut: dict[str, Any] = {
+            name: split.take(np.arange(min(len(split), given.images or len(split))))
+            for name, split in dataset.splits.items()
+        }
+        return replace(dataset, **cut)
+
+    whole = experiment.load_data
+    experiment.load_data = load
     experiment.compile_programs = programs
     with tempfile.TemporaryDirectory() as folder:
         experiment.train(config, folder, quiet=True)
@@ -121,6 +139,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=1000, help="NI")
     parser.add_argument("--batch", type=int, default=0, help="0: the config's")
+    parser.add_argument("--dataset", default="", help="else the config's")
+    parser.add_argument(
+        "--images", type=int, default=0, help="of each split, the first so many; 0: all"
+    )
     parser.add_argument("--population", type=int, default=0, help="0: the config's")
     parser.add_argument("--alone", action="store_true", help="train the original alone")
     parser.add_argument("--inside", action="store_true", help="run, in this process")

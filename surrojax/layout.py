@@ -7,7 +7,7 @@ devices of a mesh, which may belong to several processes.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Literal
 
 import jax
@@ -119,6 +119,22 @@ class Layout:
     def sharding(self) -> NamedSharding | None:
         """Of an array with a copy on each device; None for one device."""
         return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
+
+    def compile(self, f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """`jax.jit(f, **options)`, whose results every device has.
+
+        Of several devices, one program works at a time: of two in flight, a CPU's
+        devices may begin with different ones, and wait for each other for ever.
+        """
+        program = jax.jit(f, out_shardings=self.sharding, **options)
+        if self.mesh is None:
+            return program
+
+        @wraps(program)
+        def call(*arguments: Any) -> Any:
+            return jax.block_until_ready(program(*arguments))
+
+        return call
 
     def alone(self) -> "Layout":
         """The same on one device."""

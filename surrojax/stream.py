@@ -63,24 +63,24 @@ def fetch(images: Images, rows: np.ndarray, together: int) -> Iterator[np.ndarra
 
 def compile_programs(method: Method) -> Programs:
     """The parts of a round, for data that are `Streamed`."""
-    steps_of = method.iterations_per_round
+    steps_of, compiled = method.iterations_per_round, method.layout.compile
 
-    @partial(jax.jit, donate_argnums=0)
+    @partial(compiled, donate_argnums=0)
     def fit_chunk(
         fusions: Any, vectors: Any, drawn: Drawn, key: Any, steps: Any
     ) -> Any:
         return stage1.fit_settings(method, fusions, vectors, drawn, key, steps)
 
-    @partial(jax.jit, donate_argnums=0)
+    @partial(compiled, donate_argnums=0)
     def train_chunk(nets: Net, vectors: Any, drawn: Drawn, key: Any, steps: Any) -> Net:
         return stage2.train_population(method, nets, vectors, drawn, key, steps)
 
-    @partial(jax.jit, static_argnums=1)
+    @partial(compiled, static_argnums=1)
     def rows1(key: Any, samples: int, steps: Any) -> Any:
         of = partial(stage1.Chance.of, method, key, samples)
         return jax.vmap(of)(steps).choice.rows
 
-    @partial(jax.jit, static_argnums=(1, 2))
+    @partial(compiled, static_argnums=(1, 2))
     def rows2(key: Any, samples: int, candidates: int, steps: Any) -> Any:
         keys = stage2.Keys.of(method, key, candidates)
 
@@ -123,7 +123,7 @@ def compile_programs(method: Method) -> Programs:
         found = method.layout.spread(one, (0, None), nets, images)
         return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
 
-    @jax.jit
+    @compiled
     def look_with_both(fusions: Fusion, images: jax.Array) -> tuple[Predictions, ...]:
         nets = (fusions.original, fusions.surrogate)
         modules = (method.pair.original, method.pair.surrogate)
@@ -133,8 +133,8 @@ def compile_programs(method: Method) -> Programs:
             if net is not None
         )
 
-    look_with_all = jax.jit(partial(look_with_each, method.pair.surrogate))
-    figures_of_all = jax.jit(jax.vmap(measure, in_axes=(1, None)))
+    look_with_all = compiled(partial(look_with_each, method.pair.surrogate))
+    figures_of_all = compiled(jax.vmap(measure, in_axes=(1, None)))
 
     def evaluate(
         fusions: Fusion, data: Streamed
@@ -163,8 +163,8 @@ def compile_programs(method: Method) -> Programs:
         fit=fit,
         evaluate=evaluate,
         compete=compete,
-        tell=jax.jit(partial(method.search.tell)),
-        ask=jax.jit(method.search.ask),
+        tell=compiled(partial(method.search.tell)),
+        ask=compiled(method.search.ask),
     )
 
 
