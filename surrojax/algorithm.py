@@ -1,8 +1,8 @@
 """Algorithm 1: rounds of stage 1 and stage 2, as a generator of (state, record)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
 from surrojax.sgd import Arrays, Net
-from surrojax.sites import HYPER_NAMES, Hyper, where_present
+from surrojax.sites import Hyper, named
 from surrojax.stage1 import Fusion, fit_settings, new_fusion
 from surrojax.stage2 import compete
 
@@ -143,22 +143,7 @@ Round = Callable[[Data, RunState], tuple[RunState, Outcome]]
 
 def compile_programs(method: Method) -> Programs:
     """The parts of a round, each compiled once; the host calls one after the other."""
-    parts, sharding = _parts(method), method.layout.sharding
-
-    def compiled(f: Callable[..., Any]) -> Callable[..., Any]:
-        """One program at a time, whose results every device has.
-
-        Of two at once, a CPU's devices may begin with different ones, and wait for
-        each other for ever.
-        """
-        program = jax.jit(f, out_shardings=sharding)
-
-        @wraps(program)
-        def call(*arguments: Any) -> Any:
-            return jax.block_until_ready(program(*arguments))
-
-        return call
-
+    parts, compiled = _parts(method), method.layout.compile
     fit_all = compiled(partial(_fit_all, method))
 
     def fit(
@@ -312,12 +297,17 @@ def initial_state(method: Method, key: jax.Array) -> RunState:
     )
 
 
+def in_parts(method: Method) -> Round:
+    """A round whose parts the host calls one after the other."""
+    return partial(play, method, compile_programs(method))
+
+
 def run(
     method: Method,
     data: Data,
     state: RunState,
     max_iterations: int = 80_000,
-    round_: Round | None = None,
+    round_of: Callable[[Method], Round] = in_parts,
 ) -> Iterator[tuple[RunState, Record]]:
     """Algorithm 1, from a state on: one (state, record) a round.
 
@@ -327,28 +317,25 @@ def run(
       state: `initial_state`, or that of an earlier round.
       max_iterations: steps of the original after which the run ends (MaxIter); a
         round that would pass them is not begun.
-      round_: `compile_round(method)`, or `partial(play, method, programs)`; the
-        default is the latter with `compile_programs(method)`.
+      round_of: `in_parts`, or `compile_round`; it is called once for each NI.
 
     Yields:
       The state after each round, which may be gone when the next one is asked for, if
-      `round_` donates it; and a record of plain numbers and strings.
+      the round donates it; and a record of plain numbers and strings.
 
     Raises:
       DivergedError: no setting of a round gave finite losses.
     """
-    round_ = round_ or partial(play, method, compile_programs(method))
-    done, step = int(state.round), int(state.step)
+    plan, done = method.plan(max_iterations), int(state.round)
     # The caller's state stays, whatever a round does with the one it is given.
     state = jax.tree.map(jnp.copy, state)
-    while step + method.iterations_per_round <= max_iterations:
-        done, step = done + 1, step + method.iterations_per_round
+    for number, round_ in _rounds(method, plan, done, round_of):
         # Waiting here lets Ctrl-C through; inside float() it becomes another error.
         state, outcome = jax.block_until_ready(round_(data, state))
         state = method.layout.everywhere(state)
         if outcome.diverged:
-            raise DivergedError(done, state)
-        yield state, record_of(outcome, done, step)
+            raise DivergedError(number, state)
+        yield state, record_of(outcome, plan[:number])
 
 
 def run_replicas(
@@ -356,33 +343,46 @@ def run_replicas(
     data: Data,
     states: RunState,
     max_iterations: int,
-    round_: Round,
+    round_of: Callable[[Method], Round],
 ) -> Iterator[tuple[RunState, list[Record | DivergedError]]]:
     """`run` for R runs at once; one that diverges keeps its state, the others go on.
 
     Args:
       method, data, max_iterations: of `run`.
       states: with a leading axis `[R]`, all after the same round.
-      round_: `compile_replicas(method)`.
+      round_of: `compile_replicas`.
 
     Yields:
       The states after each round, and a record for each run.
     """
-    done, step = (int(np.asarray(a)[0]) for a in (states.round, states.step))
+    plan, done = method.plan(max_iterations), int(np.asarray(states.round)[0])
     states = jax.tree.map(jnp.copy, states)
-    while step + method.iterations_per_round <= max_iterations:
-        done, step = done + 1, step + method.iterations_per_round
+    for number, round_ in _rounds(method, plan, done, round_of):
         states, outcomes = jax.block_until_ready(round_(data, states))
         found = jax.device_get(outcomes)
         records: list[Record | DivergedError] = []
         for index, diverged in enumerate(found.diverged):
             own = jax.tree.map(lambda a, i=index: a[i], (states, found))
             records.append(
-                DivergedError(done, own[0])
+                DivergedError(number, own[0])
                 if diverged
-                else record_of(own[1], done, step)
+                else record_of(own[1], plan[:number])
             )
         yield states, records
+
+
+def _rounds(
+    method: Method,
+    plan: Sequence[int],
+    done: int,
+    round_of: Callable[[Method], Round],
+) -> Iterator[tuple[int, Round]]:
+    """The rounds that are left, counted from 1; those of one NI share a program."""
+    made: dict[int, Round] = {}
+    for number, steps in enumerate(plan[done:], done + 1):
+        if steps not in made:
+            made[steps] = round_of(method.of_length(steps))
+        yield number, made[steps]
 
 
 def play(
@@ -469,22 +469,22 @@ def _keep(condition: jax.Array, old: Any, new: Any) -> Any:
     return old if old is new else jnp.where(condition, old, new)
 
 
-def record_of(outcome: Outcome, round_: int, step: int) -> Record:
+def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
     """A round's record of plain numbers and strings.
 
     Args:
       outcome: of one run.
-      round_: counted from 1.
-      step: the global step after it.
+      plan: NI of each round so far, this one included.
     """
     found = jax.device_get(outcome)
     winner = int(found.winner)
     trained = ("current",) if found.equal else ("current", "previous")
     record: Record = {
-        "round": round_,
-        "step": step,
+        "round": len(plan),
+        "step": sum(plan),
+        "iterations": plan[-1],
         "learning_rate": float(found.rate),
-        "hyper": _setting(found.settings, winner),
+        "hyper": named(found.settings, winner),
         "chosen": trained[winner],
         "stage1": {
             name: {
@@ -494,44 +494,37 @@ def record_of(outcome: Outcome, round_: int, step: int) -> Record:
             for index, name in enumerate(trained)
         },
         "original": _evaluation(found.original, winner),
-        "training_loss": _finite(found.losses["loss"][winner]),
+        "training_loss": finite(found.losses["loss"][winner]),
     }
     if found.surrogate is not None:
         record["surrogate"] = _evaluation(found.surrogate, winner)
-        record["surrogate_training_loss"] = _finite(
+        record["surrogate_training_loss"] = finite(
             found.losses["surrogate_loss"][winner]
         )
         record["euclidean"] = {
-            site: _finite(value[winner])
+            site: finite(value[winner])
             for site, value in found.losses["euclidean"]._asdict().items()
             if value is not None
         }
     if found.candidates is not None:
         record["candidates"] = [
             {
-                "hyper": _setting(found.candidates, index),
-                "score": _finite(score),
+                "hyper": named(found.candidates, index),
+                "score": finite(score),
                 "validation_accuracy": float(found.evaluations.accuracy[index]),
-                "validation_cross_entropy": _finite(
+                "validation_cross_entropy": finite(
                     found.evaluations.cross_entropy[index]
                 ),
             }
             for index, score in enumerate(found.scores)
         ]
-        record["current_best"] = _setting(found.leader)
-        record["current_best_score"] = _finite(found.leader_score)
+        record["current_best"] = named(found.leader)
+        record["current_best_score"] = finite(found.leader_score)
     return record
 
 
-def _setting(hyper: Hyper, index: int | None = None) -> dict[str, float]:
-    names = Hyper(
-        *(where_present(n, h) for n, h in zip(HYPER_NAMES, hyper, strict=True))
-    )
-    values = (float(a if index is None else a[index]) for a in jax.tree.leaves(hyper))
-    return dict(zip(jax.tree.leaves(names), values, strict=True))
-
-
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
+    """As JSON knows it: None for NaN and infinity."""
     return float(value) if np.isfinite(value) else None
 
 
@@ -541,5 +534,5 @@ def _evaluation(result: Evaluation | None, index: int) -> Record | None:
     return {
         "validation_accuracy": float(result.accuracy[index]),
         "validation_frame_accuracy": float(result.frame_accuracy[index]),
-        "validation_cross_entropy": _finite(result.cross_entropy[index]),
+        "validation_cross_entropy": finite(result.cross_entropy[index]),
     }

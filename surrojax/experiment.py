@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax import plots, processes, stream
+from surrojax import fidelity, plots, processes, stream
 from surrojax.algorithm import (
     DivergedError,
+    Round,
     RunState,
     compile_programs,
     compile_round,
@@ -155,7 +156,7 @@ class Setup:
     @property
     def rounds(self) -> int:
         """Rounds of the whole run."""
-        return self.config.max_iterations // self.config.iterations_per_round
+        return len(self.method.plan(self.config.max_iterations))
 
     def begin(self, seed: int) -> RunState:
         """The state before round 1."""
@@ -257,12 +258,12 @@ class Keeper:
     def say_state(self, quiet: bool) -> None:
         """Says what the folder holds already."""
         done, path = len(self.records), self.folder.path
-        steps = done * self._config.iterations_per_round
+        steps = self.records[-1]["step"] if done else 0
+        following = self._setup.method.iterations_after(done)
         if self.finished:
             say(
                 f"{path}: finished after {done} rounds, {steps} steps; a "
-                f"max_iterations of {steps + self._config.iterations_per_round} or "
-                "more goes on from there",
+                f"max_iterations of {steps + following} or more goes on from there",
                 quiet,
             )
         elif done:
@@ -373,13 +374,14 @@ def _with_tuples(tree: Any) -> Any:
 def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:
     sizes = " / ".join(str(len(split)) for split in dataset.splits.values())
     units = " / ".join(str(len(split.units()[1])) for split in dataset.splits.values())
-    left_over = config.max_iterations % config.iterations_per_round
+    left_over = config.max_iterations - sum(method.plan(config.max_iterations))
     return (
         f"{config.network} on {dataset.name}, {sizes} images"
         + (f" of {units} sequences" if units != sizes else "")
         + " to train / validate / test; tuned: "
         f"{', '.join(method.space.tune) or 'nothing'}; {rounds} rounds "
         f"of {config.iterations_per_round} steps"
+        + (f", doubled every {every} rounds" if (every := method.double_every) else "")
         + (f", {left_over} steps of max_iterations left over" if left_over else "")
         + "; compiling"
     )
@@ -433,20 +435,38 @@ def _rounds(
     read off the state that it has already chosen.
     """
     method, streamed = setup.method, isinstance(data["train"], Streamed)
-    programs = (stream.compile_programs if streamed else compile_programs)(method)
-    round_ = (
-        compile_round(method, donate=True)
-        if setup.execution.fused and not streamed
-        else partial(play, method, programs)
-    )
+    make = stream.compile_programs if streamed else compile_programs
+    parts = cache(lambda steps: make(method.of_length(steps)))
+    evaluate = parts(method.iterations_per_round).evaluate
+
+    def round_of(method: Method) -> Round:
+        if setup.execution.fused and not streamed:
+            return compile_round(method, donate=True)
+        return partial(play, method, parts(method.iterations_per_round))
+
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
+    asked, last = setup.config.fidelity, setup.config.max_iterations
     start = time.perf_counter()
-    for state, record in run(method, seen, begin, setup.config.max_iterations, round_):
-        found = programs.evaluate(several(state.fusion, 1), data["test"])
-        record["test"] = test_figures(found, 0)
+    for state, record in run(method, seen, begin, last, round_of):
+        record["test"] = test_figures(
+            evaluate(several(state.fusion, 1), data["test"]), 0
+        )
         now = time.perf_counter()
         # What the caller does with the round before this one is in it as well.
         record["seconds"], start = round(now - start, 3), now
+        if record["round"] in asked.rounds and method.tunes:
+            steps = record["iterations"]
+            record["fidelity"] = fidelity.measure(
+                method.of_length(steps),
+                parts(steps),
+                seen,
+                state,
+                record["candidates"],
+                asked.drawn,
+                asked.seeds,
+            )
+            start = time.perf_counter()  # it is no part of what tuning costs
+            record["fidelity"]["seconds"] = round(start - now, 3)
         yield state, record
 
 

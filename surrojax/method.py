@@ -1,6 +1,6 @@
 """What stays the same throughout a run, in one frozen object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -57,6 +57,7 @@ class Method:
       population: N.
       batch_size: B.
       iterations_per_round: NI, the optimiser steps of a stage.
+      double_every: rounds after which NI doubles, again and again; 0: never.
       learning_rate_base, learning_rate_halve_every: of `sgd.learning_rate`.
       momentum: of SGD.
       eta: weights of the Euclidean losses (eq. 9).
@@ -78,6 +79,7 @@ class Method:
     population: int = 6
     batch_size: int = 64
     iterations_per_round: int = 1000
+    double_every: int = 0
     learning_rate_base: float = 0.01
     learning_rate_halve_every: float = 4000.0
     momentum: float = 0.9
@@ -94,6 +96,26 @@ class Method:
     def tunes(self) -> bool:
         """Whether anything is searched; else the original is trained alone."""
         return self.space.dimensions > 0
+
+    def plan(self, max_iterations: int) -> tuple[int, ...]:
+        """NI of each round of a run; a round that would pass MaxIter is not begun."""
+        rounds: list[int] = []
+        left = max_iterations
+        while (steps := self.iterations_after(len(rounds))) <= left:
+            rounds.append(steps)
+            left -= steps
+        return tuple(rounds)
+
+    def iterations_after(self, done: int) -> int:
+        """NI of the round that follows so many."""
+        doubled = done // self.double_every if self.double_every else 0
+        return int(self.iterations_per_round * 2**doubled)
+
+    def of_length(self, iterations: int) -> "Method":
+        """The method of rounds that have so many steps."""
+        if iterations == self.iterations_per_round:
+            return self
+        return replace(self, iterations_per_round=iterations)
 
     def learning_rate(self, step: jax.Array) -> jax.Array:
         """The rate of a global step."""

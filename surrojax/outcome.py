@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -113,9 +113,12 @@ def result(
       records: of all rounds.
     """
     last, best = records[-1], records[int(state.best_round) - 1]
-    candidates = sum(len(r.get("candidates", ())) for r in records)
-    settings = sum(len(r["stage1"]) for r in records)
-    steps = method.iterations_per_round
+
+    def steps(count: Callable[[Record], int]) -> int:
+        return sum(r["iterations"] * count(r) for r in records)
+
+    settings = steps(lambda r: len(r["stage1"]))
+    candidates = steps(lambda r: len(r.get("candidates", ())))
     return found["test"].figures(dataset.classes) | {
         "validation_accuracy": last["original"]["validation_accuracy"],
         "train_accuracy": found["train"].accuracy,
@@ -126,8 +129,8 @@ def result(
             "test_accuracy": best["test"]["original"]["accuracy"],
         },
         "rounds": len(records),
-        "original_steps": steps * settings,
-        "surrogate_steps": steps * (candidates + (settings if method.tunes else 0)),
+        "original_steps": settings,
+        "surrogate_steps": candidates + (settings if method.tunes else 0),
         "seconds": round(sum(r["seconds"] for r in records), 1),
     }
 

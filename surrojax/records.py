@@ -34,6 +34,9 @@ MAY_DIFFER = (
     "config.execution.candidates",
     "config.execution.rounds",
     "config.replicas",
+    "config.fidelity.rounds",
+    "config.fidelity.drawn",
+    "config.fidelity.seeds",
 )
 """Fields that may differ when a run is continued.
 

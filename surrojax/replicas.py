@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ def train(
       InputError: config, data or a folder cannot be used.
     """
     want_one("config.replicas: several replicas want", "give --config.replicas=1")
+    if config.fidelity.rounds:
+        raise InputError(
+            "config.fidelity.rounds: replicas are not measured; give "
+            "--config.replicas=1"
+        )
     setup = Setup.of(config)
     seeds = range(setup.config.seed, setup.config.seed + setup.config.replicas)
     with ExitStack() as stack:
@@ -102,7 +108,6 @@ def _together(
 ) -> Results:
     method = setup.method
     evaluate = compile_programs(method).evaluate
-    round_ = compile_replicas(method, donate=True)
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     stopped: dict[int, InputError] = {}
     states, start = begin, time.perf_counter()
@@ -111,7 +116,7 @@ def _together(
         seen,
         method.layout.everywhere(begin),
         setup.config.max_iterations,
-        round_,
+        partial(compile_replicas, donate=True),
     ):
         tested = jax.device_get(evaluate(states.fusion, data["test"]))
         now = time.perf_counter()

@@ -177,6 +177,30 @@ def ga(
     return Search("ga", _init("ga"), ask, tell)
 
 
+def restless(
+    search: Search, lower: ArrayLike, upper: ArrayLike, deviation: ArrayLike
+) -> Search:
+    """The same optimiser, whose proposals are moved at random.
+
+    A population that has gathered in one point proposes nothing new; noise keeps it
+    looking around the leader for as long as the run goes on.
+
+    Args:
+      search: the optimiser.
+      lower, upper: `[D]` its bounds.
+      deviation: `[D]` the standard deviation of the Gaussian noise; 0: none.
+    """
+    low, high = jnp.asarray(lower, jnp.float32), jnp.asarray(upper, jnp.float32)
+
+    def ask(key: jax.Array, state: SearchState) -> tuple[jax.Array, SearchState]:
+        own, noise = jax.random.split(key)
+        asked, state = search.ask(own, state)
+        moved = asked + deviation * jax.random.normal(noise, asked.shape)
+        return jnp.clip(moved, low, high), state
+
+    return search._replace(ask=ask)
+
+
 def check_population(name: str, n: int) -> None:
     """Checks that an optimiser can work with n candidates.
 

@@ -15,7 +15,7 @@ from surrojax.evaluate import Views
 from surrojax.execution import execution_of
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import Method
-from surrojax.search import Search, check_population, de, ga, pso
+from surrojax.search import Search, check_population, de, ga, pso, restless
 from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
 
@@ -54,6 +54,7 @@ LEAST: dict[str, float] = {
     "batch_size": 1,
     "max_iterations": 1,
     "iterations_per_round": 1,
+    "double_every": 0,
     "learning_rate.base": 0,
     "learning_rate.halve_every": 1,
     "momentum": 0,
@@ -67,9 +68,13 @@ LEAST: dict[str, float] = {
     "dataset.image_size": 0,
     "dataset.crops": 1,
     "search.population": 1,
+    "search.noise.coefficient": 0,
+    "search.noise.ratio": 0,
     "evaluation_batch": 1,
     "execution.devices": 0,
     "replicas": 1,
+    "fidelity.drawn": 0,
+    "fidelity.seeds": 1,
 }
 
 GROUPS = {"coefficients": "lambda_", "ratios": "p_"}
@@ -219,6 +224,7 @@ def load_data(config: ConfigDict) -> data.Dataset:
     protocol = data.Protocol(
         fold=fold,
         target=source(target, config.dataset.target_dir) if target else None,
+        held_out=config.dataset.held_out,
         train_on_fold=config.dataset.train_on_target_fold,
         mask_absent=config.dataset.mask_absent_classes,
     )
@@ -259,6 +265,7 @@ def make_method(
             center=config.search.center.to_dict(),
             width=config.search.initial_width.to_dict(),
             bounds=config.search.bounds.to_dict(),
+            start=config.search.start.to_dict(),
         )
         search = make_search(config, space)
     return Method(
@@ -270,6 +277,7 @@ def make_method(
         population=config.search.population,
         batch_size=config.batch_size,
         iterations_per_round=config.iterations_per_round,
+        double_every=config.double_every,
         learning_rate_base=config.learning_rate.base,
         learning_rate_halve_every=config.learning_rate.halve_every,
         momentum=config.momentum,
@@ -301,7 +309,12 @@ def make_search(config: ConfigDict, space: Space) -> Search:
     """
     name = config.search.optimizer
     check_population(name, config.search.population)
-    return OPTIMIZERS[name](space.lower, space.upper, **config.search[name].to_dict())
+    settings = config.search[name].to_dict()
+    search = OPTIMIZERS[name](space.lower, space.upper, **settings)
+    noise = space.deviation(config.search.noise.to_dict())
+    if not noise.any():
+        return search
+    return restless(search, space.lower, space.upper, noise)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -59,3 +59,17 @@ def where_present(sites: Sites, like: Sites) -> Sites:
 def total(tree: Any) -> jax.Array:
     """The sum of a tree's leaves, which are scalars; 0 for a tree without leaves."""
     return sum(jax.tree.leaves(tree), start=jnp.zeros(()))
+
+
+def named(hyper: Hyper, index: int | None = None) -> dict[str, float]:
+    """The hyper-parameters that are there, by name.
+
+    Args:
+      hyper: of numbers, or of arrays `[N]`.
+      index: which of the N.
+    """
+    names = Hyper(
+        *(where_present(n, h) for n, h in zip(HYPER_NAMES, hyper, strict=True))
+    )
+    values = (float(a if index is None else a[index]) for a in jax.tree.leaves(hyper))
+    return dict(zip(jax.tree.leaves(names), values, strict=True))

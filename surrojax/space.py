@@ -15,6 +15,9 @@ from jax.flatten_util import ravel_pytree
 from surrojax.errors import InputError
 from surrojax.sites import HYPER_NAMES, Hyper, Sites, where_present
 
+UNITS = {"coefficient": float(np.log(10.0)), "ratio": 1.0}
+"""Widths are given in decades and in natural logarithm, and kept in the latter."""
+
 
 @dataclass(frozen=True, eq=False)
 class Space:
@@ -46,6 +49,13 @@ class Space:
     def _searched(self) -> np.ndarray:
         """Where the D searched hyper-parameters stand among the M."""
         return np.array([self.names.index(name) for name in self.tune], int)
+
+    def deviation(self, widths: Mapping[str, float]) -> np.ndarray:
+        """`[D]` in log, of widths by group: `coefficient` and `ratio`, in `UNITS`."""
+        return np.array(
+            [UNITS[_group(name)] * widths[_group(name)] for name in self.tune],
+            np.float32,
+        )
 
     def to_hyper(self, vector: jax.Array) -> Hyper:
         """The setting that a search vector stands for.
@@ -103,6 +113,7 @@ def make_space(
     center: Mapping[str, float],
     width: Mapping[str, float],
     bounds: Mapping[str, tuple[float, float]],
+    start: Mapping[str, float] | None = None,
 ) -> Space:
     """A space for a network with these sites.
 
@@ -114,11 +125,13 @@ def make_space(
       width: half-widths of the initial box: `coefficient` in decades, `ratio` in
         natural logarithm.
       bounds: `coefficient` and `ratio`: the lowest and highest value.
+      start: by name, a default of its own; 0: that of its group.
 
     Raises:
       InputError: an unknown name, a value that is not finite, a coefficient below 0,
-        a ratio outside [0, 1), bounds that are empty or miss the center.
+        a ratio outside [0, 1), bounds that are empty or miss the center or a start.
     """
+    start = start or {}
     names = present_names(sites)
     for name in tune:
         if name not in names:
@@ -145,8 +158,9 @@ def make_space(
                 "it at 0"
             )
     ordered = tuple(name for name in names if name in tune)
-    groups = ["coefficient" if n.startswith("lambda") else "ratio" for n in ordered]
-    scale = {"coefficient": np.log(10.0), "ratio": 1.0}
+    groups = [_group(name) for name in ordered]
+    for name, value in start.items():
+        _check_start(name, value, dict(zip(ordered, groups, strict=True)), bounds)
 
     def per_dimension(values: Sequence[float]) -> np.ndarray:
         return np.array(values, np.float32).reshape(len(ordered))
@@ -160,11 +174,41 @@ def make_space(
                 for group in HYPER_NAMES
             )
         ),
-        center=per_dimension([np.log(center[g]) for g in groups]),
-        width=per_dimension([scale[g] * width[g] for g in groups]),
+        center=per_dimension(
+            [
+                np.log(start.get(name) or center[group])
+                for name, group in zip(ordered, groups, strict=True)
+            ]
+        ),
+        width=per_dimension([UNITS[g] * width[g] for g in groups]),
         lower=per_dimension([np.log(bounds[g][0]) for g in groups]),
         upper=per_dimension([np.log(bounds[g][1]) for g in groups]),
     )
+
+
+def _group(name: str) -> str:
+    return "coefficient" if name.startswith("lambda") else "ratio"
+
+
+def _check_start(
+    name: str,
+    value: float,
+    groups: Mapping[str, str],
+    bounds: Mapping[str, tuple[float, float]],
+) -> None:
+    if not value:
+        return
+    if name not in groups:
+        raise InputError(
+            f"search.start.{name}: {value} has no effect, because {name} is not "
+            "searched; leave it at 0"
+        )
+    lower, upper = bounds[groups[name]]
+    if not lower <= value <= upper:
+        raise InputError(
+            f"search.start.{name}: {value} lies outside "
+            f"search.bounds.{groups[name]} ({lower}, {upper})"
+        )
 
 
 def _check_group(

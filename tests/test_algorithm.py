@@ -34,7 +34,9 @@ def rounds(method, data, state, n, programs=None):
     if isinstance(state.fusion.original, Net):
         vector = jnp.zeros(method.space.dimensions)
         state = replace(state, fusion=Fusion(vector, None))
-    return list(run(method, data, state, last, partial(play, method, programs)))
+    return list(
+        run(method, data, state, last, lambda _: partial(play, method, programs))
+    )
 
 
 def scripted(method, accuracy, scores=None, finite=lambda vector: True):
@@ -281,8 +283,8 @@ def test_each_program_is_compiled_once_a_run(tiny_data):
     method = tiny_method()
     programs = compile_programs(method)
     round_ = partial(play, method, programs)
-    list(run(method, tiny_data, initial_state(method, KEY), 15, round_))
-    assert [p.__wrapped__._cache_size() for p in programs[1:]] == [1, 1, 1, 1]
+    list(run(method, tiny_data, initial_state(method, KEY), 15, lambda _: round_))
+    assert [p._cache_size() for p in programs[1:]] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("changes", [{}, {"tune": ()}, {"reevaluate_incumbent": True}])
@@ -293,7 +295,9 @@ def test_a_round_as_one_program_is_the_round_in_parts(tiny_data, changes):
     parts = rounds(method, tiny_data, state, 4)
     last = 4 * method.iterations_per_round
     round_ = compile_round(method, donate=True)
-    whole = [record for _, record in run(method, tiny_data, state, last, round_)]
+    whole = [
+        record for _, record in run(method, tiny_data, state, last, lambda _: round_)
+    ]
     for (_, a), b in zip(parts, whole, strict=True):
         assert_close(a, b, 1e-4)
 
@@ -302,3 +306,22 @@ def test_tuning_learns(tiny_data):
     method = tiny_method(iterations_per_round=100)
     *_, (_, record) = rounds(method, tiny_data, initial_state(method, KEY), 4)
     assert record["original"]["validation_accuracy"] > 0.8
+
+
+def test_rounds_can_grow(tiny_data):
+    method = tiny_method(double_every=2)
+    assert method.plan(5 + 5 + 10 + 10 + 20 + 19) == (5, 5, 10, 10, 20)
+    assert tiny_method().plan(24) == (5, 5, 5, 5)
+    begin = initial_state(method, KEY)
+    done = list(run(method, tiny_data, begin, 30))
+    assert [r["iterations"] for _, r in done] == [5, 5, 10, 10]
+    assert [r["step"] for _, r in done] == [5, 10, 20, 30]
+    assert int(done[-1][0].step) == 30
+    # The round of ten steps is one of ten steps, and not twice one of five.
+    state = done[1][0]
+    long = replace(method, iterations_per_round=10, double_every=0)
+    _, record = next(run(long, tiny_data, state, 30))
+    assert record["original"] == done[2][1]["original"]
+    # It goes on from any round.
+    *_, (_, last) = run(method, tiny_data, done[1][0], 30)
+    assert last == done[-1][1]

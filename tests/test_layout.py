@@ -60,7 +60,7 @@ def records(method, data, fused, rounds=2):
         else partial(play, method, compile_programs(method))
     )
     last = rounds * method.iterations_per_round
-    return [record for _, record in run(method, data, state, last, round_)]
+    return [record for _, record in run(method, data, state, last, lambda _: round_)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Folds, official splits, class sets and cross-database evaluation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from surrojax.data.protocols import (
     cross_database,
     deal,
     duplicates,
+    held_out,
     official,
     samples_of,
     ten_folds,
@@ -318,3 +321,20 @@ def test_a_fingerprint_tells_pixels_labels_and_units_apart():
     prints.add(ten_folds(of(base), 1).fingerprint())
     assert len(prints) == 5
     assert ten_folds(of(base), 0).fingerprint() in prints
+
+
+def test_a_tenth_of_training_stands_in_for_the_test():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 2, 2, 1), dtype=np.uint8)
+    images[7] = images[0]  # the same picture twice stays on one side
+    where = np.array(["train"] * 40 + ["validation"] * 10 + ["test"] * 10)
+    samples = Samples("some", ("a", "b"), Split(images, np.arange(60) % 2), where)
+    whole, held = official(samples), official(held_out(samples))
+    assert (len(held.train), len(held.validation), len(held.test)) == (35, 10, 5)
+    pictures = {name: set(s.hashes()) for name, s in held.splits.items()}
+    assert pictures["train"].isdisjoint(pictures["test"])
+    assert pictures["train"] | pictures["test"] == set(whole.train.hashes())
+    assert pictures["test"].isdisjoint(whole.test.hashes())
+    assert pictures["validation"] == set(whole.validation.hashes())
+    with pytest.raises(InputError, match="no official splits"):
+        held_out(replace(samples, official=None))

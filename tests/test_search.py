@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from surrojax.errors import InputError
-from surrojax.search import de, ga, lead, pso
+from surrojax.search import de, ga, lead, pso, restless
 
 N, D, ROUNDS = 6, 3, 8
 LOWER = np.array([-1.0, -2.0, 0.0], np.float32)
@@ -380,3 +380,16 @@ def test_nothing_to_search_is_no_failure(name):
     search = SEARCHES[name](np.zeros(0), np.zeros(0))
     state = search.tell(search.init(jnp.zeros((N, 0))), jnp.zeros((N, 0)), jnp.ones(N))
     assert search.ask(jax.random.key(0), state)[0].shape == (N, 0)
+
+
+def test_noise_keeps_a_gathered_population_apart():
+    lower, upper = np.full(3, -1.0), np.array([1.0, 1.0, 0.02])
+    search = restless(pso(lower, upper), lower, upper, np.array([0.1, 0.0, 5.0]))
+    gathered = jnp.zeros((400, 3))
+    state = search.tell(search.init(gathered), gathered, jnp.arange(400.0))
+    asked, _ = search.ask(jax.random.key(0), state)
+    spread = np.asarray(asked).std(axis=0)
+    assert spread[0] == pytest.approx(0.1, rel=0.15)
+    assert spread[1] == 0
+    assert np.asarray(asked)[:, 2].max() == np.float32(0.02)
+    assert np.asarray(asked)[:, 2].min() == -1

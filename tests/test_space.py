@@ -190,3 +190,27 @@ def test_refuses(changes, message):
 def test_refuses_a_name_that_this_network_lacks():
     with pytest.raises(InputError, match="'p_x'.*lambda_z, lambda_V, p_z, p_V"):
         space_of(NO_FC2, tune=("p_x",))
+
+
+def test_a_start_of_its_own_moves_one_center():
+    space = space_of(start=dict.fromkeys(ALL, 0.0) | {"p_V": 0.1, "lambda_x": 1e-7})
+    centers = dict(zip(space.tune, np.exp(space.center), strict=True))
+    assert centers["p_V"] == pytest.approx(0.1)
+    assert centers["p_z"] == pytest.approx(0.5)
+    assert centers["lambda_x"] == pytest.approx(1e-7)
+    assert centers["lambda_z"] == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize(
+    ("start", "wrong"),
+    [({"p_x": 0.1}, "not searched"), ({"p_z": 0.96}, "lies outside search.bounds")],
+)
+def test_a_start_that_cannot_be_is_refused(start, wrong):
+    with pytest.raises(InputError, match=wrong):
+        space_of(tune=("p_z",), start=start)
+
+
+def test_deviations_are_in_decades_and_natural_logarithm():
+    space = space_of(tune=("lambda_V", "p_z"))
+    deviation = space.deviation({"coefficient": 2.0, "ratio": 0.5})
+    np.testing.assert_allclose(deviation, [2 * np.log(10), 0.5], rtol=1e-6)

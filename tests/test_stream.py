@@ -44,7 +44,7 @@ def both(n, seed, sequences=False):
 def rounds(method, train, validation, programs):
     data, state = Data(train, validation), initial_state(method, KEY)
     round_ = partial(play, method, programs(method))
-    return list(run(method, data, state, 10, round_))
+    return list(run(method, data, state, 10, lambda _: round_))
 
 
 def numbers(tree):

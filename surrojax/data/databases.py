@@ -13,6 +13,7 @@ from surrojax.data.protocols import (
     Samples,
     cross_database,
     duplicates,
+    held_out,
     official,
     samples_of,
     ten_folds,
@@ -70,11 +71,13 @@ class Protocol:
       fold: which of ten tests, or validates where there is a target; 0 for a database
         with official splits.
       target: the database that is tested on, if another one.
+      held_out: whether a tenth of training stands in for an official test split.
       train_on_fold, mask_absent: of `protocols.cross_database`.
     """
 
     fold: int = 0
     target: Source | None = None
+    held_out: bool = False
     train_on_fold: bool = False
     mask_absent: bool = True
 
@@ -87,6 +90,8 @@ def load(source: Source, protocol: Protocol) -> Dataset:
         message says what to do.
     """
     samples = read(source)
+    if protocol.held_out:
+        samples = held_out(samples)
     if protocol.target is not None:
         dataset = cross_database(
             samples,
