@@ -146,7 +146,7 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
         return fit_settings(method, fusions, vectors, train, key, steps)[0]
 
     def population(nets: Any, vectors: Any, train: Any, key: Any) -> Any:
-        return train_population(method, nets, vectors, train, key, steps)
+        return train_population(method, {}, nets, vectors, train, key, steps)
 
     together = sum(cost.values())
     vectors = jnp.stack([state.previous, state.population[0]])
@@ -159,7 +159,7 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
         given_ = layout.everywhere((several(fusion, count), vectors[:count]))
         yield timed(name, 6 * of, fit, *given_, data.train, key)
     for n in given.populations:
-        nets = copies(state.fusion.surrogate, n)
+        nets = copies(method, state.fusion.surrogate, n).nets
         candidates = method.space.latin_hypercube(jax.random.key(2), n)
         given_ = layout.everywhere((nets, candidates))
         flops = 6 * n * cost["surrogate"]

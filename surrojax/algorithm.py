@@ -18,7 +18,7 @@ from surrojax.search import SearchState, lead
 from surrojax.sgd import Arrays, Net
 from surrojax.sites import Hyper, named
 from surrojax.stage1 import Fusion, fit_settings, new_fusion
-from surrojax.stage2 import compete
+from surrojax.stage2 import compete, source
 
 Record = dict[str, Any]
 
@@ -91,7 +91,8 @@ class Programs(NamedTuple):
         is equal and the program could see that (stage 1).
       evaluate: `(fusions, split)` -> `Evaluation` of originals and surrogates, with
         the same axis.
-      compete: `(surrogate, vectors, data, key, step)` -> scores, `Evaluation`.
+      compete: `(surrogate, vectors, data, key, step)` -> scores, `Evaluation`; the
+        first is `stage2.source`.
       tell, ask: the optimiser's.
     """
 
@@ -113,7 +114,7 @@ class Outcome:
       settings: `Hyper` `[2]`, the current and the previous best.
       losses: of stage 1, means over the round; `[S]`, of the settings trained.
       original: `Evaluation` `[S]`.
-      surrogate: the same; None where nothing is tuned.
+      surrogate: the same; None where none is fitted.
       rate: `[]` the learning rate of the last step.
       candidates: `Hyper` `[N]`; None where nothing is tuned, as all that follow.
       scores: `[N]` of the candidates.
@@ -411,8 +412,9 @@ def play(
     if surrogate is not None:
         finite &= jnp.isfinite(surrogate.cross_entropy)
     accuracy = jnp.where(finite, original.accuracy, -jnp.inf)
+    merit = {"accuracy": accuracy, "cross_entropy": -original.cross_entropy}
     # argmax takes the first of equals, so a tie goes to the current best.
-    winner = jnp.argmax(accuracy)
+    winner = jnp.argmax(jnp.where(finite, merit[method.selection], -jnp.inf))
     diverged = ~finite.any()
     fusion = jax.tree.map(lambda a: a[winner], fusions)
     next_step = state.step + method.iterations_per_round
@@ -433,7 +435,7 @@ def play(
         if method.reevaluate_incumbent:
             candidates = jnp.concatenate([population, search.leader[None]])
         scores, evaluations = programs.compete(
-            fusion.surrogate, candidates, data, streams.stage2, state.step
+            source(method, fusion), candidates, data, streams.stage2, state.step
         )
         if method.reevaluate_incumbent:
             search = lead(search, search.leader, scores[-1])

@@ -18,6 +18,7 @@ from surrojax.algorithm import Programs, RunState, Streams, finite
 from surrojax.method import Data, Method
 from surrojax.sites import named
 from surrojax.stage1 import Fusion
+from surrojax.stage2 import source
 
 Record = dict[str, Any]
 
@@ -62,7 +63,7 @@ def measure(
     )
     begun = state.step - method.iterations_per_round
     scores, said = programs.compete(
-        state.fusion.surrogate, vectors, data, streams.stage2, begun
+        source(method, state.fusion), vectors, data, streams.stage2, begun
     )
     # The first seed's minibatches are those that the next round will really see.
     keys = [streams.stage1, *jax.random.split(streams.stage1, seeds)[1:]]

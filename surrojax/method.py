@@ -1,7 +1,7 @@
 """What stays the same throughout a run, in one frozen object."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 
@@ -13,6 +13,9 @@ from surrojax.search import Search
 from surrojax.sgd import Arrays, Drawn, learning_rate
 from surrojax.sites import Sites
 from surrojax.space import Space
+
+Surrogate = Literal["fitted", "shared"]
+SURROGATES: tuple[Surrogate, ...] = ("fitted", "shared")
 
 
 class Data(NamedTuple):
@@ -54,6 +57,9 @@ class Method:
       search: the optimiser.
       augment: how training images are changed.
       views: how validation images are looked at.
+      surrogate: `fitted`: the pair's own, fitted in stage 1 (the paper's); `shared`:
+        the original's trunk, held still and shared by all candidates, which train its
+        fully connected layers.
       population: N.
       batch_size: B.
       iterations_per_round: NI, the optimiser steps of a stage.
@@ -64,6 +70,7 @@ class Method:
       kappa: weight of the feature sparseness in a candidate's score (eq. 11).
       norm: of the sparseness terms (eq. 2, 3).
       objective: what a candidate's score measures on the validation set.
+      selection: what stage 1 compares its two settings by, on the same set.
       common_random_numbers: whether all candidates of a round see the same
         minibatches, augmentations and dropout uniforms.
       reevaluate_incumbent: whether the leader joins every round's population.
@@ -76,6 +83,7 @@ class Method:
     search: Search
     augment: Augment
     views: Views
+    surrogate: Surrogate = "fitted"
     population: int = 6
     batch_size: int = 64
     iterations_per_round: int = 1000
@@ -87,6 +95,7 @@ class Method:
     kappa: float = 1e-5
     norm: Norm = "l1"
     objective: Objective = "accuracy"
+    selection: Objective = "accuracy"
     common_random_numbers: bool = True
     reevaluate_incumbent: bool = False
     evaluation_batch: int = 512
@@ -96,6 +105,11 @@ class Method:
     def tunes(self) -> bool:
         """Whether anything is searched; else the original is trained alone."""
         return self.space.dimensions > 0
+
+    @property
+    def fits(self) -> bool:
+        """Whether stage 1 fits a surrogate."""
+        return self.tunes and self.surrogate == "fitted"
 
     def plan(self, max_iterations: int) -> tuple[int, ...]:
         """NI of each round of a run; a round that would pass MaxIter is not begun."""

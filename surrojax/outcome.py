@@ -130,7 +130,7 @@ def result(
         },
         "rounds": len(records),
         "original_steps": settings,
-        "surrogate_steps": candidates + (settings if method.tunes else 0),
+        "surrogate_steps": candidates + (settings if method.fits else 0),
         "seconds": round(sum(r["seconds"] for r in records), 1),
     }
 

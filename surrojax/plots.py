@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -26,6 +27,8 @@ def write(folder: Path, records: list[Record], result: Record | None = None) -> 
         "schedule": plot_schedule(records),
         "history": plot_history(records),
     }
+    if "euclidean" in records[0]:
+        figures["fidelity"] = plot_fidelity(records)
     if result is not None:
         figures["confusion_matrix"] = plot_confusion_matrix(
             np.array(result["confusion_matrix"]), list(result["recall"])
@@ -89,6 +92,75 @@ def plot_history(records: list[Record]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
+
+
+TAU = {
+    "cross_entropy": ("C0", "o", "cross-entropy against cross-entropy"),
+    "ceiling_cross_entropy": ("C0", "_", "the original with itself, cross-entropy"),
+    "score": ("C1", "s", "score against accuracy"),
+    "ceiling_accuracy": ("C1", "_", "the original with itself, accuracy"),
+}
+"""Of `fidelity.compare`: colour, marker and label."""
+
+
+def plot_fidelity(records: list[Record]) -> Figure:
+    """How well the surrogate stands in for the original, by round.
+
+    The fitting errors (eq. 9); and, of rounds after which it was measured, Kendall's
+    tau with its interval, and the regret of the surrogate's choice and of a random one.
+    """
+    measured = [r for r in records if "fidelity" in r]
+    count = 3 if measured else 1
+    figure = Figure(figsize=(7, 1 + 2.5 * count), layout="constrained")
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    rounds = [r["round"] for r in records]
+    for site in records[0]["euclidean"]:
+        errors = [r["euclidean"][site] for r in records]
+        panels[0].plot(rounds, np.array(errors, float), label=site)
+    panels[0].set(ylabel="fitting error (eq. 9)", yscale="log")
+    panels[0].legend(ncols=4)
+    if measured:
+        _plot_tau(panels[1], measured)
+        _plot_regret(panels[2], measured)
+    panels[-1].set(xlabel="round")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _plot_tau(axes: Axes, measured: list[Record]) -> None:
+    for offset, (name, (color, marker, label)) in enumerate(TAU.items()):
+        found = [
+            (r["round"] + 0.12 * (offset - 1.5), tau["value"], tau["low"], tau["high"])
+            for r in measured
+            if (tau := r["fidelity"]["tau"].get(name)) and tau["value"] is not None
+        ]
+        if not found:
+            continue
+        at, value, low, high = np.array(found, float).T
+        reach = np.nan_to_num(np.abs(np.stack([value - low, high - value])))
+        axes.errorbar(at, value, reach, color=color, marker=marker, ls="", label=label)
+    axes.set(ylabel="Kendall's tau", ylim=(-1.05, 1.05))
+    axes.axhline(0, color="0.8", lw=0.8)
+    axes.legend(fontsize="small")
+
+
+def _plot_regret(axes: Axes, measured: list[Record]) -> None:
+    for who, color in (("surrogate", "C0"), ("random", "C3")):
+        regret = [
+            np.nan
+            if (lost := r["fidelity"]["regret"]["accuracy"][who]) is None
+            else 100 * lost
+            for r in measured
+        ]
+        axes.plot(
+            [r["round"] for r in measured],
+            regret,
+            color=color,
+            marker="o",
+            label=f"{who}'s choice" if who == "surrogate" else "a random choice",
+        )
+    axes.set(ylabel="regret [points]")
+    axes.legend()
 
 
 def plot_confusion_matrix(confusion: np.ndarray, classes: Sequence[str]) -> Figure:

@@ -14,7 +14,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.execution import execution_of
 from surrojax.losses import NORMS, OBJECTIVES
-from surrojax.method import Method
+from surrojax.method import SURROGATES, Method
 from surrojax.search import Search, check_population, de, ga, pso, restless
 from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
@@ -26,8 +26,10 @@ CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 CHOICES: dict[str, Sequence[str]] = {
     "network": networks.NETWORKS,
     "dataset.name": data.DATASETS,
+    "surrogate": SURROGATES,
     "norm": NORMS,
     "objective": OBJECTIVES,
+    "selection": OBJECTIVES,
     "search.optimizer": tuple(OPTIMIZERS),
     "convolution": CONVOLUTIONS,
     "compute_dtype": ("float32", "bfloat16"),
@@ -274,6 +276,7 @@ def make_method(
         search=search,
         augment=Augment(look, config.dataset.mirror, config.dataset.shift),
         views=make_views(look, config.dataset.validate_with_crops, allowed),
+        surrogate=config.surrogate,
         population=config.search.population,
         batch_size=config.batch_size,
         iterations_per_round=config.iterations_per_round,
@@ -285,6 +288,7 @@ def make_method(
         kappa=config.kappa,
         norm=config.norm,
         objective=config.objective,
+        selection=config.selection,
         common_random_numbers=config.common_random_numbers,
         reevaluate_incumbent=config.reevaluate_incumbent,
         evaluation_batch=config.evaluation_batch,

@@ -25,7 +25,7 @@ class Fusion:
 
     Attributes:
       original: the network that the user wants.
-      surrogate: its stand-in; None where nothing is tuned.
+      surrogate: its stand-in; None where none is fitted.
     """
 
     original: Net
@@ -36,7 +36,7 @@ def new_fusion(method: Method, key: jax.Array) -> Fusion:
     """A fresh 'original + surrogate' network with momentum 0."""
     pair, (first, second) = method.pair, jax.random.split(key)
     original = fresh(init(pair.original, first, blank(pair)))
-    if not method.tunes:
+    if not method.fits:
         return Fusion(original, None)
     return Fusion(original, fresh(init(pair.surrogate, second, blank(pair))))
 

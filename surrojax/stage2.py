@@ -1,17 +1,25 @@
-"""Stage 2: N copies of the surrogate, each trained with its own setting and scored."""
+"""Stage 2: N copies of the surrogate, each trained with its own setting and scored.
+
+A fitted surrogate (the paper's) is copied whole. A shared one is the original itself:
+its trunk, all that comes before z, is held still and is worked through once for all
+candidates, whose copies are of the fully connected layers alone. So lambda_z, whose
+gradient would only reach the trunk, cannot be told apart.
+"""
 
 from functools import partial
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.layout import several
 from surrojax.losses import objective, total_loss
 from surrojax.method import Choice, Data, Method
-from surrojax.networks import forward_in_training
+from surrojax.networks import HEAD, forward_in_training
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
+from surrojax.stage1 import Fusion
 
 
 class Chance(NamedTuple):
@@ -30,26 +38,83 @@ class Chance(NamedTuple):
         return cls(step, method.draw(batch, samples), masks)
 
 
+class Copies(NamedTuple):
+    """What the candidates of a round are made of.
+
+    Attributes:
+      held: variables that they share and do not train.
+      nets: what they train, with momentum 0; with a leading axis N.
+    """
+
+    held: dict[str, Any]
+    nets: Net
+
+
+def copies(method: Method, surrogate: Net, candidates: int) -> Copies:
+    """N copies of the surrogate.
+
+    Args:
+      method: static.
+      surrogate: of `source`.
+      candidates: N.
+    """
+    if method.surrogate == "fitted":
+        return Copies({}, several(fresh(surrogate.variables), candidates))
+    trunk = {k: v for k, v in surrogate.params.items() if k != HEAD}
+    head = {"params": {HEAD: surrogate.params[HEAD]}}
+    return Copies(
+        {"params": trunk, **surrogate.stats}, several(fresh(head), candidates)
+    )
+
+
+def source(method: Method, fusion: Fusion) -> Net:
+    """The network whose copies compete: the fitted surrogate, or the original."""
+    if method.surrogate == "shared":
+        return fusion.original
+    assert fusion.surrogate is not None
+    return fusion.surrogate
+
+
+def module_of(method: Method) -> nn.Module:
+    """The candidates' module."""
+    shared = method.surrogate == "shared"
+    return method.pair.original if shared else method.pair.surrogate
+
+
+def whole(held: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    """A candidate's variables, those that it shares included."""
+    params = held.get("params", {}) | variables["params"]
+    return held | variables | {"params": params}
+
+
 def candidate_step(
     method: Method,
+    held: dict[str, Any],
     net: Net,
     hyper: Hyper,
     train: Arrays | Drawn,
     chance: Chance,
 ) -> Net:
-    """One step of one surrogate under eq. 4; arguments as in `stage1.fit_step`."""
+    """One step of one candidate under eq. 4.
+
+    Args:
+      method: static.
+      held: of `Copies`.
+      net: the candidate's.
+      hyper, train, chance: of `stage1.fit_step`.
+    """
     images, labels = method.minibatch(chance.choice, train)
 
     def loss(params: Any) -> tuple[jax.Array, Any]:
         (logits, sites), stats = forward_in_training(
-            method.pair.surrogate,
-            {"params": params, **net.stats},
+            module_of(method),
+            whole(held, {"params": params, **net.stats}),
             images,
             hyper.ratio,
             chance.dropout,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
-        return value, stats
+        return value, {name: stats[name] for name in net.stats}
 
     gradient, stats = jax.grad(loss, has_aux=True)(net.params)
     rate = method.learning_rate(chance.step)
@@ -58,6 +123,7 @@ def candidate_step(
 
 def train_candidate(
     method: Method,
+    held: dict[str, Any],
     net: Net,
     hyper: Hyper,
     train: Arrays | Drawn,
@@ -68,6 +134,7 @@ def train_candidate(
 
     Args:
       method: static.
+      held: of `Copies`.
       net: before the steps.
       hyper: scalars, the candidate's setting.
       train: the training split, or the minibatches of these steps.
@@ -79,7 +146,9 @@ def train_candidate(
 
     def one(net: Net, now: tuple[Chance, Drawn | None]) -> tuple[Net, None]:
         chance, minibatch = now
-        return candidate_step(method, net, hyper, minibatch or train, chance), None
+        return candidate_step(
+            method, held, net, hyper, minibatch or train, chance
+        ), None
 
     return jax.lax.scan(one, net, (jax.vmap(of)(steps), drawn))[0]
 
@@ -103,13 +172,9 @@ class Keys(NamedTuple):
         return cls(jax.random.split(key, candidates), 0)
 
 
-def copies(surrogate: Net, candidates: int) -> Net:
-    """N copies of a surrogate with momentum 0, along a leading axis."""
-    return several(fresh(surrogate.variables), candidates)
-
-
 def train_population(
     method: Method,
+    held: dict[str, Any],
     nets: Net,
     vectors: jax.Array,
     train: Arrays | Drawn,
@@ -120,6 +185,7 @@ def train_population(
 
     Args:
       method: static.
+      held: of `Copies`.
       nets: the candidates before the steps, with a leading axis N.
       vectors: `[N, D]` their settings.
       train: the training split, or the minibatches of these steps, with a leading N
@@ -130,9 +196,9 @@ def train_population(
     hypers = jax.vmap(method.space.to_hyper)(vectors)
     keys = Keys.of(method, key, len(vectors))
     train_axis = keys.axis if isinstance(train, Drawn) else None
-    axes = (0, 0, train_axis, keys.axis, None)
+    axes = (None, 0, 0, train_axis, keys.axis, None)
     one = partial(train_candidate, method)
-    return method.layout.spread(one, axes, nets, hypers, train, keys.value, steps)
+    return method.layout.spread(one, axes, held, nets, hypers, train, keys.value, steps)
 
 
 def score(method: Method, result: Evaluation) -> jax.Array:
@@ -158,7 +224,7 @@ def compete(
 
     Args:
       method: static.
-      surrogate: the one that stage 1 retained.
+      surrogate: of `source`, as stage 1 retained it.
       vectors: `[N, D]` the candidates.
       data: training and validation splits.
       key: the run's key for stage 2.
@@ -167,17 +233,18 @@ def compete(
     Returns:
       Scores `[N]`, and the evaluations behind them.
     """
-    nets = copies(surrogate, len(vectors))
-    nets = train_population(method, nets, vectors, data.train, key, steps)
+    held, nets = copies(method, surrogate, len(vectors))
+    nets = train_population(method, held, nets, vectors, data.train, key, steps)
 
-    def of(net: Net, validation: Arrays) -> Evaluation:
+    def of(held: dict[str, Any], net: Net, validation: Arrays) -> Evaluation:
         return evaluate(
-            method.pair.surrogate,
+            module_of(method),
             method.views,
-            net.variables,
+            whole(held, net.variables),
             validation,
             method.evaluation_batch,
         )
 
-    evaluations = method.layout.spread(of, (0, None), nets, data.validation)
+    axes = (None, 0, None)
+    evaluations = method.layout.spread(of, axes, held, nets, data.validation)
     return score(method, evaluations), evaluations

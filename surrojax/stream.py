@@ -72,8 +72,10 @@ def compile_programs(method: Method) -> Programs:
         return stage1.fit_settings(method, fusions, vectors, drawn, key, steps)
 
     @partial(compiled, donate_argnums=0)
-    def train_chunk(nets: Net, vectors: Any, drawn: Drawn, key: Any, steps: Any) -> Net:
-        return stage2.train_population(method, nets, vectors, drawn, key, steps)
+    def train_chunk(
+        nets: Net, held: Any, vectors: Any, drawn: Drawn, key: Any, steps: Any
+    ) -> Net:
+        return stage2.train_population(method, held, nets, vectors, drawn, key, steps)
 
     @partial(compiled, static_argnums=1)
     def rows1(key: Any, samples: int, steps: Any) -> Any:
@@ -115,12 +117,14 @@ def compile_programs(method: Method) -> Programs:
 
     batch = method.evaluation_batch
 
-    def look(module: Any, net: Net, images: jax.Array) -> Predictions:
-        return predict(module, method.views, net.variables, images, batch)
+    def look_with_each(
+        module: Any, copies: stage2.Copies, images: jax.Array
+    ) -> Predictions:
+        def one(held: Any, net: Net, images: jax.Array) -> Predictions:
+            variables = stage2.whole(held, net.variables)
+            return predict(module, method.views, variables, images, batch)
 
-    def look_with_each(module: Any, nets: Net, images: jax.Array) -> Predictions:
-        one = partial(look, module)
-        found = method.layout.spread(one, (0, None), nets, images)
+        found = method.layout.spread(one, (None, 0, None), *copies, images)
         return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
 
     @compiled
@@ -128,12 +132,12 @@ def compile_programs(method: Method) -> Programs:
         nets = (fusions.original, fusions.surrogate)
         modules = (method.pair.original, method.pair.surrogate)
         return tuple(
-            look_with_each(module, net, images)
+            look_with_each(module, stage2.Copies({}, net), images)
             for module, net in zip(modules, nets, strict=True)
             if net is not None
         )
 
-    look_with_all = compiled(partial(look_with_each, method.pair.surrogate))
+    look_with_all = compiled(partial(look_with_each, stage2.module_of(method)))
     figures_of_all = compiled(jax.vmap(measure, in_axes=(1, None)))
 
     def evaluate(
@@ -150,12 +154,13 @@ def compile_programs(method: Method) -> Programs:
         validation: Any = data.validation
         steps = step + jnp.arange(steps_of)
         rows = rows2(key, len(train.targets.labels), len(vectors), steps)
-        nets = stage2.copies(surrogate, len(vectors))
+        held, nets = stage2.copies(method, surrogate, len(vectors))
         for drawn, steps in chunks(train, rows, step):
             if not method.common_random_numbers:  # candidates first, for their vmap
                 drawn = jax.tree.map(lambda a: a.swapaxes(0, 1), drawn)
-            nets = train_chunk(nets, vectors, drawn, key, steps)
-        predictions = predict_streamed(look_with_all, nets, validation.images, batch)
+            nets = train_chunk(nets, held, vectors, drawn, key, steps)
+        copies = stage2.Copies(held, nets)
+        predictions = predict_streamed(look_with_all, copies, validation.images, batch)
         evaluations = figures_of_all(predictions, validation.targets)
         return stage2.score(method, evaluations), evaluations
 

@@ -40,14 +40,14 @@ class TinyOriginal(nn.Module):
     @nn.compact
     def __call__(self, images, ratio, train):
         y = nn.tanh(nn.Dense(8)(images.reshape(images.shape[0], -1)))
-        return Head(CLASSES, hidden=6)(nn.Dense(5)(y), ratio, train)
+        return Head(CLASSES, hidden=6, name="head")(nn.Dense(5)(y), ratio, train)
 
 
 class TinySurrogate(nn.Module):
     @nn.compact
     def __call__(self, images, ratio, train):
         y = max_pool(images).reshape(images.shape[0], -1)
-        return Head(CLASSES, hidden=6)(nn.Dense(5)(y), ratio, train)
+        return Head(CLASSES, hidden=6, name="head")(nn.Dense(5)(y), ratio, train)
 
 
 def tiny_space(pair, tune=None):

@@ -325,3 +325,23 @@ def test_rounds_can_grow(tiny_data):
     # It goes on from any round.
     *_, (_, last) = run(method, tiny_data, done[1][0], 30)
     assert last == done[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("selection", "chosen"), [("accuracy", "current"), ("cross_entropy", "previous")]
+)
+def test_what_stage_1_selects_by(tiny_data, selection, chosen):
+    """The current setting has the higher accuracy, the previous the lower loss."""
+    method = tiny_method(selection=selection)
+    state = initial_state(method, KEY)
+    programs, _ = scripted(method, lambda v: 0.5, never)
+
+    def evaluate(fusions, split):
+        share, ones = jnp.array([0.6, 0.5]), jnp.ones(2)
+        result = Evaluation(share, share, jnp.array([1.2, 1.1]), ones)
+        return result, result
+
+    programs = programs._replace(evaluate=evaluate)
+    [(after, record)] = rounds(method, tiny_data, state, 1, programs)
+    assert record["chosen"] == chosen
+    assert float(after.best_accuracy) == np.float32(0.6 if chosen == "current" else 0.5)

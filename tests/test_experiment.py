@@ -478,3 +478,21 @@ def test_every_option_reaches_the_run(small, tmp_path, changes):
     )
     assert len(plain) == len(other) == 3
     assert plain != other
+
+
+def test_fidelity_is_measured_after_the_rounds_that_are_asked_for(small, tmp_path):
+    plain = train(config_of(), tmp_path / "plain", quiet=True)
+    asked = config_of(**{"fidelity.rounds": (2,), "fidelity.drawn": 1})
+    measured = train(asked, tmp_path / "measured", quiet=True)
+    records = lines(tmp_path / "measured")
+    assert ["fidelity" in record for record in records] == [False, True, False]
+    assert len(records[1]["fidelity"]["settings"]) == 2 + 1
+    assert (tmp_path / "measured/plots/fidelity.png").exists()
+    # The run itself is the same, and what it is said to have cost.
+    for record in records:
+        record.pop("fidelity", None)
+    timeless = [
+        [r | {"seconds": 0} for r in of] for of in (records, lines(tmp_path / "plain"))
+    ]
+    assert timeless[0] == timeless[1]
+    assert plain | {"seconds": 0} == measured | {"seconds": 0}

@@ -96,8 +96,8 @@ def test_candidates_are_trained_without_a_word_between_devices(tiny_data):
     method = tiny_method(population=8)
     method = replace(method, layout=Layout(mesh_of(8)))
     state = initial_state(method, KEY)
-    nets = copies(state.fusion.surrogate, 8)
-    program = jax.jit(partial(train_population, method))
+    nets = copies(method, state.fusion.surrogate, 8).nets
+    program = jax.jit(partial(train_population, method, {}))
     given = method.layout.everywhere(
         (nets, state.population, tiny_data.train, KEY, jnp.arange(5))
     )

@@ -3,7 +3,13 @@
 import numpy as np
 from PIL import Image
 
-from surrojax.plots import plot_confusion_matrix, plot_history, plot_schedule, write
+from surrojax.plots import (
+    plot_confusion_matrix,
+    plot_fidelity,
+    plot_history,
+    plot_schedule,
+    write,
+)
 
 
 def records(tuned=True):
@@ -55,3 +61,26 @@ def test_the_files_are_pictures(tmp_path):
         with Image.open(file) as picture:
             assert picture.size[0] > 500
     assert len(list((tmp_path / "plots").iterdir())) == 3
+
+
+def test_the_fidelity_draws_fitting_errors_tau_and_regret():
+    tau = {"value": 0.5, "low": 0.2, "high": 0.7}
+    found = {
+        "tau": {
+            "cross_entropy": tau,
+            "score": {"value": None, "low": None, "high": None},
+        },
+        "regret": {"accuracy": {"surrogate": 0.01, "random": 0.02}},
+    }
+    several = records()
+    for record in several:
+        record["euclidean"] = {"z": 3.0, "V": None}
+    assert len(plot_fidelity(several).axes) == 1
+    several[1]["fidelity"] = found
+    errors, taus, regret = plot_fidelity(several).axes
+    np.testing.assert_allclose(errors.lines[0].get_ydata(), 3.0)
+    (bars,) = taus.containers
+    np.testing.assert_allclose(bars[0].get_ydata(), 0.5)
+    low, high = bars[2][0].get_segments()[0][:, 1]
+    np.testing.assert_allclose([low, high], [0.2, 0.7])
+    assert [line.get_ydata()[0] for line in regret.lines] == [1.0, 2.0]

@@ -161,7 +161,7 @@ def test_stage_2_takes_the_same_steps(name, form):
         levels = levels_of(method.pair.surrogate, before, batch, chance.dropout)
         hypers = [jax.tree.map(lambda a, i=i: a[i], POPULATION) for i in range(3)]
         nets = [
-            candidate_step(net, hyper, train, chance)
+            candidate_step({}, net, hyper, train, chance)
             for net, hyper in zip(nets, hypers, strict=True)
         ]
         population.step(step, batch, levels)

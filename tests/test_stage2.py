@@ -6,11 +6,15 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from conftest import assert_same, tiny_method
 
 from surrojax.evaluate import evaluate
+from surrojax.losses import total_loss
+from surrojax.networks import forward_in_training
+from surrojax.sgd import descend
 from surrojax.stage1 import new_fusion
-from surrojax.stage2 import compete, copies, score
+from surrojax.stage2 import Chance, compete, copies, score, source, train_population
 
 KEY = jax.random.key(5)
 
@@ -90,7 +94,8 @@ def test_a_candidate_starts_from_the_surrogate_with_fresh_momentum(tiny_data):
     method = tiny_method()
     net = new_fusion(method, jax.random.key(0)).surrogate
     moving = replace(net, momentum=jax.tree.map(jnp.ones_like, net.momentum))
-    started = copies(moving, 3)
+    held, started = copies(method, moving, 3)
+    assert held == {}
     for a, b in zip(
         jax.tree.leaves(started.params), jax.tree.leaves(net.params), strict=True
     ):
@@ -111,3 +116,73 @@ def test_settings_matter(tiny_data):
     method = tiny_method(objective="cross_entropy", iterations_per_round=200)
     scores, _ = compete_with(method, tiny_data, wide_population(method))
     assert scores[0] > scores[3]
+
+
+def test_shared_candidates_train_the_fully_connected_layers_of_the_original(tiny_data):
+    method = tiny_method(surrogate="shared", objective="cross_entropy")
+    fusion = new_fusion(method, jax.random.key(0))
+    assert fusion.surrogate is None
+    net = source(method, fusion)
+    assert net is fusion.original
+    held, nets = copies(method, net, 4)
+    assert set(nets.params) == {"head"} and "head" not in held["params"]
+    vectors, steps = wide_population(method), jnp.arange(5)
+    key = jax.random.key(2)
+    trained = train_population(method, held, nets, vectors, tiny_data.train, key, steps)
+    moved = jax.tree.map(lambda a, b: (a != b).any(), trained.params, nets.params)
+    assert all(jax.tree.leaves(moved))
+    # One of them by hand: the whole original trained, with the trunk put back.
+    one = net
+    hyper = method.space.to_hyper(vectors[1])
+    for step in steps:
+        chance = Chance.of(method, key, len(tiny_data.train.labels), step)
+        images, labels = method.minibatch(chance.choice, tiny_data.train)
+
+        def loss(params, images=images, labels=labels, chance=chance):
+            (logits, sites), _ = forward_in_training(
+                method.pair.original,
+                {"params": params},
+                images,
+                hyper.ratio,
+                chance.dropout,
+            )
+            return total_loss(logits, labels, sites, hyper.coefficient)
+
+        after = descend(
+            one, jax.grad(loss)(one.params), {}, method.learning_rate(step), 0.9
+        )
+        one = replace(after, params=net.params | {"head": after.params["head"]})
+    assert_close_trees(
+        jax.tree.map(lambda a: a[1], trained.params["head"]), one.params["head"]
+    )
+
+
+def assert_close_trees(a, b):
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-7), a, b
+    )
+
+
+def test_shared_candidates_score_as_the_whole_network_would(tiny_data):
+    method = tiny_method(surrogate="shared", objective="cross_entropy")
+    net = source(method, new_fusion(method, jax.random.key(0)))
+    vectors = wide_population(method)
+    scores, found = compete(
+        method, net, vectors, tiny_data, jax.random.key(2), jnp.arange(5)
+    )
+    held, nets = copies(method, net, len(vectors))
+    nets = train_population(
+        method, held, nets, vectors, tiny_data.train, jax.random.key(2), jnp.arange(5)
+    )
+    head = jax.tree.map(lambda a: a[2], nets.params["head"])
+    alone = evaluate(
+        method.pair.original,
+        method.views,
+        {"params": net.params | {"head": head}},
+        tiny_data.validation,
+        16,
+    )
+    assert float(found.cross_entropy[2]) == pytest.approx(
+        float(alone.cross_entropy), rel=1e-5
+    )
+    assert len(set(scores.tolist())) == len(vectors)

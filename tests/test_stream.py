@@ -52,13 +52,19 @@ def numbers(tree):
     return [np.asarray(leaf) for leaf in leaves if not isinstance(leaf, str)]
 
 
+@pytest.mark.parametrize("surrogate", ["fitted", "shared"])
 @pytest.mark.parametrize("common", [True, False])
 @pytest.mark.parametrize("step_bytes", [2**27, 2000])
-def test_streamed_rounds_are_resident_rounds(common, step_bytes, monkeypatch):
+def test_streamed_rounds_are_resident_rounds(
+    surrogate, common, step_bytes, monkeypatch
+):
     """For chunks of a whole round and of one step; NI is 5, batches are of 8."""
     monkeypatch.setattr(stream, "CHUNK_BYTES", step_bytes)
     method = tiny_method(
-        common_random_numbers=common, objective="cross_entropy", evaluation_batch=16
+        surrogate=surrogate,
+        common_random_numbers=common,
+        objective="cross_entropy",
+        evaluation_batch=16,
     )
     (here, there), (mine, yours) = both(60, 0), both(40, 1, sequences=True)
     resident = rounds(method, here, mine, compile_programs)

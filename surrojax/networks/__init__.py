@@ -23,6 +23,9 @@ IMAGES = {"lenet": (28, 1), "resnet20": (28, 1), "mresnet": (227, 3)}
 SMALLEST = {"lenet": 16, "resnet20": 4, "mresnet": mresnet.SMALLEST}
 """Pixels: the least height that leaves a feature map of at least 1 x 1."""
 
+HEAD = "head"
+"""Where an original keeps the parameters of its fully connected layers."""
+
 NO_DROPOUT = Sites(0.0, 0.0, 0.0, 0.0)
 
 

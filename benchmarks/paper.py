@@ -1,0 +1,70 @@
+"""Runs rows of the paper's tables, one after the other, and keeps their records.
+
+    python -m benchmarks.paper --table=4 --schedule=printed
+    python -m benchmarks.paper --list
+
+A row is a sweep of `launch.py` over seeds in runs/paper/...; the same command goes on
+where it was stopped. The small files of every finished run are copied to results/.
+"""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
+
+KEPT = ("config.json", "metrics.jsonl", "schedule.csv", "result.json")
+
+
+def command(row: Row, schedule: str, workdir: Path) -> str:
+    """As a user would type it."""
+    return shlex.join(["python", "launch.py", *row.arguments(schedule, workdir)])
+
+
+def keep(row: Row, schedule: str, workdir: Path) -> int:
+    """Copies the records of finished runs to `results/`; returns how many."""
+    done = sorted((workdir / row.folder(schedule)).glob("seed=*/result.json"))
+    for result in done:
+        target = RESULTS / row.folder(schedule) / result.parent.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            shutil.copy(result.parent / name, target / name)
+    return len(done)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=int, action="append", choices=(3, 4, 5, 6))
+    parser.add_argument("--row", action="append", help="else all rows of the tables")
+    parser.add_argument("--schedule", choices=SCHEDULES, default="printed")
+    parser.add_argument("--workdir", type=Path, default=Path("runs"))
+    parser.add_argument("--list", action="store_true", help="say the rows, run nothing")
+    given, rest = parser.parse_known_args()
+    rows = [
+        row
+        for row in ROWS
+        if (not given.table or row.table in given.table)
+        and (not given.row or row.name in given.row)
+    ]
+    if not rows:
+        parser.error(f"no such row; choose from {', '.join(r.name for r in ROWS)}")
+    failed = 0
+    for row in rows:
+        if given.list:
+            print(f"# Table {row.table}: {row.title}, about {row.hours():.1f} h")
+            print(command(row, given.schedule, given.workdir))
+            continue
+        arguments = row.arguments(given.schedule, given.workdir)
+        failed += bool(
+            subprocess.run([sys.executable, "launch.py", *arguments, *rest]).returncode
+        )
+        count = keep(row, given.schedule, given.workdir)
+        print(f"== Table {row.table}, {row.title}: {count} of {row.seeds} seeds kept")
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Makes results/summary.json and the tables and figures of docs/results.md.
+
+    python -m benchmarks.results
+
+Tables come from the records in results/, and nothing in them is written by hand: text
+between `<!-- NAME -->` and `<!-- end -->` of the page is replaced.
+"""
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.paper import command
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
+
+PAGE = Path(__file__).parent.parent / "docs" / "results.md"
+
+Summary = dict[str, Any]
+
+
+def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
+    """Mean and standard error; None where there are too few."""
+    if not values:
+        return None, None
+    if len(values) == 1:
+        return values[0], None
+    return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
+
+
+def summary(row: Row, schedule: str) -> Summary:
+    """A row of `results/summary.json`; figures are None where it was not run."""
+    folders = sorted((RESULTS / row.folder(schedule)).glob("seed=*"))
+    results = [json.loads((f / "result.json").read_text()) for f in folders]
+    steps = {
+        json.loads((f / "config.json").read_text())["config"]["max_iterations"]
+        for f in folders
+    }
+    test, error = mean_and_error([r["test_accuracy"] for r in results])
+    validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
+
+    def total(name: str) -> float | None:
+        return sum(r[name] for r in results) if results else None
+
+    return {
+        "table": row.table,
+        "row": row.title,
+        "network": row.network,
+        "method": "tuned" if row.tuned else "fixed setting",
+        "optimizer": row.optimizer,
+        "schedule": schedule,
+        "max_iterations": max(steps, default=row.iterations),
+        "seeds": [r["seed"] for r in results],
+        "test_mean": test,
+        "test_se": error,
+        "validation_mean": validation,
+        "paper": row.paper / 100,
+        "original_steps": total("original_steps"),
+        "surrogate_steps": total("surrogate_steps"),
+        "seconds": total("seconds"),
+        "command": command(row, schedule, Path("runs")),
+        "hours_estimated": round(row.hours(), 1),
+    }
+
+
+def percent(value: float | None, error: float | None = None) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value:.2f}" + ("" if error is None else f" ± {100 * error:.2f}")
+
+
+def table(found: list[Summary], number: int) -> str:
+    """A table of the page: a line a row, the paper's figure and ours by schedule."""
+    lines = [
+        "| row | paper | "
+        + " | ".join(f"test, {s} | validation" for s in SCHEDULES)
+        + " | seeds |",
+        "|---|---:|" + "---:|" * (2 * len(SCHEDULES)) + "---:|",
+    ]
+    for row in dict.fromkeys(r["row"] for r in found if r["table"] == number):
+        by = {
+            r["schedule"]: r for r in found if r["row"] == row and r["table"] == number
+        }
+        cells = []
+        for schedule in SCHEDULES:
+            of = by[schedule]
+            if of["seeds"]:
+                cells.append(percent(of["test_mean"], of["test_se"]))
+                cells.append(percent(of["validation_mean"]))
+            else:
+                cells.append(f"not run, about {of['hours_estimated']:.1f} h")
+                cells.append("")
+        paper = f"{100 * by['printed']['paper']:.2f}"
+        counts = " / ".join(str(len(by[s]["seeds"])) for s in SCHEDULES)
+        lines.append(f"| {row} | {paper} | {' | '.join(cells)} | {counts} |")
+    return "\n".join(lines)
+
+
+def commands(found: list[Summary]) -> str:
+    """Every row's command, as a list."""
+    lines = ["```"]
+    for row in found:
+        lines.append(f"# Table {row['table']}, {row['schedule']}: {row['row']}")
+        lines.append(row["command"])
+    return "\n".join([*lines, "```"])
+
+
+def replace(page: str, name: str, text: str) -> str:
+    """The page with other text in a marked place."""
+    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+    changed, count = re.subn(
+        pattern, lambda m: m[1] + text + m[2], page, flags=re.DOTALL
+    )
+    if count != 1:
+        raise SystemExit(f"{PAGE}: no place <!-- {name} --> ... <!-- end -->")
+    return changed
+
+
+def main() -> None:
+    found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
+    (RESULTS / "summary.json").write_text(json.dumps(found, indent=1) + "\n")
+    page = PAGE.read_text()
+    for number in sorted({row.table for row in ROWS}):
+        page = replace(page, f"table {number}", table(found, number))
+    page = replace(page, "commands", commands(found))
+    for name in ("compared", "compared held out", "fidelity", "ablation"):
+        file = RESULTS / f"{name.replace(' ', '_')}.md"
+        if file.exists():
+            page = replace(page, name, file.read_text().rstrip())
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
