@@ -61,8 +61,8 @@ def get_config() -> ConfigDict:
     config.eta = ConfigDict({"z": 1e-2, "V": 1e-2, "x": 1e-2, "W": 1e-2})  # eq. 9
     config.kappa = 1e-5  # eq. 11
     config.norm = "l1"  # l1 | l2 | l21: eq. 2 and 3; the others: Section 4
-    # fitted: a small network of its own (Table 2, Fig. 3). shared: the original's trunk,
-    # held still, with fully connected layers of each candidate's own.
+    # fitted: a small network of its own (Table 2, Fig. 3). shared: the original, whose
+    # trunk is held still; candidates train its fully connected layers alone.
     config.surrogate = "fitted"  # fitted | shared
     config.objective = "accuracy"  # accuracy | cross_entropy: eq. 11
     config.selection = "accuracy"  # the same, of stage 1's two settings (line 8)

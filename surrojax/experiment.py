@@ -41,7 +41,7 @@ from surrojax.execution import Execution, execution_of, prepare, settle
 from surrojax.layout import Layout
 from surrojax.method import Data, Method
 from surrojax.networks import blank
-from surrojax.networks.macs import macs
+from surrojax.networks.macs import macs, shared_macs
 from surrojax.outcome import classify, predictions_csv, result
 from surrojax.progress import Progress, say
 from surrojax.records import Record, RunFolder, explained, read_json, write_text
@@ -519,7 +519,9 @@ def _describe(
         # What a step of each network costs, for those who compare costs.
         "multiply_accumulates": {
             "original": macs(method.pair.original, image),
-            "surrogate": macs(method.pair.surrogate, image),
+            "surrogate": shared_macs(method.pair, method.population)
+            if method.surrogate == "shared"
+            else macs(method.pair.surrogate, image),
         },
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONS},

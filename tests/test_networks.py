@@ -27,7 +27,7 @@ from surrojax.networks.layers import (
     max_pool,
     patches,
 )
-from surrojax.networks.macs import macs
+from surrojax.networks.macs import macs, shared_macs
 from surrojax.sites import Sites
 
 KEY = jax.random.key(0)
@@ -315,6 +315,15 @@ def test_multiply_accumulates_of_table_2(form, name, original, surrogate):
     pair = make_pair(name, K, form)
     assert macs(pair.original, blank(pair)) == original
     assert macs(pair.surrogate, blank(pair)) == surrogate
+
+
+def test_a_candidate_that_shares_the_trunk_costs_its_layers_and_its_part_of_it():
+    head, trunk = 800 * 500 + 500 * K, 2_291_500 - (800 * 500 + 500 * K)
+    assert shared_macs(make_pair("lenet", K), 6) == head + trunk // 18
+    # One FC layer: 64 units to K classes.
+    assert shared_macs(make_pair("resnet20", K), 2) == 64 * K + (
+        (30_821_056 - 64 * K) // 6
+    )
 
 
 def test_lenet_macs_follow_from_its_layers():

@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from surrojax.networks import forward, init
+from surrojax.networks import Pair, blank, forward, init, sites_of
 
 
 def macs(module: nn.Module, image: jax.Array) -> int:
@@ -18,6 +18,18 @@ def macs(module: nn.Module, image: jax.Array) -> int:
       image: `[1, H, W, C]`.
     """
     return sum(macs_by_layer(module, image))
+
+
+def shared_macs(pair: Pair, candidates: int) -> int:
+    """The same of a candidate that shares the original's trunk with the others.
+
+    Its fully connected layers, and its part of the trunk, through which the images go
+    forward once for all: a third of what a step of training costs.
+    """
+    image = blank(pair)
+    sites = sites_of(pair.original, image)
+    head = sum(math.prod(a.shape) for a in (sites.V, sites.W) if a is not None)
+    return head + (macs(pair.original, image) - head) // (3 * candidates)
 
 
 def macs_by_layer(module: nn.Module, image: jax.Array) -> list[int]:

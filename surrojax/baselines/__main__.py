@@ -1,0 +1,194 @@
+"""Compares the method with others, from the command line.
+
+    python -m surrojax.baselines --config=configs/fer2013_lenet.py --workdir=DIR \\
+        --methods=untuned,dropout,twice,random,surrojax --seeds=0,1,2 --budgets=1,10
+
+A run that has finished is not run again, so the same command goes on with what was
+stopped, and several processes may share a folder. The table is made without training:
+
+    python -m surrojax.baselines --workdir=DIR --table
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from surrojax.baselines import ours, table
+from surrojax.baselines.attempt import Options
+from surrojax.baselines.box import RANGES
+from surrojax.baselines.methods import NAMES, OURS
+from surrojax.baselines.runner import Asked, Done, run_all
+from surrojax.errors import InputError
+from surrojax.execution import prepare
+from surrojax.progress import say
+from surrojax.settings import flatten, suggest
+
+T = TypeVar("T")
+
+PROGRAM = "surrojax.baselines"
+
+
+def _pair(group: str) -> str:
+    return ",".join(f"{bound:g}" for bound in RANGES[group])
+
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", help_string="The experiment's file; see configs/."
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "The comparison's folder.")
+METHODS = flags.DEFINE_list("methods", [], f"Of {', '.join(NAMES)}.")
+SEEDS = flags.DEFINE_list("seeds", ["0"], "Of the runs.")
+BUDGETS = flags.DEFINE_list(
+    "budgets", ["1"], "Multiples of what one run of the method costs."
+)
+OTHERS = flags.DEFINE_multi_string(
+    "ours", [], "[NAME=]FILE: another config of the method, as a row of its own."
+)
+BOX_COEFFICIENT = flags.DEFINE_string(
+    "box_coefficient", _pair("coefficient"), "Where all tuners search coefficients."
+)
+BOX_RATIO = flags.DEFINE_string(
+    "box_ratio", _pair("ratio"), "Where all tuners search dropout ratios."
+)
+PBT_EVERY = flags.DEFINE_integer(
+    "pbt_every", 5, "Rounds between two exchanges of population-based training."
+)
+TABLE = flags.DEFINE_bool("table", False, "Shows what has been run, and stops.")
+AGAINST = flags.DEFINE_string("against", OURS, "Over which row the table has gains.")
+QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
+
+
+def main(argv: Sequence[str]) -> None:
+    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
+    if len(argv) > 1:
+        raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
+    if WORKDIR.value is None:
+        raise InputError("give --workdir=DIR")
+    if TABLE.value:
+        table.show(WORKDIR.value, AGAINST.value)
+        return
+    if CONFIG.value is None:
+        raise InputError("give --config=FILE; see configs/")
+    if not METHODS.value:
+        raise InputError(f"give --methods, of {', '.join(NAMES)}")
+    if CONFIG.value.get("task") == "pretrain":
+        raise InputError("--config: pre-training has no baselines; see configs/")
+    prepare(CONFIG.value)
+    _report(run_all(CONFIG.value, WORKDIR.value, _asked()))
+
+
+def _asked() -> Asked:
+    return Asked(
+        methods=METHODS.value,
+        seeds=_numbers("seeds", SEEDS.value, int),
+        budgets=_numbers("budgets", BUDGETS.value, float),
+        others=dict(map(_other, OTHERS.value)),
+        options=Options(
+            ranges={
+                "coefficient": _range("box_coefficient", BOX_COEFFICIENT.value),
+                "ratio": _range("box_ratio", BOX_RATIO.value),
+            },
+            pbt_every=PBT_EVERY.value,
+            command=sys.argv,
+            quiet=QUIET.value,
+        ),
+    )
+
+
+def _numbers(flag: str, words: Sequence[str], kind: Callable[[str], T]) -> list[T]:
+    try:
+        found = [kind(word) for word in words]
+    except ValueError:
+        found = []
+    if not found:
+        raise InputError(f"--{flag}={','.join(words)}: wants numbers like 0,1,2")
+    return found
+
+
+def _range(flag: str, text: str) -> tuple[float, float]:
+    numbers = _numbers(flag, text.split(","), float)
+    if len(numbers) != 2:
+        raise InputError(f"--{flag}={text}: wants a lowest and a highest value")
+    return numbers[0], numbers[1]
+
+
+def _other(text: str) -> tuple[str, object]:
+    name, file = text.split("=", 1) if "=" in text else (Path(text).stem, text)
+    overrides = config_flags.get_override_values(flags.FLAGS["config"])
+    return name, ours.alike(ours.load(file), CONFIG.value, overrides)
+
+
+def _report(done: Done) -> None:
+    """Says what is missing still."""
+    for run, reason in done.missing.items():
+        say(f"missing: {run}: {reason}")
+    if done.failed:
+        asked = len(done.records) + len(done.missing)
+        raise InputError(f"{len(done.failed)} of {asked} runs failed, see above")
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses the flags; whatever is wrong with them becomes one line."""
+    try:
+        rest = flags.FLAGS(argv)
+        if CONFIG.value is not None:
+            CONFIG.value.keys()  # a file that is missing shows only now
+        return rest
+    except flags.Error as error:
+        raise InputError(" ".join(str(error).split())) from error
+    except OSError as error:
+        raise InputError(f"--config={_file(argv)}: cannot be read") from error
+    except (AttributeError, KeyError) as error:
+        message = _unknown_field(argv)
+        if message is None:  # the fault is in the config file's own code
+            raise
+        raise InputError(message) from error
+
+
+def _unknown_field(argv: Sequence[str]) -> str | None:
+    known = [field for field, _ in flatten(ours.load(_file(argv)).to_dict())]
+    for argument in argv:
+        match = re.match(r"--config\.([\w.]+)", argument)
+        if match and match[1] not in known:
+            near = suggest(match[1], known)
+            return f"{argument}: the config has no field {match[1]!r}{near}"
+    return None
+
+
+def _file(argv: Sequence[str]) -> str:
+    given = (a.split("=", 1)[1] for a in argv if a.startswith("--config="))
+    return next(given, "")
+
+
+def cli() -> None:
+    try:
+        app.run(main, flags_parser=parse)
+    except InputError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
+        print(
+            "stopped; the same command goes on from here", file=sys.stderr, flush=True
+        )
+        # XLA's threads may still be at work, and tearing down under them can crash.
+        os._exit(130)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,112 @@
+"""All methods by the names that the command line takes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from ml_collections import ConfigDict
+
+from surrojax.baselines import ours, pbt, plain
+from surrojax.baselines.attempt import Attempt, Kept
+from surrojax.baselines.black_box import TUNERS, tuned_by
+from surrojax.baselines.external import load
+from surrojax.baselines.replay import SOURCE, replay, replay_last
+from surrojax.errors import InputError
+from surrojax.settings import suggest
+
+OURS = SOURCE
+"""The method itself; what the others are compared with."""
+
+
+HYPERBAND = ("hyperband", "play")
+"""Of `external.load`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method.
+
+    Attributes:
+      play: one run of it.
+      budgets: `any`; or it has a cost of its own, and is run at budget 1 alone, or at
+        budget 10 alone.
+    """
+
+    play: Callable[[Attempt], Kept]
+    budgets: Literal["any", 1, 10] = "any"
+
+    def takes(self, budget: float) -> bool:
+        """Whether there is a run of this budget."""
+        return self.budgets in ("any", budget)
+
+
+def _hyperband(attempt: Attempt) -> Kept:
+    return load(*HYPERBAND)(attempt)
+
+
+Methods = Mapping[str, Entry]
+
+METHODS: Methods = {
+    "untuned": Entry(plain.once(plain.untuned), 1),
+    "defaults": Entry(plain.once(plain.defaults), 1),
+    "dropout": Entry(plain.once(plain.dropout), 1),
+    "twice": Entry(plain.repeated(plain.dropout)),
+    "twice_untuned": Entry(plain.repeated(plain.untuned)),
+    "longer": Entry(plain.longer(plain.dropout)),
+    "random": Entry(plain.random),
+    "grid": Entry(plain.grid),
+    "grid_paper": Entry(plain.grid_paper, 10),
+    **{name: Entry(tuned_by(name)) for name in TUNERS},
+    "hyperband": Entry(_hyperband),
+    "pbt": Entry(pbt.play),
+    "replay": Entry(replay, 1),
+    "replay_last": Entry(replay_last, 1),
+}
+
+NAMES = (OURS, *METHODS)
+
+
+def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
+    """All methods of a comparison.
+
+    Args:
+      config: of the method.
+      others: further configs of it, by the names of their rows; one may be called
+        `OURS`.
+    """
+    configs = {OURS: config} | dict(others)
+    return dict(METHODS) | {
+        name: Entry(partial(ours.play, of), 1) for name, of in configs.items()
+    }
+
+
+def check(names: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Checks that all methods can be run here.
+
+    Args:
+      names: asked for.
+      others: names of further configs.
+
+    Raises:
+      InputError: one is unknown or wants a package that is missing, or another config
+        has the name of a baseline.
+    """
+    _check_names(names, others)
+    external = TUNERS | {"hyperband": HYPERBAND}
+    for name in names:
+        if name in external:
+            load(*external[name])
+
+
+def _check_names(names: Sequence[str], others: Sequence[str]) -> None:
+    for name in others:
+        if name in METHODS:
+            raise InputError(f"--ours: {name} is a baseline; give NAME=FILE")
+    known = [*NAMES, *others]
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"--methods: {name!r} is unknown{suggest(name, known)}; choose from "
+                f"{', '.join(known)}"
+            )

@@ -1,0 +1,106 @@
+"""The method itself, as one row among the others."""
+
+import importlib.util
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from surrojax import experiment
+from surrojax.baselines.attempt import Attempt, Bill, Kept
+from surrojax.baselines.trainer import Trial
+from surrojax.errors import InputError
+from surrojax.records import read_json
+from surrojax.settings import flatten, resolve
+from surrojax.sweep import at
+
+CARRIED = (
+    "network",
+    "dataset.",
+    "max_iterations",
+    "iterations_per_round",
+    "batch_size",
+    "learning_rate.",
+    "momentum",
+    "init_from",
+    "execution.",
+)
+"""Fields that another config takes over where they are given as flags."""
+
+SHARED = (
+    "network",
+    "dataset",
+    "max_iterations",
+    "batch_size",
+    "learning_rate",
+    "momentum",
+)
+"""Fields without which two rows of a table could not be compared."""
+
+
+def load(file: str) -> ConfigDict:
+    """What `get_config` of a config's file yields.
+
+    Raises:
+      InputError: there is no such file, or it is none of a config.
+    """
+    path = Path(file)
+    spec = importlib.util.spec_from_file_location(f"ours_{path.stem}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise InputError(f"{file}: cannot be read; see configs/")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise InputError(f"{file}: has no get_config; see configs/")
+    return module.get_config()
+
+
+def alike(config: ConfigDict, main: ConfigDict, overrides: Mapping[str, Any]) -> Any:
+    """Another config of the method, on the data of the main one.
+
+    Args:
+      config: of its file.
+      main: of the comparison.
+      overrides: fields of the main one that were given as flags; those that say what
+        is trained, and not how it is tuned, are taken over.
+
+    Raises:
+      InputError: it cannot be run, or not be compared.
+    """
+    taken = {f: v for f, v in overrides.items() if f.startswith(CARRIED)}
+    changed = resolve(at(config, taken))
+    here, there = (dict(flatten(c.to_dict())) for c in (changed, main))
+    for field in here:
+        if field.split(".")[0] in SHARED and here[field] != there.get(field):
+            raise InputError(
+                f"{field}: {here[field]!r} in one config, {there.get(field)!r} in the "
+                "other; rows of a table share it"
+            )
+    return changed
+
+
+def play(config: ConfigDict, attempt: Attempt) -> Kept:
+    """One run of the method, or the rest of one that was stopped.
+
+    Args:
+      config: of the method, for all seeds.
+      attempt: of this run.
+
+    Raises:
+      InputError: it cannot be run.
+    """
+    seeded = at(config, {"seed": attempt.seed, "replicas": 1})
+    options, folder = attempt.options, attempt.folder.own(attempt.run)
+    result = experiment.train(seeded, folder, options.command, options.quiet)
+    macs = read_json(folder / "config.json")["multiply_accumulates"]
+    attempt.bill = Bill(
+        original_steps=result["original_steps"],
+        surrogate_steps=result["surrogate_steps"],
+        seconds=result["seconds"],
+        trainings=1,
+        ratio=macs["surrogate"] / macs["original"],
+    )
+    trial = Trial(result["validation_accuracy"], math.nan)
+    return Kept(result["hyper"], trial, lambda: result["test_accuracy"])

@@ -1,0 +1,68 @@
+"""Trainings with the schedule that a run of the method found.
+
+They tell the schedule's share of the gain from that of keeping the better of two
+networks in every round, and from that of the setting in which it ends.
+"""
+
+import csv
+
+from surrojax.baselines.attempt import Attempt, Kept
+from surrojax.baselines.box import Setting
+from surrojax.baselines.folder import Run
+from surrojax.errors import InputError
+
+SOURCE = "surrojax"
+"""The method whose schedules are replayed."""
+
+OTHER_SEED = 500
+"""From the seed of the run to that of its replay, which sees other chances."""
+
+
+class NotYetError(InputError):
+    """The run whose schedule is wanted has not finished."""
+
+
+def replay(attempt: Attempt) -> Kept:
+    """One training with the setting of each round that the method found.
+
+    Raises:
+      NotYetError: its run of the same seed has not finished.
+    """
+    return _train(attempt, _schedule(attempt))
+
+
+def replay_last(attempt: Attempt) -> Kept:
+    """One training with the setting of its last round throughout.
+
+    Raises:
+      NotYetError: as `replay`.
+    """
+    return _train(attempt, _schedule(attempt)[-1:])
+
+
+def _train(attempt: Attempt, schedule: list[Setting]) -> Kept:
+    seed = attempt.seed + OTHER_SEED
+    return attempt.keep(attempt.follow(schedule, seed=seed))
+
+
+def _schedule(attempt: Attempt) -> list[Setting]:
+    """The setting of each round of a training."""
+    run, folder = Run(SOURCE, 1, attempt.seed), attempt.folder
+    if folder.read(run) is None:
+        raise NotYetError(f"the schedule of {run} is wanted, which has not finished")
+    file, names = folder.own(run) / "schedule.csv", attempt.trainer.names
+    try:
+        rows = list(csv.DictReader(file.read_text().splitlines()))
+        ends = [int(row["step"]) for row in rows]
+        settings = [{name: float(row[name]) for name in names} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file}: cannot be read ({error}); restore it or choose another --workdir"
+        ) from error
+    # A round of the run may be longer or shorter than one of the training.
+    length = attempt.trainer.steps_per_round
+    steps = [length * (index + 1) for index in range(attempt.trainer.rounds)]
+    return [
+        settings[next((i for i, end in enumerate(ends) if end >= step), -1)]
+        for step in steps
+    ]

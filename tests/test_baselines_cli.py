@@ -1,0 +1,117 @@
+"""The command line of the baselines: what is wrong is one line and exit code 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import AS_A_USER
+
+from configs import common
+from surrojax.baselines import methods, ours
+from surrojax.baselines.attempt import Options
+from surrojax.baselines.runner import Asked
+from surrojax.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+
+
+def call(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "surrojax.baselines", *arguments],
+        cwd=ROOT,
+        env=AS_A_USER,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/demo.py", "--methods=untuned,drpout"],
+         "--methods: 'drpout' is unknown (did you mean 'dropout'?)"),
+        (["--config=configs/demo.py", "--config.momentun=0.5", "--methods=untuned"],
+         "no field 'momentun' (did you mean 'momentum'?)"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+    done = call(*arguments, f"--workdir={tmp_path}/x")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("surrojax.baselines: ") and message in line
+    assert not (tmp_path / "x").exists()
+
+
+def test_two_methods_and_their_table(tmp_path):
+    arguments = [
+        "--config=configs/demo.py",
+        "--config.max_iterations=2",
+        "--config.iterations_per_round=1",
+        f"--workdir={tmp_path}",
+        "--methods=untuned,replay",
+    ]
+    done = call(*arguments)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    first, *_, last = done.stdout.splitlines()
+    assert first == "== untuned/budget=1/seed=0"
+    assert last.startswith("missing: replay/budget=1/seed=0: the schedule of surrojax/")
+    shown = call(f"--workdir={tmp_path}", "--table")
+    assert "| untuned | 1 | " in shown.stdout and shown.returncode == 0
+    assert (tmp_path / "accuracy_cost.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Asked(("tpee",)), "did you mean 'tpe'"),
+        (Asked(("untuned",), budgets=(0.5,)), "--budgets: 0.5"),
+        (Asked(("untuned",), budgets=(float("nan"),)), "--budgets: nan"),
+        (Asked(("untuned",), seeds=(-1,)), "--seeds: -1"),
+        (Asked(("untuned",), options=Options(pbt_every=0)), "--pbt_every: 0"),
+        (Asked(("untuned",), others={"random": None}), "random is a baseline"),
+        (
+            Asked(("untuned",), options=Options(ranges={"ratio": (0.5, 0.1)})),
+            "--box_ratio=0.5,0.1",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_said_at_once(asked, message):
+    with pytest.raises(InputError, match=message):
+        asked.check()
+
+
+def test_another_config_is_a_row_of_its_own():
+    Asked(("other",), others={"other": common.get_config()}).check()
+    entries = methods.methods_of(common.get_config(), {"other": None})
+    assert entries["other"].takes(1) and not entries["other"].takes(10)
+    assert "surrojax" in entries
+
+
+def test_another_config_takes_over_what_is_trained():
+    config, main = common.get_config(), common.get_config()
+    config.search.optimizer, config.search.population = "de", 8
+    given = {"max_iterations": 40_000, "search.population": 4, "dataset.dir": "here"}
+    given["learning_rate.base"] = 0.02
+    main.update_from_flattened_dict(given)
+    changed = ours.alike(config, main, given)
+    assert (changed.max_iterations, changed.dataset.dir) == (40_000, "here")
+    assert changed.learning_rate.base == 0.02
+    assert (changed.search.optimizer, changed.search.population) == ("de", 8)
+
+
+def test_another_config_has_the_same_data_and_network():
+    config, main = common.get_config(), common.get_config()
+    config.network = "resnet20"
+    with pytest.raises(InputError, match="network: 'resnet20' in one .* 'lenet' in"):
+        ours.alike(config, main, {})
+
+
+@pytest.mark.parametrize("text", [None, "x = 1\n"])
+def test_a_file_that_is_no_config(tmp_path, text):
+    file = tmp_path / "other.py"
+    if text:
+        file.write_text(text)
+    with pytest.raises(InputError, match=r"other\.py: .*see configs/"):
+        ours.load(str(file))

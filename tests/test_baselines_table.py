@@ -1,0 +1,82 @@
+"""The table and the figure, from files that are written by hand."""
+
+import json
+import math
+
+import pytest
+
+from surrojax.baselines import table
+from surrojax.errors import InputError
+
+
+def write(folder, method, accuracies, budget=1, cost=1.0, validation=0.5, first=0):
+    for seed, accuracy in enumerate(accuracies, first):
+        file = folder / method / f"budget={budget}" / f"seed={seed}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        record = {"method": method, "budget": budget, "seed": seed}
+        record |= {"test_accuracy": accuracy, "validation_accuracy": validation}
+        record |= {"cost_in_runs": cost, "seconds": 60 * cost}
+        file.write_text(json.dumps(record))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path, "surrojax", [0.60, 0.62, 0.61], cost=3.0)
+    write(tmp_path, "twice", [0.59, 0.58], cost=3.0, first=1)
+    write(tmp_path, "twice", [0.63], budget=10, cost=35.0)
+    write(tmp_path, "untuned", [0.5, 0.5, 0.53, 0.47], validation=None)
+    return tmp_path
+
+
+def test_means_and_standard_errors(folder, capsys):
+    table.show(str(folder))
+    head, _, *lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert "gain over surrojax" in head
+    assert rows[0] == ["twice", "10", "63.00", "-", "50.00", "+3.00", "-", "35.00",
+                       "2100", "1"]  # fmt: skip
+    # The standard error of 60, 62 and 61 is 1 / sqrt(3).
+    assert rows[1] == ["surrojax", "1", "61.00", "0.58", "50.00", "+0.00", "0.00",
+                       "3.00", "180", "3"]  # fmt: skip
+    # Of seeds 1 and 2: 59 - 62 = -3 and 58 - 61 = -3.
+    assert rows[2] == ["twice", "1", "58.50", "0.50", "50.00", "-3.00", "0.00",
+                       "3.00", "180", "2"]  # fmt: skip
+    # Gains of seeds 0 to 2: -10, -12 and -8; a seed of its own counts in the mean.
+    assert rows[3] == ["untuned", "1", "50.00", "1.22", "-", "-10.00", "1.15", "1.00",
+                       "60", "4"]  # fmt: skip
+
+
+def test_what_has_not_been_run_is_listed(folder, capsys):
+    table.show(str(folder))
+    lines = capsys.readouterr().out.splitlines()
+    missing = [line.split("|")[1:4] for line in lines if "not run" in line]
+    named = {(name.strip(), budget.strip()) for name, budget, _ in missing}
+    assert {("dropout", "1"), ("tpe", "1"), ("tpe", "10"), ("pbt", "10")} <= named
+    assert ("dropout", "10") not in named and ("twice", "1") not in named
+
+
+def test_another_row_may_be_the_reference(folder):
+    rows = table.rows_of(table.Folder(folder).runs(), against="untuned")
+    gains = {(row.method, row.budget): row.gain.mean for row in rows}
+    assert gains["surrojax", 1] == pytest.approx(10)
+    assert gains["untuned", 1] == 0
+
+
+def test_without_a_reference_there_is_no_gain(tmp_path):
+    write(tmp_path, "untuned", [0.5])
+    [row] = table.rows_of(table.Folder(tmp_path).runs())
+    assert math.isnan(row.gain.mean) and math.isnan(row.test.error)
+
+
+def test_the_figure(folder):
+    table.show(str(folder))
+    assert (folder / "accuracy_cost.png").read_bytes().startswith(b"\x89PNG")
+    [axes] = table.plot(table.rows_of(table.Folder(folder).runs())).axes
+    assert axes.get_xscale() == "log"
+    assert {text.get_text() for text in axes.texts} == {"surrojax", "twice", "untuned"}
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="no run has finished here"):
+        table.show(str(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()
