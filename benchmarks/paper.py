@@ -24,14 +24,14 @@ def command(row: Row, schedule: str, workdir: Path) -> str:
     return shlex.join(["python", "launch.py", *row.arguments(schedule, workdir)])
 
 
-def keep(row: Row, schedule: str, workdir: Path) -> int:
-    """Copies the records of finished runs to `results/`; returns how many."""
-    done = sorted((workdir / row.folder(schedule)).glob("seed=*/result.json"))
+def copy_records(source: Path, target: Path) -> int:
+    """Copies the small files of a sweep's finished runs; returns how many there are."""
+    done = sorted(source.glob("seed=*/result.json"))
     for result in done:
-        target = RESULTS / row.folder(schedule) / result.parent.name
-        target.mkdir(parents=True, exist_ok=True)
+        folder = target / result.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
-            shutil.copy(result.parent / name, target / name)
+            shutil.copy(result.parent / name, folder / name)
     return len(done)
 
 
@@ -61,7 +61,8 @@ def main() -> int:
         failed += bool(
             subprocess.run([sys.executable, "launch.py", *arguments, *rest]).returncode
         )
-        count = keep(row, given.schedule, given.workdir)
+        folder = row.folder(given.schedule)
+        count = copy_records(given.workdir / folder, RESULTS / folder)
         print(f"== Table {row.table}, {row.title}: {count} of {row.seeds} seeds kept")
     return 2 if failed else 0
 

@@ -12,8 +12,12 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ablation
 from benchmarks.paper import command
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
+from surrojax.baselines.folder import Folder
+from surrojax.baselines.table import markdown, rows_of
+from surrojax.baselines.table import write as draw
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 
@@ -117,6 +121,47 @@ def replace(page: str, name: str, text: str) -> str:
     return changed
 
 
+def compared(network: str) -> str:
+    """The table of a comparison, and its figure."""
+    path = RESULTS / f"compare_{network}"
+    records = list(Folder(path).runs())
+    if not records:
+        return "Not run."
+    rows = rows_of(records)
+    draw(path, rows)
+    figure = f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)"
+    return f"{markdown(rows)}\n\n{figure}"
+
+
+def fidelity_table() -> str:
+    """Tau and regret of every round that was measured."""
+    lines = [
+        "| form | round | tau, cross-entropy | the network with itself | tau, score to "
+        "accuracy | the network with itself | regret of its choice | of a random one |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for folder in sorted((RESULTS / "fidelity").glob("*")):
+        for line in (folder / "metrics.jsonl").read_text().splitlines():
+            record = json.loads(line)
+            if "fidelity" not in record:
+                continue
+            tau, lost = (record["fidelity"][name] for name in ("tau", "regret"))
+            names = ("cross_entropy", "ceiling_cross_entropy", "score")
+            cells = [interval(tau[n]) for n in (*names, "ceiling_accuracy")]
+            cells += [
+                f"{100 * lost['accuracy'][n]:.2f}" for n in ("surrogate", "random")
+            ]
+            lines.append(f"| {folder.name} | {record['round']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def interval(tau: dict[str, float | None]) -> str:
+    """`0.80 [0.62, 0.93]`, or a dash for a ranking of ties alone."""
+    if tau["value"] is None:
+        return "-"
+    return f"{tau['value']:.2f} [{tau['low']:.2f}, {tau['high']:.2f}]"
+
+
 def main() -> None:
     found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
     (RESULTS / "summary.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -124,10 +169,10 @@ def main() -> None:
     for number in sorted({row.table for row in ROWS}):
         page = replace(page, f"table {number}", table(found, number))
     page = replace(page, "commands", commands(found))
-    for name in ("compared", "compared held out", "fidelity", "ablation"):
-        file = RESULTS / f"{name.replace(' ', '_')}.md"
-        if file.exists():
-            page = replace(page, name, file.read_text().rstrip())
+    page = replace(page, "ablation", ablation.table())
+    page = replace(page, "fidelity", fidelity_table())
+    for network in ("lenet", "resnet20"):
+        page = replace(page, f"compared {network}", compared(network))
     PAGE.write_text(page)
 
 

@@ -1,0 +1,135 @@
+"""Variants of the method on a tenth of Training that none of them sees.
+
+    python -m benchmarks.ablation --seeds=0,1,2
+    python -m benchmarks.ablation --list
+
+Each is LeNet on FER2013 for 10,000 steps; the same command goes on where it was
+stopped, and keeps the small files of finished runs in results/ablation.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.paper import copy_records
+from benchmarks.rows import RESULTS
+
+COMMON = (
+    "--config.dataset.held_out=True",
+    "--config.max_iterations=10000",
+    "--config.learning_rate.base=0.03",
+    "--config.learning_rate.halve_every=2500",
+)
+
+BY_LOSS = ("--config.objective=cross_entropy", "--config.reevaluate_incumbent=True")
+START = ("--config.search.start.p_V=0.1", "--config.search.start.p_W=0.1")
+NOISE = ("--config.search.noise.coefficient=0.3", "--config.search.noise.ratio=0.15")
+SHARED = ("--config.surrogate=shared",)
+
+PAPER, IMPROVED = "fer2013_lenet", "fer2013_lenet_improved"
+
+VARIANTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    # name: title, config, flags
+    "dropout": (
+        "p_z = p_x = 0.5, not tuned",
+        PAPER,
+        ("--config.tune=()", "--config.fixed.p_z=0.5", "--config.fixed.p_x=0.5"),
+    ),
+    "paper": ("the paper's form", PAPER, ()),
+    "by_loss": (
+        "scored by cross-entropy, leader re-scored, noise, p_V = p_W = 0.1 at first",
+        PAPER,
+        (*BY_LOSS, *START, *NOISE),
+    ),
+    "shared": ("and a shared trunk", PAPER, (*BY_LOSS, *START, *NOISE, *SHARED)),
+    "selected": (
+        "and stage 1 by cross-entropy, twice the noise of ratios",
+        PAPER,
+        (
+            *BY_LOSS,
+            *START,
+            *SHARED,
+            "--config.selection=cross_entropy",
+            "--config.search.noise.coefficient=0.3",
+            "--config.search.noise.ratio=0.3",
+        ),
+    ),
+    "improved": ("and lambda_z left out: the improved form", IMPROVED, ()),
+}
+
+
+def arguments(name: str, seeds: str, workdir: Path) -> list[str]:
+    """Of `launch.py`."""
+    _, config, flags = VARIANTS[name]
+    return [
+        f"--config=configs/{config}.py",
+        *COMMON,
+        *flags,
+        f"--sweep=seed={seeds}",
+        f"--workdir={workdir / 'ablation' / name}",
+    ]
+
+
+def command(name: str, seeds: str, workdir: Path = Path("runs")) -> str:
+    """As a user would type it."""
+    return shlex.join(["python", "launch.py", *arguments(name, seeds, workdir)])
+
+
+def table() -> str:
+    """The variants that were run, as markdown."""
+    lines = [
+        "| variant | held out | validation | its cross-entropy | training | seeds |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, (title, _, _) in VARIANTS.items():
+        folders = sorted((RESULTS / "ablation" / name).glob("seed=*"))
+        if not folders:
+            lines.append(f"| {title} | not run | | | | 0 |")
+            continue
+        found = [_figures(folder) for folder in folders]
+        means = [sum(values) / len(found) for values in zip(*found, strict=True)]
+        test, validation, loss, train = means
+        lines.append(
+            f"| {title} | {100 * test:.2f} | {100 * validation:.2f} | {loss:.3f} | "
+            f"{100 * train:.2f} | {len(found)} |"
+        )
+    return "\n".join(lines)
+
+
+def _figures(folder: Path) -> tuple[float, float, float, float]:
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    return (
+        result["test_accuracy"],
+        result["validation_accuracy"],
+        last["original"]["validation_cross_entropy"],
+        result["train_accuracy"],
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variant", action="append", choices=VARIANTS)
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--workdir", type=Path, default=Path("runs"))
+    parser.add_argument("--list", action="store_true", help="say them, run nothing")
+    given, rest = parser.parse_known_args()
+    failed = 0
+    for name in given.variant or VARIANTS:
+        if given.list:
+            print(f"# {VARIANTS[name][0]}\n{command(name, given.seeds, given.workdir)}")
+            continue
+        launch = [sys.executable, "launch.py"]
+        asked = arguments(name, given.seeds, given.workdir)
+        failed += bool(subprocess.run([*launch, *asked, *rest]).returncode)
+        done = given.workdir / "ablation" / name
+        copy_records(done, RESULTS / "ablation" / name)
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
