@@ -148,6 +148,12 @@ def _check(config: ConfigDict) -> None:
                 f"config.{field}: {values[field]} must be one of "
                 f"{', '.join(map(str, numbers))}"
             )
+    for number in values["fidelity.rounds"]:
+        if not isinstance(number, int) or number < 1:
+            raise InputError(
+                f"config.fidelity.rounds: {number!r} is no round; rounds are counted "
+                "from 1"
+            )
     for field, least in LEAST.items():
         if values[field] < least:
             raise InputError(

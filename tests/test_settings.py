@@ -1,5 +1,6 @@
 """A config that cannot be run is refused, and the message names the field."""
 
+import numpy as np
 import pytest
 
 from configs import (
@@ -10,6 +11,7 @@ from configs import (
     cross_database,
     demo,
     fer2013_lenet,
+    fer2013_lenet_improved,
     fer2013_mresnet,
     fer2013_resnet20,
     mmi_mresnet,
@@ -37,6 +39,14 @@ def changed(**changes):
     return config
 
 
+def test_the_improved_form_differs_from_the_papers():
+    method = make_method(fer2013_lenet_improved.get_config(), 7)
+    assert method.space.dimensions == 7 and "lambda_z" not in method.space.tune
+    assert (method.surrogate, method.selection) == ("shared", "cross_entropy")
+    ratios = dict(zip(method.space.tune, np.exp(method.space.center), strict=True))
+    assert ratios["p_V"] == pytest.approx(0.1) and ratios["p_z"] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(
     "module", [common, demo, fer2013_lenet, fer2013_resnet20, *MRESNETS]
 )
@@ -55,6 +65,12 @@ def test_the_configs_that_come_along_are_sound(module):
         ({"dataset__name": "fer"}, "config.dataset.name: 'fer' is unknown"),
         ({"norm": "l3"}, "config.norm: 'l3' is unknown"),
         ({"objective": "loss"}, "config.objective: 'loss' is unknown"),
+        ({"selection": "loss"}, "config.selection: 'loss' is unknown"),
+        ({"surrogate": "share"}, "config.surrogate: .*mean 'shared'"),
+        ({"double_every": -1}, "config.double_every: -1 is too small"),
+        ({"search__noise__ratio": -0.1}, "config.search.noise.ratio: -0.1 is too"),
+        ({"fidelity__rounds": (0,)}, "config.fidelity.rounds: 0 is no round"),
+        ({"fidelity__rounds": ("a",)}, "config.fidelity.rounds: 'a' is no round"),
         ({"convolution": "fft"}, "config.convolution: 'fft' is unknown"),
         ({"kappa": float("nan")}, "config.kappa: nan is not a finite number"),
         ({"eta__z": float("inf")}, "config.eta.z: inf is not a finite number"),
