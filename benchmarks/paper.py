@@ -19,9 +19,10 @@ from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 KEPT = ("config.json", "metrics.jsonl", "schedule.csv", "result.json")
 
 
-def command(row: Row, schedule: str, workdir: Path) -> str:
+def command(row: Row, schedule: str, workdir: Path, iterations: int = 0) -> str:
     """As a user would type it."""
-    return shlex.join(["python", "launch.py", *row.arguments(schedule, workdir)])
+    arguments = row.arguments(schedule, workdir, iterations)
+    return shlex.join(["python", "launch.py", *arguments])
 
 
 def copy_records(source: Path, target: Path) -> int:

@@ -23,6 +23,19 @@ PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 
 Summary = dict[str, Any]
 
+COMPARE = {
+    "lenet": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
+    "--config.max_iterations=10000 --config.learning_rate.base=0.03 "
+    "--config.learning_rate.halve_every=2500 --pbt_every=1 "
+    "--ours=surrojax=configs/fer2013_lenet_improved.py "
+    "--ours=paper_form=configs/fer2013_lenet.py --workdir=runs/compare_lenet "
+    "--methods={method} --budgets={budget:g} --seeds=0,1,2,3,4",
+    "resnet20": "python -m surrojax.baselines --config=configs/fer2013_resnet20.py "
+    "--config.max_iterations=10000 --workdir=runs/compare_resnet20 "
+    "--methods={method} --budgets={budget:g} --seeds=0",
+}
+"""Commands of the comparisons."""
+
 
 def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
     """Mean and standard error; None where there are too few."""
@@ -41,6 +54,7 @@ def summary(row: Row, schedule: str) -> Summary:
         json.loads((f / "config.json").read_text())["config"]["max_iterations"]
         for f in folders
     }
+    iterations = max(steps, default=row.iterations)
     test, error = mean_and_error([r["test_accuracy"] for r in results])
     validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
 
@@ -54,7 +68,7 @@ def summary(row: Row, schedule: str) -> Summary:
         "method": "tuned" if row.tuned else "fixed setting",
         "optimizer": row.optimizer,
         "schedule": schedule,
-        "max_iterations": max(steps, default=row.iterations),
+        "max_iterations": iterations,
         "seeds": [r["seed"] for r in results],
         "test_mean": test,
         "test_se": error,
@@ -63,8 +77,8 @@ def summary(row: Row, schedule: str) -> Summary:
         "original_steps": total("original_steps"),
         "surrogate_steps": total("surrogate_steps"),
         "seconds": total("seconds"),
-        "command": command(row, schedule, Path("runs")),
-        "hours_estimated": round(row.hours(), 1),
+        "command": command(row, schedule, Path("runs"), iterations),
+        "hours_estimated": round(row.hours(), 2),
     }
 
 
@@ -74,11 +88,16 @@ def percent(value: float | None, error: float | None = None) -> str:
     return f"{100 * value:.2f}" + ("" if error is None else f" ± {100 * error:.2f}")
 
 
+def duration(hours: float) -> str:
+    """In minutes, or in hours where there are more than one."""
+    return f"{hours:.1f} h" if hours > 1 else f"{60 * hours:.0f} min"
+
+
 def table(found: list[Summary], number: int) -> str:
     """A table of the page: a line a row, the paper's figure and ours by schedule."""
     lines = [
         "| row | paper | "
-        + " | ".join(f"test, {s} | validation" for s in SCHEDULES)
+        + " | ".join(f"test, {s} (steps) | validation" for s in SCHEDULES)
         + " | seeds |",
         "|---|---:|" + "---:|" * (2 * len(SCHEDULES)) + "---:|",
     ]
@@ -90,10 +109,12 @@ def table(found: list[Summary], number: int) -> str:
         for schedule in SCHEDULES:
             of = by[schedule]
             if of["seeds"]:
-                cells.append(percent(of["test_mean"], of["test_se"]))
+                thousands = f"{of['max_iterations'] / 1000:g}k"
+                accuracy = percent(of["test_mean"], of["test_se"])
+                cells.append(f"{accuracy} ({thousands})")
                 cells.append(percent(of["validation_mean"]))
             else:
-                cells.append(f"not run, about {of['hours_estimated']:.1f} h")
+                cells.append(f"not run, about {duration(of['hours_estimated'])}")
                 cells.append("")
         paper = f"{100 * by['printed']['paper']:.2f}"
         counts = " / ".join(str(len(by[s]["seeds"])) for s in SCHEDULES)
@@ -119,6 +140,37 @@ def replace(page: str, name: str, text: str) -> str:
     if count != 1:
         raise SystemExit(f"{PAGE}: no place <!-- {name} --> ... <!-- end -->")
     return changed
+
+
+def compared_rows(network: str) -> list[Summary]:
+    """What `results/summary.json` says of a comparison's methods."""
+    found = []
+    records = list(Folder(RESULTS / f"compare_{network}").runs())
+    for method, budget in dict.fromkeys((r["method"], r["budget"]) for r in records):
+        of = [r for r in records if (r["method"], r["budget"]) == (method, budget)]
+        test, error = mean_and_error([r["test_accuracy"] for r in of])
+        validation, _ = mean_and_error([r["validation_accuracy"] for r in of])
+        found.append(
+            {
+                "table": "comparison",
+                "row": f"{method}, budget {budget:g}",
+                "network": network,
+                "method": method,
+                "optimizer": None,
+                "schedule": "tall",
+                "max_iterations": of[0]["max_iterations"],
+                "seeds": [r["seed"] for r in of],
+                "test_mean": test,
+                "test_se": error,
+                "validation_mean": validation,
+                "paper": None,
+                "original_steps": sum(r["original_steps"] for r in of),
+                "surrogate_steps": sum(r["surrogate_steps"] for r in of),
+                "seconds": sum(r["seconds"] for r in of),
+                "command": COMPARE[network].format(method=method, budget=budget),
+            }
+        )
+    return found
 
 
 def compared(network: str) -> str:
@@ -164,7 +216,9 @@ def interval(tau: dict[str, float | None]) -> str:
 
 def main() -> None:
     found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
-    (RESULTS / "summary.json").write_text(json.dumps(found, indent=1) + "\n")
+    several = [row for network in COMPARE for row in compared_rows(network)]
+    text = json.dumps(found + several, indent=1)
+    (RESULTS / "summary.json").write_text(text + "\n")
     page = PAGE.read_text()
     for number in sorted({row.table for row in ROWS}):
         page = replace(page, f"table {number}", table(found, number))

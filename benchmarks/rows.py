@@ -74,13 +74,13 @@ class Row:
         """Its place below `results/`, or below another folder."""
         return Path("paper", f"{self.network}_{schedule}", self.name)
 
-    def arguments(self, schedule: str, workdir: Path) -> list[str]:
-        """Of `launch.py`."""
+    def arguments(self, schedule: str, workdir: Path, iterations: int = 0) -> list[str]:
+        """Of `launch.py`; `iterations`: MaxIter, if another one."""
         return [
             f"--config={CONFIGS[self.network]}",
             *self.flags,
             *SCHEDULES[schedule],
-            f"--config.max_iterations={self.iterations}",
+            f"--config.max_iterations={iterations or self.iterations}",
             f"--sweep=seed={','.join(map(str, range(self.seeds)))}",
             f"--workdir={workdir / self.folder(schedule)}",
         ]
