@@ -10,8 +10,10 @@ stopped, and keeps the small files of finished runs in results/ablation.
 import argparse
 import json
 import shlex
+import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,7 @@ def command(name: str, seeds: str, workdir: Path = Path("runs")) -> str:
 def table() -> str:
     """The variants that were run, as markdown."""
     lines = [
-        "| variant | held out | validation | its cross-entropy | training | seeds |",
+        "| variant | held out | validation | 100 x cross-entropy | training | seeds |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, (title, _, _) in VARIANTS.items():
@@ -90,24 +92,31 @@ def table() -> str:
         if not folders:
             lines.append(f"| {title} | not run | | | | 0 |")
             continue
-        found = [_figures(folder) for folder in folders]
-        means = [sum(values) / len(found) for values in zip(*found, strict=True)]
-        test, validation, loss, train = means
+        columns = zip(*(_figures(folder) for folder in folders), strict=True)
+        test, validation, loss, train = (_mean(values) for values in columns)
         lines.append(
-            f"| {title} | {100 * test:.2f} | {100 * validation:.2f} | {loss:.3f} | "
-            f"{100 * train:.2f} | {len(found)} |"
+            f"| {title} | {test} | {validation} | {loss} | {train} | {len(folders)} |"
         )
     return "\n".join(lines)
 
 
+def _mean(values: Sequence[float]) -> str:
+    """With the standard error, where there are several."""
+    mean = f"{statistics.mean(values):.2f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+
+
 def _figures(folder: Path) -> tuple[float, float, float, float]:
+    """In percent, and a hundred times the cross-entropy."""
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     return (
-        result["test_accuracy"],
-        result["validation_accuracy"],
-        last["original"]["validation_cross_entropy"],
-        result["train_accuracy"],
+        100 * result["test_accuracy"],
+        100 * result["validation_accuracy"],
+        100 * last["original"]["validation_cross_entropy"],
+        100 * result["train_accuracy"],
     )
 
 
@@ -127,7 +136,8 @@ def main() -> int:
         asked = arguments(name, given.seeds, given.workdir)
         failed += bool(subprocess.run([*launch, *asked, *rest]).returncode)
         done = given.workdir / "ablation" / name
-        copy_records(done, RESULTS / "ablation" / name)
+        if not rest:  # other flags make another variant
+            copy_records(done, RESULTS / "ablation" / name)
     return 2 if failed else 0
 
 

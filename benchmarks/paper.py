@@ -63,8 +63,9 @@ def main() -> int:
             subprocess.run([sys.executable, "launch.py", *arguments, *rest]).returncode
         )
         folder = row.folder(given.schedule)
-        count = copy_records(given.workdir / folder, RESULTS / folder)
-        print(f"== Table {row.table}, {row.title}: {count} of {row.seeds} seeds kept")
+        if not rest:  # other flags make another row
+            count = copy_records(given.workdir / folder, RESULTS / folder)
+            print(f"== Table {row.table}, {row.title}: {count} of {row.seeds} kept")
     return 2 if failed else 0
 
 

@@ -29,10 +29,10 @@ COMPARE = {
     "--config.learning_rate.halve_every=2500 --pbt_every=1 "
     "--ours=surrojax=configs/fer2013_lenet_improved.py "
     "--ours=paper_form=configs/fer2013_lenet.py --workdir=runs/compare_lenet "
-    "--methods={method} --budgets={budget:g} --seeds=0,1,2,3,4",
+    "--methods={method} --budgets={budget:g} --seeds={seeds}",
     "resnet20": "python -m surrojax.baselines --config=configs/fer2013_resnet20.py "
     "--config.max_iterations=10000 --workdir=runs/compare_resnet20 "
-    "--methods={method} --budgets={budget:g} --seeds=0",
+    "--methods={method} --budgets={budget:g} --seeds={seeds} --pbt_every=1",
 }
 """Commands of the comparisons."""
 
@@ -46,15 +46,17 @@ def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
     return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
 
 
+def read(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
 def summary(row: Row, schedule: str) -> Summary:
     """A row of `results/summary.json`; figures are None where it was not run."""
     folders = sorted((RESULTS / row.folder(schedule)).glob("seed=*"))
-    results = [json.loads((f / "result.json").read_text()) for f in folders]
-    steps = {
-        json.loads((f / "config.json").read_text())["config"]["max_iterations"]
-        for f in folders
-    }
-    iterations = max(steps, default=row.iterations)
+    lengths = {f: read(f / "config.json")["config"]["max_iterations"] for f in folders}
+    iterations = max(lengths.values(), default=row.iterations)
+    # Of runs of several lengths, the longest.
+    results = [read(f / "result.json") for f, n in lengths.items() if n == iterations]
     test, error = mean_and_error([r["test_accuracy"] for r in results])
     validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
 
@@ -145,7 +147,12 @@ def replace(page: str, name: str, text: str) -> str:
 def compared_rows(network: str) -> list[Summary]:
     """What `results/summary.json` says of a comparison's methods."""
     found = []
-    records = list(Folder(RESULTS / f"compare_{network}").runs())
+    folder = RESULTS / f"compare_{network}"
+    records = list(Folder(folder).runs())
+    if not records:
+        return []
+    rate = read(folder / "baselines.json")["config"]["learning_rate"]
+    schedule = f"{rate['base']:g}, halved every {rate['halve_every']:g} steps"
     for method, budget in dict.fromkeys((r["method"], r["budget"]) for r in records):
         of = [r for r in records if (r["method"], r["budget"]) == (method, budget)]
         test, error = mean_and_error([r["test_accuracy"] for r in of])
@@ -157,7 +164,7 @@ def compared_rows(network: str) -> list[Summary]:
                 "network": network,
                 "method": method,
                 "optimizer": None,
-                "schedule": "tall",
+                "schedule": schedule,
                 "max_iterations": of[0]["max_iterations"],
                 "seeds": [r["seed"] for r in of],
                 "test_mean": test,
@@ -167,7 +174,11 @@ def compared_rows(network: str) -> list[Summary]:
                 "original_steps": sum(r["original_steps"] for r in of),
                 "surrogate_steps": sum(r["surrogate_steps"] for r in of),
                 "seconds": sum(r["seconds"] for r in of),
-                "command": COMPARE[network].format(method=method, budget=budget),
+                "command": COMPARE[network].format(
+                    method=method,
+                    budget=budget,
+                    seeds=",".join(str(r["seed"]) for r in of),
+                ),
             }
         )
     return found
@@ -192,24 +203,24 @@ def fidelity_table() -> str:
         "accuracy | the network with itself | regret of its choice | of a random one |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for folder in sorted((RESULTS / "fidelity").glob("*")):
-        for line in (folder / "metrics.jsonl").read_text().splitlines():
+    for file in sorted((RESULTS / "fidelity").glob("*/metrics.jsonl")):
+        for line in file.read_text().splitlines():
             record = json.loads(line)
             if "fidelity" not in record:
                 continue
             tau, lost = (record["fidelity"][name] for name in ("tau", "regret"))
             names = ("cross_entropy", "ceiling_cross_entropy", "score")
-            cells = [interval(tau[n]) for n in (*names, "ceiling_accuracy")]
-            cells += [
-                f"{100 * lost['accuracy'][n]:.2f}" for n in ("surrogate", "random")
-            ]
-            lines.append(f"| {folder.name} | {record['round']} | {' | '.join(cells)} |")
+            cells = [interval(tau.get(n)) for n in (*names, "ceiling_accuracy")]
+            cells += [percent(lost["accuracy"][n]) for n in ("surrogate", "random")]
+            lines.append(
+                f"| {file.parent.name} | {record['round']} | {' | '.join(cells)} |"
+            )
     return "\n".join(lines)
 
 
-def interval(tau: dict[str, float | None]) -> str:
+def interval(tau: dict[str, float | None] | None) -> str:
     """`0.80 [0.62, 0.93]`, or a dash for a ranking of ties alone."""
-    if tau["value"] is None:
+    if tau is None or tau["value"] is None:
         return "-"
     return f"{tau['value']:.2f} [{tau['low']:.2f}, {tau['high']:.2f}]"
 

@@ -55,6 +55,8 @@ def get_config() -> ConfigDict:
     config.batch_size = 64
     config.max_iterations = 80_000  # Tables 3 and 4: MaxIter
     config.iterations_per_round = 1_000  # NI
+    config.stage1_settings = 2  # 2: current and previous best (line 8); 1: the current
+    config.stage2_share = 1.0  # how much of NI the candidates train
     config.double_every = 0  # rounds after which NI doubles each time; 0: never
     config.learning_rate = ConfigDict({"base": 0.01, "halve_every": 4_000.0})
     config.momentum = 0.9

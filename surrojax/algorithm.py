@@ -109,7 +109,8 @@ class Outcome:
 
     Attributes:
       diverged: `[]` bool: no setting gave finite losses, and the state is the old one.
-      equal: `[]` bool: both settings of stage 1 are the same one.
+      equal: `[]` bool: both settings of stage 1 are the same one, or only the
+        current is trained.
       winner: `[]` int32: 0 where the current best was kept, 1 where the previous.
       settings: `Hyper` `[2]`, the current and the previous best.
       losses: of stage 1, means over the round; `[S]`, of the settings trained.
@@ -213,7 +214,7 @@ def _parts(method: Method, branch: bool = True) -> Programs:
         def twice() -> Any:
             return _fit_all(method, fusion, settings, *given)
 
-        if not method.tunes:
+        if not method.tunes or method.stage1_settings == 1:
             return _fit_all(method, fusion, settings[:1], *given)
         if not branch:
             return twice()
@@ -222,7 +223,7 @@ def _parts(method: Method, branch: bool = True) -> Programs:
     def compete_from(
         surrogate: Net, vectors: jax.Array, data: Data, key: jax.Array, step: Any
     ) -> tuple[jax.Array, Evaluation]:
-        steps = step + jnp.arange(method.iterations_per_round)
+        steps = step + jnp.arange(method.stage2_iterations)
         return compete(method, surrogate, vectors, data, key, steps)
 
     return Programs(
@@ -403,7 +404,7 @@ def play(
     streams, to_hyper = Streams.of(state.key), jax.vmap(method.space.to_hyper)
     settings = jnp.stack([state.search.leader, state.previous])
     had = jnp.stack([state.search.leader_score, state.previous_score])
-    equal = jnp.all(settings[0] == settings[1])
+    equal = jnp.all(settings[0] == settings[1]) | (method.stage1_settings == 1)
     fusions, losses = programs.fit(
         state.fusion, settings, equal, data.train, streams.stage1, state.step
     )

@@ -39,9 +39,9 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Evaluation
 from surrojax.execution import Execution, execution_of, prepare, settle
 from surrojax.layout import Layout
-from surrojax.method import Data, Method
+from surrojax.method import Data, Method, candidate_macs
 from surrojax.networks import blank
-from surrojax.networks.macs import macs, shared_macs
+from surrojax.networks.macs import macs
 from surrojax.outcome import classify, predictions_csv, result
 from surrojax.progress import Progress, say
 from surrojax.records import Record, RunFolder, explained, read_json, write_text
@@ -326,7 +326,13 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
     """
     path = Path(workdir).expanduser().absolute()
     saved = read_json(path / "config.json")
-    config = resolve(ConfigDict(_with_tuples(saved["config"])))
+    try:
+        config = resolve(ConfigDict(_with_tuples(saved["config"])))
+    except KeyError as error:
+        raise InputError(
+            f"{path}/config.json: has no field {error}; the run was made by another "
+            "version of surrojax, which can read it"
+        ) from error
     with closing(Checkpoints(path / "checkpoints")) as checkpoints:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
@@ -519,9 +525,7 @@ def _describe(
         # What a step of each network costs, for those who compare costs.
         "multiply_accumulates": {
             "original": macs(method.pair.original, image),
-            "surrogate": shared_macs(method.pair, method.population)
-            if method.surrogate == "shared"
-            else macs(method.pair.surrogate, image),
+            "surrogate": candidate_macs(method),
         },
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONS},

@@ -8,7 +8,8 @@ import jax
 from surrojax.evaluate import Views
 from surrojax.layout import Layout
 from surrojax.losses import Norm, Objective
-from surrojax.networks import Pair
+from surrojax.networks import Pair, blank
+from surrojax.networks.macs import macs, shared_macs
 from surrojax.search import Search
 from surrojax.sgd import Arrays, Drawn, learning_rate
 from surrojax.sites import Sites
@@ -63,6 +64,9 @@ class Method:
       population: N.
       batch_size: B.
       iterations_per_round: NI, the optimiser steps of a stage.
+      stage1_settings: 2, the current best and the previous one (line 8); or 1, the
+        current alone.
+      stage2_share: how much of NI the candidates train.
       double_every: rounds after which NI doubles, again and again; 0: never.
       learning_rate_base, learning_rate_halve_every: of `sgd.learning_rate`.
       momentum: of SGD.
@@ -87,6 +91,8 @@ class Method:
     population: int = 6
     batch_size: int = 64
     iterations_per_round: int = 1000
+    stage1_settings: int = 2
+    stage2_share: float = 1.0
     double_every: int = 0
     learning_rate_base: float = 0.01
     learning_rate_halve_every: float = 4000.0
@@ -105,6 +111,16 @@ class Method:
     def tunes(self) -> bool:
         """Whether anything is searched; else the original is trained alone."""
         return self.space.dimensions > 0
+
+    @property
+    def stage2_iterations(self) -> int:
+        """Steps of a candidate."""
+        return max(1, round(self.stage2_share * self.iterations_per_round))
+
+    @property
+    def candidates(self) -> int:
+        """Candidates of a round, the leader included where it is scored again."""
+        return self.population + self.reevaluate_incumbent
 
     @property
     def fits(self) -> bool:
@@ -161,3 +177,11 @@ class Method:
             rows = choice.rows
             train = Drawn(train.images[rows], train.labels[rows])
         return self.augment.apply(choice.changes, train.images), train.labels
+
+
+def candidate_macs(method: Method) -> int:
+    """Multiply-accumulates of one image's way forward through a candidate."""
+    if method.surrogate == "fitted":
+        return macs(method.pair.surrogate, blank(method.pair))
+    sharing = method.candidates if method.common_random_numbers else 1
+    return shared_macs(method.pair, sharing)

@@ -118,7 +118,11 @@ def result(
         return sum(r["iterations"] * count(r) for r in records)
 
     settings = steps(lambda r: len(r["stage1"]))
-    candidates = steps(lambda r: len(r.get("candidates", ())))
+    candidates = sum(
+        method.of_length(r["iterations"]).stage2_iterations
+        * len(r.get("candidates", ()))
+        for r in records
+    )
     return found["test"].figures(dataset.classes) | {
         "validation_accuracy": last["original"]["validation_accuracy"],
         "train_accuracy": found["train"].accuracy,

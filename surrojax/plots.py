@@ -27,7 +27,7 @@ def write(folder: Path, records: list[Record], result: Record | None = None) -> 
         "schedule": plot_schedule(records),
         "history": plot_history(records),
     }
-    if "euclidean" in records[0]:
+    if any("euclidean" in r or "fidelity" in r for r in records):
         figures["fidelity"] = plot_fidelity(records)
     if result is not None:
         figures["confusion_matrix"] = plot_confusion_matrix(
@@ -110,21 +110,27 @@ def plot_fidelity(records: list[Record]) -> Figure:
     tau with its interval, and the regret of the surrogate's choice and of a random one.
     """
     measured = [r for r in records if "fidelity" in r]
-    count = 3 if measured else 1
+    fitted = [r for r in records if "euclidean" in r]
+    count = bool(fitted) + 2 * bool(measured)
     figure = Figure(figsize=(7, 1 + 2.5 * count), layout="constrained")
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    rounds = [r["round"] for r in records]
-    for site in records[0]["euclidean"]:
-        errors = [r["euclidean"][site] for r in records]
-        panels[0].plot(rounds, np.array(errors, float), label=site)
-    panels[0].set(ylabel="fitting error (eq. 9)", yscale="log")
-    panels[0].legend(ncols=4)
+    if fitted:
+        _plot_errors(panels[0], fitted)
     if measured:
-        _plot_tau(panels[1], measured)
-        _plot_regret(panels[2], measured)
+        _plot_tau(panels[-2], measured)
+        _plot_regret(panels[-1], measured)
     panels[-1].set(xlabel="round")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def _plot_errors(axes: Axes, fitted: list[Record]) -> None:
+    rounds = [r["round"] for r in fitted]
+    for site in fitted[0]["euclidean"]:
+        errors = [r["euclidean"][site] for r in fitted]
+        axes.plot(rounds, np.array(errors, float), label=site)
+    axes.set(ylabel="fitting error (eq. 9)", yscale="log")
+    axes.legend(ncols=4)
 
 
 def _plot_tau(axes: Axes, measured: list[Record]) -> None:

@@ -57,6 +57,7 @@ LEAST: dict[str, float] = {
     "max_iterations": 1,
     "iterations_per_round": 1,
     "double_every": 0,
+    "stage2_share": 0,
     "learning_rate.base": 0,
     "learning_rate.halve_every": 1,
     "momentum": 0,
@@ -87,11 +88,13 @@ MOST: dict[str, float] = {
     "seed": 2**32 - 1,
     "momentum": 0.999999,
     "dataset.fold": data.FOLDS - 1,
+    "stage2_share": 1,
 }
 
 WHICH: dict[str, Sequence[int]] = {
     "dataset.channels": (0, 1, 3),
     "dataset.classes": (0, 6, 7),
+    "stage1_settings": (1, 2),
 }
 """The only values of a number."""
 
@@ -287,6 +290,8 @@ def make_method(
         batch_size=config.batch_size,
         iterations_per_round=config.iterations_per_round,
         double_every=config.double_every,
+        stage1_settings=config.stage1_settings,
+        stage2_share=config.stage2_share,
         learning_rate_base=config.learning_rate.base,
         learning_rate_halve_every=config.learning_rate.halve_every,
         momentum=config.momentum,

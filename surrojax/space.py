@@ -125,7 +125,8 @@ def make_space(
       width: half-widths of the initial box: `coefficient` in decades, `ratio` in
         natural logarithm.
       bounds: `coefficient` and `ratio`: the lowest and highest value.
-      start: by name, a default of its own; 0: that of its group.
+      start: by name, a default of its own; 0: that of its group. Of a name that is
+        not searched, it has no effect.
 
     Raises:
       InputError: an unknown name, a value that is not finite, a coefficient below 0,
@@ -196,13 +197,8 @@ def _check_start(
     groups: Mapping[str, str],
     bounds: Mapping[str, tuple[float, float]],
 ) -> None:
-    if not value:
+    if not value or name not in groups:
         return
-    if name not in groups:
-        raise InputError(
-            f"search.start.{name}: {value} has no effect, because {name} is not "
-            "searched; leave it at 0"
-        )
     lower, upper = bounds[groups[name]]
     if not lower <= value <= upper:
         raise InputError(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from surrojax.errors import InputError
 from surrojax.losses import (
     euclidean,
     softmax_cross_entropy,
@@ -14,7 +15,7 @@ from surrojax.losses import (
     weighted,
 )
 from surrojax.method import Choice, Method
-from surrojax.networks import blank, forward_in_training, init
+from surrojax.networks import HEAD, blank, forward_in_training, init
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
 
@@ -37,6 +38,11 @@ def new_fusion(method: Method, key: jax.Array) -> Fusion:
     pair, (first, second) = method.pair, jax.random.split(key)
     original = fresh(init(pair.original, first, blank(pair)))
     if not method.fits:
+        if method.tunes and HEAD not in original.params:
+            raise InputError(
+                f"surrogate: shared wants a network whose fully connected layers are "
+                f"a module {HEAD!r}; this one has {', '.join(original.params)}"
+            )
         return Fusion(original, None)
     return Fusion(original, fresh(init(pair.surrogate, second, blank(pair))))
 

@@ -97,7 +97,7 @@ def compile_programs(method: Method) -> Programs:
         """Minibatches `[S, ..., B]` and their steps `[S]`."""
         rows, labels = np.asarray(rows), np.asarray(train.targets.labels)
         image_bytes = int(np.prod(train.images.shape[1:]))
-        size, begin = chunk_length(steps_of, rows[0].size * image_bytes), 0
+        size, begin = chunk_length(len(rows), rows[0].size * image_bytes), 0
         for images in fetch(train.images, rows, size):
             here = slice(begin, begin + len(images))
             drawn = Drawn(jnp.asarray(images), jnp.asarray(labels[rows[here]]))
@@ -152,7 +152,7 @@ def compile_programs(method: Method) -> Programs:
     ) -> tuple[jax.Array, Evaluation]:
         train: Any = data.train
         validation: Any = data.validation
-        steps = step + jnp.arange(steps_of)
+        steps = step + jnp.arange(method.stage2_iterations)
         rows = rows2(key, len(train.targets.labels), len(vectors), steps)
         held, nets = stage2.copies(method, surrogate, len(vectors))
         for drawn, steps in chunks(train, rows, step):

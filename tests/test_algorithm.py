@@ -12,8 +12,10 @@ from conftest import assert_close, assert_same, tiny_method
 
 from surrojax.algorithm import (
     DivergedError,
+    Streams,
     compile_programs,
     compile_round,
+    in_parts,
     initial_state,
     play,
     run,
@@ -22,6 +24,7 @@ from surrojax.evaluate import Evaluation
 from surrojax.sgd import Net
 from surrojax.sites import Sites
 from surrojax.stage1 import Fusion
+from surrojax.stage2 import compete
 
 KEY = jax.random.key(11)
 
@@ -345,3 +348,38 @@ def test_what_stage_1_selects_by(tiny_data, selection, chosen):
     [(after, record)] = rounds(method, tiny_data, state, 1, programs)
     assert record["chosen"] == chosen
     assert float(after.best_accuracy) == np.float32(0.6 if chosen == "current" else 0.5)
+
+
+@pytest.mark.parametrize("make", [in_parts, compile_round])
+def test_stage_1_may_train_the_current_setting_alone(tiny_data, make):
+    method = tiny_method(stage1_settings=1, objective="cross_entropy")
+    state = initial_state(method, KEY)
+    two = list(run(method, tiny_data, state, 10, make))
+    for (_, before), (_, after) in zip(two, two[1:], strict=False):
+        assert list(after["stage1"]) == ["current"]
+        assert after["hyper"] == before["current_best"]
+    # The current setting is trained as it is beside the previous one.
+    both = next(run(tiny_method(), tiny_data, state, 5))[1]
+    assert two[0][1]["original"]["validation_cross_entropy"] == pytest.approx(
+        both["stage1"]["current"]["original"]["validation_cross_entropy"], rel=1e-5
+    )
+
+
+def test_candidates_may_train_a_part_of_the_round(tiny_data):
+    """What they score is what rounds of so many steps would have scored."""
+    kinds = {"objective": "cross_entropy", "iterations_per_round": 8}
+    method = tiny_method(stage2_share=0.25, **kinds)
+    assert method.stage2_iterations == 2
+    assert tiny_method(stage2_share=0.0).stage2_iterations == 1
+    state, record = next(run(method, tiny_data, initial_state(method, KEY), 8))
+    scores, _ = compete(
+        tiny_method(**kinds),
+        state.fusion.surrogate,
+        initial_state(method, KEY).population,
+        tiny_data,
+        Streams.of(KEY).stage2,
+        jnp.arange(2),
+    )
+    np.testing.assert_allclose(
+        scores, [c["score"] for c in record["candidates"]], rtol=1e-5
+    )

@@ -198,6 +198,29 @@ def test_twice_keeps_the_best_of_its_seeds_by_validation(small, tmp_path, traini
     assert record["validation_accuracy"] == best["validation_accuracy"]
 
 
+def test_trainings_are_compared_by_what_the_method_selects_by(small, tmp_path):
+    for by, figure, sign in (
+        ("accuracy", "validation_accuracy", 1),
+        ("cross_entropy", "validation_cross_entropy", -1),
+    ):
+        folder = tmp_path / by
+        play(folder, "twice", config=config_of(selection=by))
+        trials = [json.loads(f.read_text()) for f in (folder / "trials").glob("*.json")]
+        best = max(trials, key=lambda t, f=figure, s=sign: s * t[f])
+        record = record_of(folder, "twice")
+        assert record["validation_accuracy"] == best["validation_accuracy"]
+        assert record["test_accuracy"] == best["test_accuracy"]
+
+
+def test_a_row_of_the_method_has_one_config(small, tmp_path):
+    other = config_of(kappa=0.0)
+    play(tmp_path, "other", others={"other": other})
+    play(tmp_path, "other", others={"other": other}, seeds=(1,))
+    changed = {"other": config_of(kappa=1e-3)}
+    with pytest.raises(InputError, match="other: holds .*kappa .0.0 there, 0.001 here"):
+        play(tmp_path, "other", others=changed, seeds=(2,))
+
+
 def test_longer_spends_the_budget_on_one_training(small, tmp_path, trainings):
     play(tmp_path, "longer")
     [plan] = trainings
@@ -299,13 +322,14 @@ def test_a_training_that_diverges_is_never_kept(small, tmp_path):
     play(tmp_path / "all", "twice", config=config)
     record = record_of(tmp_path / "all", "twice")
     assert record["validation_accuracy"] is None and record["test_accuracy"] >= 0
-    assert max([DIVERGED, Trial(0.0, 9.0)], key=lambda t: t.rank) == (0.0, 9.0)
+    assert max([DIVERGED, Trial(0.0, 9.0)], key=Trial.rank) == (0.0, 9.0)
     assert black_box.score_of(DIVERGED) == 0
 
 
 def test_of_equal_accuracies_the_lower_loss_wins():
     trials = [Trial(0.5, 1.0), Trial(0.5, 0.9), Trial(0.4, 0.1)]
-    assert max(trials, key=lambda trial: trial.rank) == trials[1]
+    assert max(trials, key=Trial.rank) == trials[1]
+    assert max(trials, key=lambda trial: trial.rank("cross_entropy")) == trials[2]
 
 
 def test_pbt_copies_the_best_and_changes_its_setting():
@@ -332,9 +356,9 @@ def test_pbt_trains_a_population_side_by_side(small, tmp_path, monkeypatch):
 
     found, exploit = [], pbt.exploit
 
-    def exploited(trials, rng):
+    def exploited(trials, rng, by):
         found.append(trials)
-        return exploit(trials, rng)
+        return exploit(trials, rng, by)
 
     monkeypatch.setattr(Trainer, "advance", advance)
     monkeypatch.setattr(pbt, "exploit", exploited)
@@ -345,7 +369,7 @@ def test_pbt_trains_a_population_side_by_side(small, tmp_path, monkeypatch):
     record = record_of(tmp_path, "pbt", budget=1.5)
     assert record["original_steps"] == 4 * 7 * 5 and record["trainings"] == 4
     assert len(found) == 3  # after two, four and six rounds
-    ranks = [trial.rank for trial in found[0]]
+    ranks = [trial.rank() for trial in found[0]]
     worst, best = ranks.index(min(ranks)), ranks.index(max(ranks))
     fusions, settings_, *_ = seen[2]
     kernel = np.asarray(fusions.original.params["Dense_0"]["kernel"])

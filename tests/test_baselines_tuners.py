@@ -5,12 +5,13 @@ import sys
 import numpy as np
 import pytest
 
+from configs import common
 from surrojax.baselines import external
 from surrojax.baselines.black_box import TUNERS, Problem, make
 from surrojax.baselines.box import Box, check_ranges
-from surrojax.baselines.budget import Budget, Trials, cost_of_method, surrogate_ratio
+from surrojax.baselines.budget import Budget, Trials, cost_of_method
 from surrojax.errors import InputError
-from surrojax.networks import make_pair
+from surrojax.settings import make_method
 
 D = 6
 BEST = np.array([0.1, 0.85, 0.7, 0.2, 0.9, 0.15])
@@ -107,12 +108,35 @@ def test_hord_wants_an_old_python(monkeypatch):
         external.load(*TUNERS["hord"])
 
 
-@pytest.mark.parametrize(("network", "cost"), [("lenet", 3.5455), ("resnet20", 2.0294)])
-def test_the_cost_of_a_run_of_the_method(network, cost):
-    """2 (1 + r) + 6 r, with r = 442,700 / 2,291,500 and 113,344 / 30,821,056."""
-    ratio = surrogate_ratio(make_pair(network, 7))
-    assert cost_of_method(ratio, 6) == pytest.approx(cost, abs=1e-4)
-    assert cost_of_method(0.5, 4) == 5.0
+LENET_SHARED = (403_500 + 1_888_000 / 3 / 7) / 2_291_500
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "cost"),
+    [
+        # 2 (1 + r) + 6 r, with r = 442,700 / 2,291,500 and 113,344 / 30,821,056.
+        ("lenet", {}, 3.5455),
+        ("resnet20", {}, 2.0294),
+        ("lenet", {"reevaluate_incumbent": True}, 3.5455 + 442_700 / 2_291_500),
+        # Seven share the trunk, and stage 1 fits nothing.
+        (
+            "lenet",
+            {"surrogate": "shared", "reevaluate_incumbent": True},
+            2 + 7 * LENET_SHARED,
+        ),
+        # With random numbers of their own they share nothing.
+        (
+            "lenet",
+            {"surrogate": "shared", "common_random_numbers": False},
+            2 + 6 * (403_500 + 1_888_000 / 3) / 2_291_500,
+        ),
+    ],
+)
+def test_the_cost_of_a_run_of_the_method(network, changes, cost):
+    config = common.get_config()
+    config.network = network
+    config.update_from_flattened_dict(changes)
+    assert cost_of_method(make_method(config, 7)) == pytest.approx(cost, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Small(nn.Module):
     @nn.compact
     def __call__(self, images, ratio, train):
         z = nn.Dense(4)(images.reshape(images.shape[0], -1))
-        return Head(7, hidden=5)(z, ratio, train)
+        return Head(7, hidden=5, name="head")(z, ratio, train)
 
 
 def split(n, seed):
@@ -463,6 +463,12 @@ def test_rows_of_the_papers_tables_are_a_flag(small, tmp_path, tune):
         {"reevaluate_incumbent": True},
         {"common_random_numbers": False},
         {"dataset.shift": 1},
+        {"surrogate": "shared"},
+        {"selection": "cross_entropy"},
+        {"stage1_settings": 1},
+        {"stage2_share": 0.4},
+        {"search.noise.coefficient": 0.5},
+        {"search.start.p_x": 0.2},
     ],
     ids=str,
 )
@@ -478,6 +484,27 @@ def test_every_option_reaches_the_run(small, tmp_path, changes):
     )
     assert len(plain) == len(other) == 3
     assert plain != other
+
+
+def test_rounds_that_grow_go_on_as_if_they_had_not_stopped(small, tmp_path):
+    grown = {"double_every": 1, "max_iterations": 3 + 6 + 12}
+    whole = train(config_of(**grown), tmp_path / "whole", quiet=True)
+    assert whole["rounds"] == 3
+    assert [r["iterations"] for r in lines(tmp_path / "whole")] == [3, 6, 12]
+    shorter = grown | {"max_iterations": 3 + 6}
+    train(config_of(**shorter), tmp_path / "parts", quiet=True)
+    parts = train(config_of(**grown), tmp_path / "parts", quiet=True)
+    assert parts | {"seconds": 0} == whole | {"seconds": 0}
+
+
+def test_a_run_of_another_version_is_named(small, tmp_path):
+    train(config_of(), tmp_path, quiet=True)
+    file = tmp_path / "config.json"
+    described = json.loads(file.read_text())
+    del described["config"]["surrogate"]
+    file.write_text(json.dumps(described))
+    with pytest.raises(InputError, match="no field 'surrogate'.*another version"):
+        experiment.restore(tmp_path)
 
 
 def test_fidelity_is_measured_after_the_rounds_that_are_asked_for(small, tmp_path):

@@ -203,11 +203,18 @@ def test_a_start_of_its_own_moves_one_center():
 
 @pytest.mark.parametrize(
     ("start", "wrong"),
-    [({"p_x": 0.1}, "not searched"), ({"p_z": 0.96}, "lies outside search.bounds")],
+    [
+        ({"p_z": 0.96}, "p_z: 0.96 lies outside search.bounds"),
+        ({"p_z": float("inf")}, "lies outside search.bounds"),
+    ],
 )
 def test_a_start_that_cannot_be_is_refused(start, wrong):
     with pytest.raises(InputError, match=wrong):
         space_of(tune=("p_z",), start=start)
+
+
+def test_a_start_of_what_is_not_searched_is_left_alone():
+    assert space_of(tune=("p_z",), start={"p_x": 0.1}).tune == ("p_z",)
 
 
 def test_deviations_are_in_decades_and_natural_logarithm():

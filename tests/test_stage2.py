@@ -3,15 +3,18 @@
 from dataclasses import replace
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import assert_same, tiny_method
 
+from surrojax.errors import InputError
 from surrojax.evaluate import evaluate
 from surrojax.losses import total_loss
 from surrojax.networks import forward_in_training
+from surrojax.networks.head import Head
 from surrojax.sgd import descend
 from surrojax.stage1 import new_fusion
 from surrojax.stage2 import Chance, compete, copies, score, source, train_population
@@ -186,3 +189,15 @@ def test_shared_candidates_score_as_the_whole_network_would(tiny_data):
         float(alone.cross_entropy), rel=1e-5
     )
     assert len(set(scores.tolist())) == len(vectors)
+
+
+def test_a_shared_trunk_wants_a_head(tiny_data):
+    class Headless(nn.Module):
+        @nn.compact
+        def __call__(self, images, ratio, train):
+            return Head(3, name="top")(images.reshape(len(images), -1), ratio, train)
+
+    method = tiny_method(surrogate="shared")
+    method = replace(method, pair=replace(method.pair, original=Headless()))
+    with pytest.raises(InputError, match="a module 'head'; this one has top"):
+        new_fusion(method, jax.random.key(0))

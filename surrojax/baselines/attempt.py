@@ -14,6 +14,7 @@ from surrojax.baselines.budget import Budget
 from surrojax.baselines.folder import Folder, Run
 from surrojax.baselines.trainer import Plan, Trainer, Trial
 from surrojax.errors import InputError
+from surrojax.losses import Objective
 from surrojax.progress import say
 
 
@@ -115,6 +116,11 @@ class Attempt:
     bill: Bill = field(default_factory=Bill)
 
     @property
+    def by(self) -> Objective:
+        """By what trainings are compared: as the method's own stage 1 does."""
+        return self.config.selection
+
+    @property
     def seed(self) -> int:
         """Of the run."""
         return self.run.seed
@@ -171,6 +177,6 @@ class Attempt:
         )
 
 
-def best(trained: Sequence[Trained]) -> Trained:
+def best(trained: Sequence[Trained], by: Objective = "accuracy") -> Trained:
     """The best by validation; of equals, the first."""
-    return max(trained, key=lambda one: one.trial.rank)
+    return max(trained, key=lambda one: one.trial.rank(by))

@@ -10,6 +10,7 @@ import numpy as np
 from surrojax.baselines.attempt import Attempt, Kept, Trained, best
 from surrojax.baselines.external import load
 from surrojax.baselines.trainer import Trial
+from surrojax.losses import Objective
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,18 @@ def tuned_by(name: str) -> Callable[[Attempt], Kept]:
                 unit = tuner.ask()
             found.append(attempt.train(box.setting(box.point(unit)), rule.rounds))
             with attempt.clocked():
-                tuner.tell(unit, score_of(found[-1].trial))
-        kept = best(found)
+                tuner.tell(unit, score_of(found[-1].trial, attempt.by))
+        kept = best(found, attempt.by)
         return attempt.keep(attempt.train(kept.setting) if rule.retrain else kept)
 
     return play
 
 
-def score_of(trial: Trial) -> float:
-    """What tuners are told: accuracy, which is at its lowest where training diverged.
+WORST = {"accuracy": 0.0, "cross_entropy": -100.0}
+"""What tuners are told of a training that diverged; few can be told infinity."""
 
-    Few of them can be told an infinite score.
-    """
-    accuracy = trial.validation_accuracy
-    return accuracy if math.isfinite(accuracy) else 0.0
+
+def score_of(trial: Trial, by: Objective = "accuracy") -> float:
+    """What tuners are told, to be maximised: accuracy, or negated cross-entropy."""
+    score = trial.rank(by)[0]
+    return score if math.isfinite(score) else WORST[by]

@@ -3,30 +3,27 @@
 import math
 from dataclasses import dataclass
 
-from surrojax.networks import Pair, blank
+from surrojax.method import Method, candidate_macs
+from surrojax.networks import blank
 from surrojax.networks.macs import macs
 
 TRIALS = 10
 """Trainings on which a black box bases its choice, at the least."""
 
 
-def surrogate_ratio(pair: Pair) -> float:
-    """r: multiply-accumulates of the surrogate over those of the original."""
-    image = blank(pair)
-    return macs(pair.surrogate, image) / macs(pair.original, image)
-
-
-def cost_of_method(ratio: float, population: int) -> float:
+def cost_of_method(method: Method) -> float:
     """What one run of the method costs, in trainings of the original.
 
-    Two originals with their surrogates (stage 1) and N surrogates (stage 2) are
-    trained in every round: `2 (1 + r) + N r`.
-
-    Args:
-      ratio: r, of `surrogate_ratio`.
-      population: N.
+    Two originals, with their surrogates where those are fitted (stage 1), and N
+    candidates, the leader too where it is scored again (stage 2), are trained in every
+    round: `2 (1 + r) + N r` in the paper's form, r being the surrogate's
+    multiply-accumulates over those of the original; less where only one setting is
+    trained, or candidates train fewer steps.
     """
-    return 2 * (1 + ratio) + population * ratio
+    ratio = candidate_macs(method) / macs(method.pair.original, blank(method.pair))
+    share = method.stage2_iterations / method.iterations_per_round
+    stage1 = method.stage1_settings * (1 + ratio * method.fits)
+    return stage1 + method.candidates * ratio * share
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 baselines.json                     the configuration that all its runs share
 METHOD/budget=B/seed=K.json        a run
+NAME/config.json                   the configuration of the method's row
 NAME/budget=1/seed=K/              the run's folder of the method itself
 trials/HASH.json                   a training
 """
@@ -69,21 +70,25 @@ class Folder:
                         "comparison"
                     )
                 write_json(file, mine)
-        there, here = dict(_decisive(read_json(file))), dict(_decisive(mine))
-        different = [
-            f"{field.removeprefix('config.')} ({there.get(field)!r} there, "
-            f"{here.get(field)!r} here)"
-            for field in sorted(there.keys() | here.keys())
-            if there.get(field) != here.get(field)
-        ]
-        if different:
-            raise InputError(
-                f"{self.path}: holds runs of another configuration; choose another "
-                f"--workdir. Different: {', '.join(different)}"
-            )
+        here = dict(_decisive(mine))
+        _compare(self.path, read_json(file), mine)
         text = json.dumps(sorted(here.items()))
         identity = hashlib.sha256(text.encode()).hexdigest()
         return Store(self.path / "trials", identity)
+
+    def claim_method(self, name: str, config: Record) -> None:
+        """The same for the configuration of a row of the method itself.
+
+        Raises:
+          InputError: the row was made with another one.
+        """
+        file = self.path / name / "config.json"
+        mine = json.loads(json.dumps({"config": config}))
+        with locked(self.path / ".lock", wait=True):
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, mine)
+        _compare(file.parent, read_json(file), mine)
 
     def lock(self, run: Run) -> AbstractContextManager[bool]:
         """Keeps other processes from a run; false where one is at it."""
@@ -110,6 +115,21 @@ class Folder:
 
     def _file(self, run: Run) -> Path:
         return self.path / f"{run}.json"
+
+
+def _compare(path: Path, there: Record, here: Record) -> None:
+    old, new = dict(_decisive(there)), dict(_decisive(here))
+    different = [
+        f"{field.removeprefix('config.')} ({old.get(field)!r} there, "
+        f"{new.get(field)!r} here)"
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    ]
+    if different:
+        raise InputError(
+            f"{path}: holds runs of another configuration; choose another --workdir. "
+            f"Different: {', '.join(different)}"
+        )
 
 
 def _decisive(description: Record) -> Iterator[tuple[str, Any]]:

@@ -56,8 +56,8 @@ def _play(attempt: Attempt) -> Kept:
         if rounds < trainer.rounds:
             study.tell(trial, state=TrialState.PRUNED)
             continue
-        study.tell(trial, score_of(last))
-        if kept is None or last.rank > kept.trial.rank:
+        study.tell(trial, score_of(last, attempt.by))
+        if kept is None or last.rank(attempt.by) > kept.trial.rank(attempt.by):
             kept = Kept(setting, last, partial(trainer.test, found))
     assert kept is not None  # the first one has no rival that could stop it
     return kept
@@ -74,7 +74,7 @@ def _follow(
         done = round_ + 1
         if done % every == 0 and done < trainer.rounds:
             [now] = trainer.validate(fusions)
-            trial.report(score_of(now), done)
+            trial.report(score_of(now, attempt.by), done)
             if trial.should_prune():
                 return fusions, done
     return fusions, trainer.rounds

@@ -33,11 +33,12 @@ class De(_Tuner):
     """Differential evolution, a `BlackBox`.
 
     Its population is twice the method's: with six it soon stands still, and is worse
-    than random search on a quadratic.
+    than random search on a quadratic. Of few trials it is half, so that scores count.
     """
 
     def __init__(self, problem: Problem) -> None:
-        family = ng.families.DifferentialEvolution(popsize=2 * problem.population)
+        size = min(2 * problem.population, max(4, problem.trials // 2))
+        family = ng.families.DifferentialEvolution(popsize=size)
         super().__init__(problem, family)
 
 

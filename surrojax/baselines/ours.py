@@ -19,23 +19,20 @@ from surrojax.sweep import at
 CARRIED = (
     "network",
     "dataset.",
-    "max_iterations",
-    "iterations_per_round",
     "batch_size",
-    "learning_rate.",
-    "momentum",
     "init_from",
     "execution.",
 )
-"""Fields that another config takes over where they are given as flags."""
+"""Fields that another config takes over where they are given as flags.
+
+How long it trains, and at what rates, is its own: the budget of the others follows it.
+"""
 
 SHARED = (
     "network",
     "dataset",
-    "max_iterations",
     "batch_size",
-    "learning_rate",
-    "momentum",
+    "init_from",
 )
 """Fields without which two rows of a table could not be compared."""
 

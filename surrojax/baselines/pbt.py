@@ -10,9 +10,13 @@ import numpy as np
 from surrojax.baselines.attempt import Attempt, Kept
 from surrojax.baselines.box import Box
 from surrojax.baselines.trainer import Trial
+from surrojax.losses import Objective
 
 FACTOR = 1.2
 """By which a copied setting is multiplied or divided, each value by itself."""
+
+EXCHANGES = 4
+"""Of a training, at the least, as far as it has rounds for them."""
 
 SHARE = 5
 """A fifth of the population gives way to a fifth of it, and at least one does."""
@@ -26,8 +30,10 @@ def play(attempt: Attempt) -> Kept:
     """
     attempt.box.check()
     trainer, box, seed = attempt.trainer, attempt.box, attempt.seed
-    size, every = attempt.config.search.population, attempt.options.pbt_every
+    size = attempt.config.search.population
     rounds = max(1, attempt.budget.total_rounds // size)
+    # A short training exchanges a few times too.
+    every = min(attempt.options.pbt_every, max(1, rounds // EXCHANGES))
     rng = np.random.default_rng(seed)
     points = box.point(rng.random((size, box.dimensions)))
     with attempt.clocked():
@@ -38,28 +44,31 @@ def play(attempt: Attempt) -> Kept:
                 fusions, settings, seed, round_, trainer.halve_every(rounds)
             )
             if (round_ + 1) % every == 0 and round_ + 1 < rounds:
-                sources = exploit(trainer.validate(fusions), rng)
+                sources = exploit(trainer.validate(fusions), rng, attempt.by)
                 fusions = jax.tree.map(lambda a, of=sources: a[of], fusions)
                 points = explore(box, points, sources, rng)
         trials = trainer.validate(fusions)
     attempt.bill.original_steps = size * rounds * trainer.steps_per_round
     attempt.bill.trainings = size
-    winner = max(range(size), key=lambda index: trials[index].rank)
+    winner = max(range(size), key=lambda index: trials[index].rank(attempt.by))
     attempt.tell(trials[winner], f"{rounds} rounds, the best of {size}")
     best = jax.tree.map(lambda a: a[winner : winner + 1], fusions)
     setting = box.setting(points[winner])
     return Kept(setting, trials[winner], partial(trainer.test, best))
 
 
-def exploit(trials: Sequence[Trial], rng: np.random.Generator) -> np.ndarray:
+def exploit(
+    trials: Sequence[Trial], rng: np.random.Generator, by: Objective = "accuracy"
+) -> np.ndarray:
     """`[P]` whose weights and setting each member goes on with: most with their own.
 
     Args:
       trials: of the members.
       rng: which of the best a member of the worst copies.
+      by: what they are compared by.
     """
     size = len(trials)
-    order = sorted(range(size), key=lambda index: trials[index].rank)
+    order = sorted(range(size), key=lambda index: trials[index].rank(by))
     share = max(1, size // SHARE)
     sources = np.arange(size)
     sources[order[:share]] = rng.choice(order[-share:], share)

@@ -59,7 +59,9 @@ def repeated(give: Give) -> Callable[[Attempt], Kept]:
     def play(attempt: Attempt) -> Kept:
         setting = give(attempt)
         seeds = [attempt.seed + NEXT_SEED * i for i in range(attempt.budget.trainings)]
-        return attempt.keep(best([attempt.train(setting, seed=s) for s in seeds]))
+        return attempt.keep(
+            best([attempt.train(setting, seed=s) for s in seeds], attempt.by)
+        )
 
     return play
 
@@ -120,7 +122,9 @@ def grid_paper(attempt: Attempt) -> Kept:
 
 
 def _best_of(attempt: Attempt, settings: Iterable[Setting]) -> Kept:
-    return attempt.keep(best([attempt.train(setting) for setting in settings]))
+    return attempt.keep(
+        best([attempt.train(setting) for setting in settings], attempt.by)
+    )
 
 
 def _feature_ratios(attempt: Attempt) -> list[str]:

@@ -12,16 +12,16 @@ from ml_collections import ConfigDict
 
 from surrojax.baselines.attempt import Attempt, Options
 from surrojax.baselines.box import Box
-from surrojax.baselines.budget import Budget, cost_of_method, surrogate_ratio
+from surrojax.baselines.budget import Budget, cost_of_method
 from surrojax.baselines.folder import Folder, Run
-from surrojax.baselines.methods import check, methods_of
+from surrojax.baselines.methods import OURS, check, methods_of
 from surrojax.baselines.replay import NotYetError
 from surrojax.baselines.trainer import Trainer, alone, figures_of
 from surrojax.errors import InputError
 from surrojax.experiment import VERSIONS, Setup
 from surrojax.progress import say
 from surrojax.records import Record
-from surrojax.settings import make_method, resolve
+from surrojax.settings import MOST, make_method, resolve
 from surrojax.weights import hash_of
 
 TUNERS = ("optuna", "cmaes", "nevergrad", "pySOT", "POAP")
@@ -60,6 +60,10 @@ class Asked:
         for seed in self.seeds:
             if seed < 0:
                 raise InputError(f"--seeds: {seed} is too small; the least is 0")
+            if seed > MOST["seed"]:
+                raise InputError(
+                    f"--seeds: {seed} is too large; the most is {MOST['seed']}"
+                )
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,14 @@ class Bench:
                 "options": {name: options[name] for name in ("ranges", "pbt_every")},
             }
         )
-        ratio = surrogate_ratio(self.setup.method.pair)
-        self.unit = cost_of_method(ratio, self.config.search.population)
+        for name, of in {OURS: self.config, **asked.others}.items():
+            folder.claim_method(name, resolve(of).to_dict())
+        self.reference = resolve(asked.others.get(OURS, self.config))
+        classes = len(self.setup.dataset.classes)
+        method = make_method(self.reference, classes)
+        steps = sum(method.plan(self.reference.max_iterations))
+        trained = sum(self.setup.method.plan(self.config.max_iterations))
+        self.unit = cost_of_method(method) * steps / trained
 
     def runs(self) -> list[Run]:
         """All that are asked for; those come last that want a run of the method."""
@@ -172,7 +182,7 @@ class Bench:
             trainer=self._trainer,
             box=self._box,
             budget=Budget(run.budget * self.unit, self._trainer.rounds),
-            config=self.config,
+            config=self.reference,
             options=self.asked.options,
             folder=self.folder,
         )

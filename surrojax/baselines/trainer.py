@@ -22,6 +22,7 @@ from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
 from surrojax.experiment import Placed, Setup
+from surrojax.losses import Objective
 from surrojax.method import Method
 from surrojax.records import Record
 from surrojax.settings import make_look, make_views
@@ -43,10 +44,10 @@ class Trial(NamedTuple):
     validation_accuracy: float
     validation_cross_entropy: float
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        """The higher, the better: accuracy; of equals, the lower cross-entropy."""
-        return self.validation_accuracy, -self.validation_cross_entropy
+    def rank(self, by: Objective = "accuracy") -> tuple[float, float]:
+        """The higher, the better: by one figure; of equals, by the other."""
+        accuracy, loss = self.validation_accuracy, -self.validation_cross_entropy
+        return (accuracy, loss) if by == "accuracy" else (loss, accuracy)
 
 
 DIVERGED = Trial(-math.inf, math.inf)
@@ -90,8 +91,7 @@ class Values(Space):
 
 def alone(config: ConfigDict) -> ConfigDict:
     """The config of the original alone, whose rounds are all of one length."""
-    start = {f"search.start.{name}": 0.0 for name in config.search.start}
-    return at(config, {"tune": (), "double_every": 0} | start)
+    return at(config, {"tune": (), "double_every": 0})
 
 
 class Trainer:

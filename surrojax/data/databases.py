@@ -90,6 +90,11 @@ def load(source: Source, protocol: Protocol) -> Dataset:
         message says what to do.
     """
     samples = read(source)
+    if protocol.held_out and protocol.target is not None:
+        raise InputError(
+            "dataset.held_out: with a dataset.target, the target is tested on; give "
+            "one of the two"
+        )
     if protocol.held_out:
         samples = held_out(samples)
     if protocol.target is not None:

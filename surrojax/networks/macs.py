@@ -20,16 +20,20 @@ def macs(module: nn.Module, image: jax.Array) -> int:
     return sum(macs_by_layer(module, image))
 
 
-def shared_macs(pair: Pair, candidates: int) -> int:
+def shared_macs(pair: Pair, sharing: int) -> int:
     """The same of a candidate that shares the original's trunk with the others.
 
-    Its fully connected layers, and its part of the trunk, through which the images go
-    forward once for all: a third of what a step of training costs.
+    Its fully connected layers, and its part of the trunk, through which images go
+    forward alone: a third of what a step of training costs.
+
+    Args:
+      pair: whose original it is a copy of.
+      sharing: candidates for whom the images go through the trunk once.
     """
     image = blank(pair)
     sites = sites_of(pair.original, image)
     head = sum(math.prod(a.shape) for a in (sites.V, sites.W) if a is not None)
-    return head + (macs(pair.original, image) - head) // (3 * candidates)
+    return head + (macs(pair.original, image) - head) // (3 * sharing)
 
 
 def macs_by_layer(module: nn.Module, image: jax.Array) -> list[int]:
