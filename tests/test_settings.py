@@ -42,7 +42,7 @@ def changed(**changes):
 def test_the_improved_form_differs_from_the_papers():
     method = make_method(fer2013_lenet_improved.get_config(), 7)
     assert method.space.dimensions == 7 and "lambda_z" not in method.space.tune
-    assert (method.surrogate, method.selection) == ("shared", "cross_entropy")
+    assert (method.surrogate, method.objective) == ("shared", "cross_entropy")
     ratios = dict(zip(method.space.tune, np.exp(method.space.center), strict=True))
     assert ratios["p_V"] == pytest.approx(0.1) and ratios["p_z"] == pytest.approx(0.5)
 
