@@ -6,14 +6,21 @@ RUN := $(BIN)/python
 
 .PHONY: demo test test-slow lint format clean
 
-$(VENV)/installed: pyproject.toml
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --editable
+
+# What running it takes, and what testing it takes besides.
+$(VENV)/usable: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  "surrojax needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) .
 	touch $@
 
-demo: $(VENV)/installed
+$(VENV)/installed: $(VENV)/usable
+	$(PIP) '.[dev]'
+	touch $@
+
+demo: $(VENV)/usable
 	$(RUN) launch.py --config=configs/demo.py --workdir=runs/demo \
 	  '--sweep=tune=(),(coefficients,ratios)'
 

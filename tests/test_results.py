@@ -1,0 +1,103 @@
+"""The page of results is made from records, and says what was not run."""
+
+import json
+
+import pytest
+
+from benchmarks import ablation, paper, results, rows
+
+BASELINE = next(r for r in rows.ROWS if (r.table, r.name) == (4, "baseline"))
+
+
+def put(folder, test, iterations=20_000, seed=0, **more):
+    folder = folder / f"seed={seed}"
+    folder.mkdir(parents=True)
+    outcome = {"test_accuracy": test, "validation_accuracy": 0.5, "seed": seed}
+    outcome |= {"original_steps": 10, "surrogate_steps": 4, "seconds": 3.0}
+    outcome |= {"train_accuracy": 0.9}
+    macs = {"original": 4, "surrogate": 1}
+    config = {"config": {"max_iterations": iterations}, "multiply_accumulates": macs}
+    (folder / "result.json").write_text(json.dumps(outcome | more))
+    (folder / "config.json").write_text(json.dumps(config))
+    line = {"original": {"validation_cross_entropy": 1.25}}
+    (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / "schedule.csv").write_text("round\n")
+    return folder
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    for module in (results, ablation, paper):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def test_a_row_is_the_mean_of_its_longest_runs(there):
+    folder = there / BASELINE.folder("printed")
+    put(folder, 0.10, iterations=10_000, seed=0)
+    put(folder, 0.52, seed=1)
+    put(folder, 0.54, seed=2)
+    found = results.summary(BASELINE, "printed")
+    assert found["seeds"] == [1, 2] and found["max_iterations"] == 20_000
+    assert found["test_mean"] == pytest.approx(0.53)
+    assert found["test_se"] == pytest.approx(0.01)
+    assert found["original_steps"] == 20
+    assert "--config.max_iterations=20000" in found["command"]
+    assert "--config.tune=()" in found["command"]
+
+
+def test_what_was_not_run_says_so_with_its_time(there):
+    put(there / BASELINE.folder("printed"), 0.5)
+    found = [results.summary(BASELINE, schedule) for schedule in rows.SCHEDULES]
+    line = results.table(found, 4).splitlines()[2]
+    # 3 seeds of 25,000 steps of 4 ms.
+    assert "50.00 (20k)" in line and "not run, about 5 min" in line
+    assert line.endswith("| 1 / 0 |")
+    assert found[1]["test_mean"] is None and found[1]["seeds"] == []
+
+
+def test_every_row_of_the_tables_is_there():
+    papers = {(r.table, r.title): r.paper for r in rows.ROWS}
+    assert len(papers) == len(rows.ROWS)
+    counts = [sum(r.table == table for r in rows.ROWS) for table in (3, 4, 5, 6)]
+    assert counts == [18, 10, 3, 1]
+    assert papers[4, "all eight by PSO"] == 60.24
+    assert papers[3, "p_z=p_x=0.5"] == 56.24
+
+
+def test_text_goes_between_its_marks_alone():
+    page = "a\n<!-- one -->\nold\n<!-- end -->\nb\n<!-- two -->\n\n<!-- end -->\n"
+    page = results.replace(page, "one", "new")
+    page = results.replace(page, "two", "more")
+    assert page == (
+        "a\n<!-- one -->\nnew\n<!-- end -->\nb\n<!-- two -->\nmore\n<!-- end -->\n"
+    )
+    with pytest.raises(SystemExit, match="no place <!-- three -->"):
+        results.replace(page, "three", "x")
+
+
+def test_an_interval_of_ties_is_a_dash():
+    assert results.interval({"value": None, "low": None, "high": None}) == "-"
+    assert results.interval(None) == "-"
+    tau = {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert results.interval(tau) == "0.50 [0.25, 0.75]"
+
+
+def test_variants_with_their_cost(there):
+    put(there / "ablation" / "dropout", 0.53)
+    put(there / "ablation" / "dropout", 0.55, seed=1)
+    lines = ablation.table().splitlines()
+    # 10 steps, and 4 of a quarter, over 10,000.
+    expected = "| 0.00 ± 0.00 | 54.00 ± 1.00 | 50.00 ± 0.00 | 125.00 ± 0.00 |"
+    assert expected in lines[2] and lines[2].endswith("| 2 |")
+    assert all("not run" in line for line in lines[3:])
+
+
+def test_records_are_copied_of_finished_runs_alone(there, tmp_path):
+    source = tmp_path / "runs"
+    put(source, 0.5)
+    put(source, 0.5, seed=1).joinpath("result.json").unlink()
+    assert paper.copy_records(source, there / "kept") == 1
+    files = sorted(f.name for f in (there / "kept/seed=0").iterdir())
+    assert files == sorted(paper.KEPT)
+    assert not (there / "kept/seed=1").exists()
