@@ -15,23 +15,22 @@ of fields, each point in its own folder:
 """
 
 import logging
-import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
+from surrojax import commandline
 from surrojax.crossing import compare
 from surrojax.errors import InputError
 from surrojax.execution import prepare
 from surrojax.experiment import train
 from surrojax.processes import is_first, join, want_one
 from surrojax.progress import say
-from surrojax.settings import flatten, folds, resolve, suggest
+from surrojax.settings import folds, resolve
 from surrojax.sweep import Outcome, run_sweep
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -137,63 +136,5 @@ def _show_log() -> None:
     log.addHandler(logging.StreamHandler(sys.stdout))
 
 
-def parse(argv: list[str]) -> list[str]:
-    """Parses the flags; whatever is wrong with them becomes one line."""
-    try:
-        rest = flags.FLAGS(argv)
-        if CONFIG.value is not None:
-            CONFIG.value.keys()  # a file that is missing shows only now
-        return rest
-    except flags.Error as error:
-        raise InputError(" ".join(str(error).split())) from error
-    except OSError as error:
-        file = next((a for a in argv if a.startswith("--config=")), "--config")
-        raise InputError(f"{file}: cannot be read; see configs/") from error
-    except (AttributeError, KeyError) as error:
-        message = _unknown_field(argv)
-        if message is None:  # the fault is in the config file's own code
-            raise
-        raise InputError(message) from error
-
-
-def _unknown_field(argv: Sequence[str]) -> str | None:
-    from configs import common, pretrain_faces
-
-    known = [
-        field
-        for module in (common, pretrain_faces)
-        for field, _ in flatten(module.get_config().to_dict())
-    ]
-    for argument in argv:
-        match = re.match(r"--config\.([\w.]+)", argument)
-        if match and match[1] not in known:
-            near = suggest(match[1], known)
-            return f"{argument}: the config has no field {match[1]!r}{near}"
-    return None
-
-
-def cli() -> None:
-    try:
-        app.run(main, flags_parser=parse)
-    except InputError as error:
-        print(f"launch.py: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BaseException as error:
-        if not _interrupted(error):
-            raise
-        print(
-            "stopped; the same command goes on from here", file=sys.stderr, flush=True
-        )
-        # XLA's threads may still be at work, and tearing down under them can crash.
-        os._exit(130)
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
 if __name__ == "__main__":
-    cli()
+    commandline.run("launch.py", CONFIG, main)

@@ -221,6 +221,14 @@ def test_a_row_of_the_method_has_one_config(small, tmp_path):
         play(tmp_path, "other", others=changed, seeds=(2,))
 
 
+def test_the_budget_is_what_the_method_costs_whatever_its_length(small, tmp_path):
+    """Twice the steps with one setting and no stage 2 to speak of: 2 (1 + r)."""
+    ours = config_of(stage1_settings=1, stage2_share=0.2, max_iterations=40)
+    asked = Asked(("untuned",), others={"surrojax": ours}, options=QUIET)
+    bench = Bench(config_of(), Folder(tmp_path), asked)
+    assert bench.unit == pytest.approx(2 * (1 + RATIO + 4 * RATIO * 0.2))
+
+
 def test_longer_spends_the_budget_on_one_training(small, tmp_path, trainings):
     play(tmp_path, "longer")
     [plan] = trainings

@@ -8,6 +8,7 @@ import pytest
 from conftest import AS_A_USER
 
 from configs import common
+from surrojax import commandline
 from surrojax.baselines import methods, ours
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.runner import Asked
@@ -89,15 +90,13 @@ def test_another_config_is_a_row_of_its_own():
     assert "surrojax" in entries
 
 
-def test_another_config_takes_over_what_is_trained():
+def test_another_config_takes_over_the_data_and_has_its_own_length():
     config, main = common.get_config(), common.get_config()
     config.search.optimizer, config.search.population = "de", 8
-    given = {"max_iterations": 40_000, "search.population": 4, "dataset.dir": "here"}
-    given["learning_rate.base"] = 0.02
+    given = {"max_iterations": 40_000, "search.population": 4, "batch_size": 32}
     main.update_from_flattened_dict(given)
     changed = ours.alike(config, main, given)
-    assert (changed.max_iterations, changed.dataset.dir) == (40_000, "here")
-    assert changed.learning_rate.base == 0.02
+    assert (changed.max_iterations, changed.batch_size) == (80_000, 32)
     assert (changed.search.optimizer, changed.search.population) == ("de", 8)
 
 
@@ -114,4 +113,4 @@ def test_a_file_that_is_no_config(tmp_path, text):
     if text:
         file.write_text(text)
     with pytest.raises(InputError, match=r"other\.py: .*see configs/"):
-        ours.load(str(file))
+        commandline.load(str(file))

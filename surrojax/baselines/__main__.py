@@ -9,17 +9,16 @@ stopped, and several processes may share a folder. The table is made without tra
     python -m surrojax.baselines --workdir=DIR --table
 """
 
-import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from absl import app, flags
+from absl import flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
+from surrojax import commandline
 from surrojax.baselines import ours, table
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.box import RANGES
@@ -28,11 +27,8 @@ from surrojax.baselines.runner import Asked, Done, run_all
 from surrojax.errors import InputError
 from surrojax.execution import prepare
 from surrojax.progress import say
-from surrojax.settings import flatten, suggest
 
 T = TypeVar("T")
-
-PROGRAM = "surrojax.baselines"
 
 
 def _pair(group: str) -> str:
@@ -122,7 +118,7 @@ def _range(flag: str, text: str) -> tuple[float, float]:
 def _other(text: str) -> tuple[str, object]:
     name, file = text.split("=", 1) if "=" in text else (Path(text).stem, text)
     overrides = config_flags.get_override_values(flags.FLAGS["config"])
-    return name, ours.alike(ours.load(file), CONFIG.value, overrides)
+    return name, ours.alike(commandline.load(file), CONFIG.value, overrides)
 
 
 def _report(done: Done) -> None:
@@ -134,61 +130,5 @@ def _report(done: Done) -> None:
         raise InputError(f"{len(done.failed)} of {asked} runs failed, see above")
 
 
-def parse(argv: list[str]) -> list[str]:
-    """Parses the flags; whatever is wrong with them becomes one line."""
-    try:
-        rest = flags.FLAGS(argv)
-        if CONFIG.value is not None:
-            CONFIG.value.keys()  # a file that is missing shows only now
-        return rest
-    except flags.Error as error:
-        raise InputError(" ".join(str(error).split())) from error
-    except OSError as error:
-        raise InputError(f"--config={_file(argv)}: cannot be read") from error
-    except (AttributeError, KeyError) as error:
-        message = _unknown_field(argv)
-        if message is None:  # the fault is in the config file's own code
-            raise
-        raise InputError(message) from error
-
-
-def _unknown_field(argv: Sequence[str]) -> str | None:
-    known = [field for field, _ in flatten(ours.load(_file(argv)).to_dict())]
-    for argument in argv:
-        match = re.match(r"--config\.([\w.]+)", argument)
-        if match and match[1] not in known:
-            near = suggest(match[1], known)
-            return f"{argument}: the config has no field {match[1]!r}{near}"
-    return None
-
-
-def _file(argv: Sequence[str]) -> str:
-    given = (a.split("=", 1)[1] for a in argv if a.startswith("--config="))
-    return next(given, "")
-
-
-def cli() -> None:
-    try:
-        app.run(main, flags_parser=parse)
-    except InputError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BaseException as error:
-        if not _interrupted(error):
-            raise
-        print(
-            "stopped; the same command goes on from here", file=sys.stderr, flush=True
-        )
-        # XLA's threads may still be at work, and tearing down under them can crash.
-        os._exit(130)
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
 if __name__ == "__main__":
-    cli()
+    commandline.run("surrojax.baselines", CONFIG, main)

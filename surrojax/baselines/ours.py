@@ -1,9 +1,7 @@
 """The method itself, as one row among the others."""
 
-import importlib.util
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -35,23 +33,6 @@ SHARED = (
     "init_from",
 )
 """Fields without which two rows of a table could not be compared."""
-
-
-def load(file: str) -> ConfigDict:
-    """What `get_config` of a config's file yields.
-
-    Raises:
-      InputError: there is no such file, or it is none of a config.
-    """
-    path = Path(file)
-    spec = importlib.util.spec_from_file_location(f"ours_{path.stem}", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise InputError(f"{file}: cannot be read; see configs/")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise InputError(f"{file}: has no get_config; see configs/")
-    return module.get_config()
 
 
 def alike(config: ConfigDict, main: ConfigDict, overrides: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from surrojax.losses import Objective
 FACTOR = 1.2
 """By which a copied setting is multiplied or divided, each value by itself."""
 
-EXCHANGES = 4
+EXCHANGES = 3
 """Of a training, at the least, as far as it has rounds for them."""
 
 SHARE = 5
