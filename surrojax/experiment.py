@@ -121,6 +121,12 @@ def train(
                     if keeper is not None:
                         keeper.keep(processes.here(state), record)
                 progress.update(record)
+                if "fidelity" in record:
+                    say(
+                        f"fidelity after round {record['round']}: "
+                        f"{fidelity.told(record['fidelity'])}",
+                        quiet,
+                    )
         except DivergedError as error:
             if keeper is not None and keeper.records:
                 keeper.finish(data, processes.here(error.state))

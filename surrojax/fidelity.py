@@ -147,6 +147,25 @@ def compare(settings: Sequence[Record]) -> Record:
     return {"tau": {n: _interval(*pair) for n, pair in pairs.items()}, "regret": regret}
 
 
+def told(found: Record) -> str:
+    """What a measurement of fidelity found, in a line."""
+
+    def number(name: str) -> str:
+        tau = found["tau"].get(name)
+        return "-" if tau is None or tau["value"] is None else f"{tau['value']:.2f}"
+
+    def points(who: str) -> str:
+        lost = found["regret"]["accuracy"][who]
+        return "-" if lost is None else f"{100 * lost:.1f}"
+
+    return (
+        f"tau {number('cross_entropy')} by cross-entropy (the network with itself "
+        f"{number('ceiling_cross_entropy')}), {number('score')} from score to accuracy "
+        f"({number('ceiling_accuracy')}); its choice loses {points('surrogate')} "
+        f"points, a random one {points('random')}; {found['seconds']:.0f} s"
+    )
+
+
 def tau(a: np.ndarray, b: np.ndarray) -> float:
     """Kendall's tau-b of two rankings; NaN where one of them has only ties."""
     return float(kendalltau(a, b).statistic)

@@ -147,7 +147,7 @@ def _plot_tau(axes: Axes, measured: list[Record]) -> None:
         axes.errorbar(at, value, reach, color=color, marker=marker, ls="", label=label)
     axes.set(ylabel="Kendall's tau", ylim=(-1.05, 1.05))
     axes.axhline(0, color="0.8", lw=0.8)
-    axes.legend(fontsize="small")
+    _legend_above(axes)
 
 
 def _plot_regret(axes: Axes, measured: list[Record]) -> None:
@@ -166,7 +166,18 @@ def _plot_regret(axes: Axes, measured: list[Record]) -> None:
             label=f"{who}'s choice" if who == "surrogate" else "a random choice",
         )
     axes.set(ylabel="regret [points]")
-    axes.legend()
+    _legend_above(axes)
+
+
+def _legend_above(axes: Axes) -> None:
+    """Where it covers no data."""
+    axes.legend(
+        fontsize="small",
+        ncols=2,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        frameon=False,
+    )
 
 
 def plot_confusion_matrix(confusion: np.ndarray, classes: Sequence[str]) -> Figure:

@@ -6,7 +6,7 @@ import pytest
 from conftest import tiny_method
 
 from surrojax.algorithm import compile_programs, initial_state, play, record_of, run
-from surrojax.fidelity import compare, measure, tau
+from surrojax.fidelity import compare, measure, tau, told
 
 
 def setting(score, surrogate, *original):
@@ -114,3 +114,14 @@ def test_only_searched_values_differ(tiny_data):
     for of in found["settings"]:
         assert 0 < of["hyper"].pop("p_x") < 1
         assert not any(of["hyper"].values())
+
+
+def test_a_measurement_in_a_line():
+    settings = [setting(0.1, 0.1, 0.30, 0.32), setting(0.3, 0.3, 0.40, 0.38)]
+    found = compare(settings) | {"seconds": 12.3}
+    assert told(found) == (
+        "tau 1.00 by cross-entropy (the network with itself 1.00), 1.00 from score to "
+        "accuracy (1.00); its choice loses 0.0 points, a random one 4.0; 12 s"
+    )
+    alone = compare([setting(None, None, None)] * 2) | {"seconds": 1.0}
+    assert "tau - by cross-entropy" in told(alone) and "loses - points" in told(alone)

@@ -101,3 +101,18 @@ def test_records_are_copied_of_finished_runs_alone(there, tmp_path):
     files = sorted(f.name for f in (there / "kept/seed=0").iterdir())
     assert files == sorted(paper.KEPT)
     assert not (there / "kept/seed=1").exists()
+
+
+def test_the_page_and_the_summary_are_up_to_date(tmp_path, monkeypatch):
+    """`python -m benchmarks.results` would change nothing."""
+    monkeypatch.setattr(results, "draw", lambda *_: None)
+    written = {}
+    monkeypatch.setattr(
+        type(results.PAGE),
+        "write_text",
+        lambda file, text: written.update({file: text}),
+    )
+    results.main()
+    assert set(written) == {results.PAGE, results.RESULTS / "summary.json"}
+    for file, text in written.items():
+        assert file.read_text() == text

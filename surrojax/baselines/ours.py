@@ -69,6 +69,11 @@ def play(config: ConfigDict, attempt: Attempt) -> Kept:
     Raises:
       InputError: it cannot be run.
     """
+    if not config.tune:
+        raise InputError(
+            "config.tune: () leaves the method nothing to search; untuned trains the "
+            "network alone"
+        )
     seeded = at(config, {"seed": attempt.seed, "replicas": 1})
     options, folder = attempt.options, attempt.folder.own(attempt.run)
     result = experiment.train(seeded, folder, options.command, options.quiet)
