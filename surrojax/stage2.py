@@ -7,7 +7,7 @@ gradient would only reach the trunk, cannot be told apart.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -69,10 +69,8 @@ def copies(method: Method, surrogate: Net, candidates: int) -> Copies:
 
 def source(method: Method, fusion: Fusion) -> Net:
     """The network whose copies compete: the fitted surrogate, or the original."""
-    if method.surrogate == "shared":
-        return fusion.original
-    assert fusion.surrogate is not None
-    return fusion.surrogate
+    shared = method.surrogate == "shared"
+    return fusion.original if shared else cast(Net, fusion.surrogate)
 
 
 def module_of(method: Method) -> nn.Module:

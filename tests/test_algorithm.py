@@ -287,7 +287,9 @@ def test_each_program_is_compiled_once_a_run(tiny_data):
     programs = compile_programs(method)
     round_ = partial(play, method, programs)
     list(run(method, tiny_data, initial_state(method, KEY), 15, lambda _: round_))
-    assert [p._cache_size() for p in programs[1:]] == [1, 1, 1, 1]
+    evaluate, *others = (p._cache_size() for p in programs[1:])
+    assert others == [1, 1, 1]
+    assert evaluate <= 2  # of two settings, and of one where they are equal
 
 
 @pytest.mark.parametrize("changes", [{}, {"tune": ()}, {"reevaluate_incumbent": True}])

@@ -81,7 +81,8 @@ def test_the_folder_of_a_run(small, tmp_path):
     for row, record in zip(rows, lines(tmp_path), strict=True):
         assert {name: float(row[name]) for name in NAMES} == record["hyper"]
     figures = {file.name for file in (tmp_path / "plots").iterdir()}
-    assert figures == {"schedule.png", "history.png", "confusion_matrix.png"}
+    names = ("schedule", "history", "fidelity", "confusion_matrix")
+    assert figures == {f"{name}.png" for name in names}
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -292,21 +293,21 @@ def test_a_run_begins_with_the_layers_that_fit(small, tmp_path, capsys):
     config = config_of(init_from=str(weights))
     begin = experiment.read_weights(config)
     assert set(begin) == {
-        *("Dense_0.kernel", "Dense_0.bias", "Head_0.V", "Head_0.bias_V"),
-        *("Head_0.W", "Head_0.bias_W"),
+        *("Dense_0.kernel", "Dense_0.bias", "head.V", "head.bias_V"),
+        *("head.W", "head.bias_W"),
     }
     train(config, tmp_path / "second")
     assert "3 layers begin with the weights of init_from" in capsys.readouterr().out
     data = json.loads((tmp_path / "second/config.json").read_text())["data"]
-    assert data["init_from"]["loaded"] == ["Dense_0", "Head_0.V", "Head_0.W"]
+    assert data["init_from"]["loaded"] == ["Dense_0", "head.V", "head.W"]
     # The same weights may lie elsewhere; other weights are another run.
     moved = tmp_path / "moved.safetensors"
     weights.rename(moved)
     train(config_of(init_from=str(moved)), tmp_path / "second", quiet=True)
-    other = experiment.load(moved) | {"Head_0.bias_W": np.ones(7, np.float32)}
+    other = experiment.load(moved) | {"head.bias_W": np.ones(7, np.float32)}
     experiment.save(
         moved,
-        {"Head_0": {"bias_W": other["Head_0.bias_W"]}}
+        {"head": {"bias_W": other["head.bias_W"]}}
         | {
             "Dense_0": {
                 "kernel": other["Dense_0.kernel"],
@@ -333,9 +334,9 @@ def test_the_weights_of_a_run_are_those_of_its_last_round(small, tmp_path):
     train(config_of(), tmp_path, quiet=True)
     _, state = experiment.restore(tmp_path)
     saved = experiment.load(tmp_path)
-    head = state.fusion.original.params["Head_0"]
-    np.testing.assert_array_equal(saved["Head_0.V"], head["V"])
-    np.testing.assert_array_equal(saved["Head_0.bias_W"], head["bias_W"])
+    head = state.fusion.original.params["head"]
+    np.testing.assert_array_equal(saved["head.V"], head["V"])
+    np.testing.assert_array_equal(saved["head.bias_W"], head["bias_W"])
 
 
 def test_a_sweep_and_a_run_do_not_share_a_folder(small, tmp_path):

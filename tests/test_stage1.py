@@ -88,7 +88,7 @@ def test_the_surrogate_is_fitted_without_sparseness_terms(tiny_data):
     strong, _ = step_of(method, fusion, tiny_data, stronger)
     assert_same(mild.surrogate, strong.surrogate)
     assert not np.array_equal(
-        mild.original.params["Head_0"]["V"], strong.original.params["Head_0"]["V"]
+        mild.original.params["head"]["V"], strong.original.params["head"]["V"]
     )
 
 
