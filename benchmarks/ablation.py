@@ -83,6 +83,15 @@ VARIANTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         IMPROVED,
         _steps(25_000),
     ),
+    "horizon": (
+        "the same, NI = 2,500 and candidates trained as long: ten times as far ahead",
+        IMPROVED,
+        (
+            *_steps(25_000),
+            "--config.iterations_per_round=2500",
+            "--config.stage2_share=1.0",
+        ),
+    ),
 }
 
 
