@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from surrojax import commandline
@@ -53,12 +52,9 @@ PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there ar
 PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0.")
 
 
-def main(argv: Sequence[str]) -> None:
-    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
+def main() -> None:
     if not QUIET.value:
         _show_log()
-    if len(argv) > 1:
-        raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
     if CONFIG.value is None:
         raise InputError("give --config=FILE; see configs/")
     config, quiet = CONFIG.value, QUIET.value

@@ -11,14 +11,11 @@ results/ablation.
 import argparse
 import json
 import shlex
-import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.paper import copy_records
+from benchmarks.records import copy_records, launch, mean_and_error, read
 from benchmarks.rows import RESULTS
 
 HELD_OUT = "--config.dataset.held_out=True"
@@ -131,16 +128,14 @@ def table() -> str:
 
 def _mean(values: Sequence[float]) -> str:
     """With the standard error, where there are several."""
-    mean = f"{statistics.mean(values):.2f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
+    mean, error = mean_and_error(values)
+    return f"{mean:.2f}" + ("" if error is None else f" ± {error:.2f}")
 
 
 def _figures(folder: Path) -> tuple[float, ...]:
     """Cost in trainings of 10,000 steps; percent, and 100 times the cross-entropy."""
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    macs = json.loads((folder / "config.json").read_text())["multiply_accumulates"]
+    result = read(folder / "result.json")
+    macs = read(folder / "config.json")["multiply_accumulates"]
     ratio = macs["surrogate"] / macs["original"]
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     return (
@@ -164,9 +159,7 @@ def main() -> int:
         if given.list:
             print(f"# {VARIANTS[name][0]}\n{command(name, given.seeds, given.workdir)}")
             continue
-        launch = [sys.executable, "launch.py"]
-        asked = arguments(name, given.seeds, given.workdir)
-        failed += bool(subprocess.run([*launch, *asked, *rest]).returncode)
+        failed += not launch(arguments(name, given.seeds, given.workdir), rest)
         done = given.workdir / "ablation" / name
         if not rest:  # other flags make another variant
             copy_records(done, RESULTS / "ablation" / name)

@@ -9,31 +9,17 @@ where it was stopped. The small files of every finished run are copied to result
 
 import argparse
 import shlex
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.records import copy_records, launch
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
-
-KEPT = ("config.json", "metrics.jsonl", "schedule.csv", "result.json")
 
 
 def command(row: Row, schedule: str, workdir: Path, iterations: int = 0) -> str:
     """As a user would type it."""
     arguments = row.arguments(schedule, workdir, iterations)
     return shlex.join(["python", "launch.py", *arguments])
-
-
-def copy_records(source: Path, target: Path) -> int:
-    """Copies the small files of a sweep's finished runs; returns how many there are."""
-    done = sorted(source.glob("seed=*/result.json"))
-    for result in done:
-        folder = target / result.parent.name
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in KEPT:
-            shutil.copy(result.parent / name, folder / name)
-    return len(done)
 
 
 def main() -> int:
@@ -59,9 +45,7 @@ def main() -> int:
             print(command(row, given.schedule, given.workdir))
             continue
         arguments = row.arguments(given.schedule, given.workdir)
-        failed += bool(
-            subprocess.run([sys.executable, "launch.py", *arguments, *rest]).returncode
-        )
+        failed += not launch(arguments, rest)
         folder = row.folder(given.schedule)
         if not rest:  # other flags make another row
             count = copy_records(given.workdir / folder, RESULTS / folder)

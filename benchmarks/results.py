@@ -8,12 +8,12 @@ between `<!-- NAME -->` and `<!-- end -->` of the page is replaced.
 
 import json
 import re
-import statistics
 from pathlib import Path
 from typing import Any
 
 from benchmarks import ablation
 from benchmarks.paper import command
+from benchmarks.records import mean_and_error, read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.table import markdown, rows_of
@@ -35,19 +35,6 @@ COMPARE = {
     "--methods={method} --budgets={budget:g} --seeds={seeds} --pbt_every=1",
 }
 """Commands of the comparisons."""
-
-
-def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
-    """Mean and standard error; None where there are too few."""
-    if not values:
-        return None, None
-    if len(values) == 1:
-        return values[0], None
-    return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
-
-
-def read(file: Path) -> Any:
-    return json.loads(file.read_text())
 
 
 def summary(row: Row, schedule: str) -> Summary:

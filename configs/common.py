@@ -73,13 +73,7 @@ def get_config() -> ConfigDict:
     # "coefficients" and "ratios" for all that the network has. Those left out keep
     # their `fixed` value. () trains the original alone.
     config.tune = ("coefficients", "ratios")
-    config.fixed = ConfigDict(
-        {
-            f"{kind}_{site}": 0.0
-            for kind in ("lambda", "p")
-            for site in ("z", "V", "x", "W")
-        }
-    )
+    config.fixed = _zeros()
 
     config.search = ConfigDict()
     config.search.optimizer = "pso"  # pso | de | ga
@@ -89,13 +83,7 @@ def get_config() -> ConfigDict:
     # the coefficients and in natural logarithm for the ratios.
     config.search.center = ConfigDict({"coefficient": 1e-5, "ratio": 0.5})
     # By name, a default of its own; 0: the center of its group.
-    config.search.start = ConfigDict(
-        {
-            f"{kind}_{site}": 0.0
-            for kind in ("lambda", "p")
-            for site in ("z", "V", "x", "W")
-        }
-    )
+    config.search.start = _zeros()
     config.search.initial_width = ConfigDict({"coefficient": 1.0, "ratio": 0.5})
     config.search.bounds = ConfigDict(
         {"coefficient": (1e-16, 1e-2), "ratio": (0.01, 0.95)}  # Fig. 6
@@ -131,6 +119,12 @@ def get_config() -> ConfigDict:
     # Runs with the seeds `seed`, `seed` + 1, ... side by side in one program.
     config.replicas = 1
     return config
+
+
+def _zeros() -> ConfigDict:
+    """0 for each hyper-parameter of eq. 8."""
+    names = (f"{kind}_{site}" for kind in ("lambda", "p") for site in "zVxW")
+    return ConfigDict(dict.fromkeys(names, 0.0))
 
 
 def get_mresnet_config() -> ConfigDict:

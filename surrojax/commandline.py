@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, flags
+from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from surrojax.errors import InputError
@@ -33,7 +34,7 @@ def load(file: str) -> ConfigDict:
     return module.get_config()
 
 
-def run(name: str, config: Any, main: Callable[[Sequence[str]], None]) -> None:
+def run(name: str, config: Any, main: Callable[[], None]) -> None:
     """Runs a command: a mistake of the user's is one line and exit code 2.
 
     Args:
@@ -41,8 +42,15 @@ def run(name: str, config: Any, main: Callable[[Sequence[str]], None]) -> None:
       config: the flag `--config`.
       main: what to do once the flags are read.
     """
+
+    def begin(argv: Sequence[str]) -> None:
+        absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
+        if len(argv) > 1:
+            raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
+        main()
+
     try:
-        app.run(main, flags_parser=partial(parse, config))
+        app.run(begin, flags_parser=partial(parse, config))
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)

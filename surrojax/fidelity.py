@@ -104,8 +104,8 @@ def _train(
             alone, pair, jnp.array(single), data.train, key, state.step
         )
         original, _ = programs.evaluate(fusions, data.validation)
-        accuracy.append(np.asarray(original.accuracy)[: len(pair)])
-        cross_entropy.append(np.asarray(original.cross_entropy)[: len(pair)])
+        accuracy.append(np.asarray(original.accuracy))
+        cross_entropy.append(np.asarray(original.cross_entropy))
     return np.concatenate(accuracy), np.concatenate(cross_entropy)
 
 

@@ -46,6 +46,12 @@ HYPER_NAMES = Hyper(
 )
 
 
+GROUPS = {name: "coefficient" for name in HYPER_NAMES.coefficient} | {
+    name: "ratio" for name in HYPER_NAMES.ratio
+}
+"""What each hyper-parameter is."""
+
+
 def last(sites: Sites) -> jax.Array:
     """The last FC layer's input, which eq. 11 measures: x, or z where x is missing."""
     return sites.z if sites.x is None else sites.x

@@ -13,7 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from surrojax.errors import InputError
-from surrojax.sites import HYPER_NAMES, Hyper, Sites, where_present
+from surrojax.sites import GROUPS, HYPER_NAMES, Hyper, Sites, where_present
 
 UNITS = {"coefficient": float(np.log(10.0)), "ratio": 1.0}
 """Widths are given in decades and in natural logarithm, and kept in the latter."""
@@ -53,7 +53,7 @@ class Space:
     def deviation(self, widths: Mapping[str, float]) -> np.ndarray:
         """`[D]` in log, of widths by group: `coefficient` and `ratio`, in `UNITS`."""
         return np.array(
-            [UNITS[_group(name)] * widths[_group(name)] for name in self.tune],
+            [UNITS[GROUPS[name]] * widths[GROUPS[name]] for name in self.tune],
             np.float32,
         )
 
@@ -159,7 +159,7 @@ def make_space(
                 "it at 0"
             )
     ordered = tuple(name for name in names if name in tune)
-    groups = [_group(name) for name in ordered]
+    groups = [GROUPS[name] for name in ordered]
     for name, value in start.items():
         _check_start(name, value, dict(zip(ordered, groups, strict=True)), bounds)
 
@@ -185,10 +185,6 @@ def make_space(
         lower=per_dimension([np.log(bounds[g][0]) for g in groups]),
         upper=per_dimension([np.log(bounds[g][1]) for g in groups]),
     )
-
-
-def _group(name: str) -> str:
-    return "coefficient" if name.startswith("lambda") else "ratio"
 
 
 def _check_start(

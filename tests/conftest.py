@@ -1,6 +1,9 @@
 """A pair of networks so small that a test compiles it in a second."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 # Compiling takes most of the tests' time, and this halves it; JAX reads it on import.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
@@ -26,6 +29,19 @@ from surrojax.space import make_space, present_names
 
 # A command that a test calls has the devices that a user's would have.
 AS_A_USER = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+
+
+def as_user(*arguments):
+    """Python called as a user would, in the project's folder."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=Path(__file__).parent.parent,
+        env=AS_A_USER,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
 
 CLASSES = 3
 FIXED = {

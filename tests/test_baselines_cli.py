@@ -1,11 +1,7 @@
 """The command line of the baselines: what is wrong is one line and exit code 2."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from conftest import AS_A_USER
+from conftest import as_user
 
 from configs import common
 from surrojax import commandline
@@ -14,18 +10,9 @@ from surrojax.baselines.attempt import Options
 from surrojax.baselines.runner import Asked
 from surrojax.errors import InputError
 
-ROOT = Path(__file__).parent.parent
-
 
 def call(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "surrojax.baselines", *arguments],
-        cwd=ROOT,
-        env=AS_A_USER,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return as_user("-m", "surrojax.baselines", *arguments)
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import AS_A_USER
+from conftest import AS_A_USER, as_user
 
 ROOT = Path(__file__).parent.parent
 
 
 def launch(*arguments):
-    return subprocess.run(
-        [sys.executable, "launch.py", *arguments],
-        cwd=ROOT,
-        env=AS_A_USER,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return as_user("launch.py", *arguments)
 
 
 @pytest.mark.parametrize(

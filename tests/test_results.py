@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import ablation, paper, results, rows
+from benchmarks import ablation, paper, records, results, rows
 
 BASELINE = next(r for r in rows.ROWS if (r.table, r.name) == (4, "baseline"))
 
@@ -97,9 +97,9 @@ def test_records_are_copied_of_finished_runs_alone(there, tmp_path):
     source = tmp_path / "runs"
     put(source, 0.5)
     put(source, 0.5, seed=1).joinpath("result.json").unlink()
-    assert paper.copy_records(source, there / "kept") == 1
+    assert records.copy_records(source, there / "kept") == 1
     files = sorted(f.name for f in (there / "kept/seed=0").iterdir())
-    assert files == sorted(paper.KEPT)
+    assert files == sorted(records.KEPT)
     assert not (there / "kept/seed=1").exists()
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from absl import flags
-from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from surrojax import commandline
@@ -61,10 +60,7 @@ AGAINST = flags.DEFINE_string("against", OURS, "Over which row the table has gai
 QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
 
 
-def main(argv: Sequence[str]) -> None:
-    absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
-    if len(argv) > 1:
-        raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
+def main() -> None:
     if WORKDIR.value is None:
         raise InputError("give --workdir=DIR")
     if TABLE.value:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrojax.errors import InputError
-from surrojax.sites import HYPER_NAMES, named
+from surrojax.sites import GROUPS, named
 from surrojax.space import Space
 
 Setting = dict[str, float]
@@ -17,10 +17,6 @@ Ranges = Mapping[str, tuple[float, float]]
 
 RANGES: Ranges = {"coefficient": (1e-8, 1e-3), "ratio": (0.02, 0.8)}
 """Those of the tuners, unless others are asked for."""
-
-GROUPS = {name: "coefficient" for name in HYPER_NAMES.coefficient} | {
-    name: "ratio" for name in HYPER_NAMES.ratio
-}
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from surrojax.baselines.attempt import Attempt, Kept, best
-from surrojax.baselines.box import GROUPS, Setting
+from surrojax.baselines.box import Setting
 from surrojax.errors import InputError
+from surrojax.sites import GROUPS
 
 DROPOUT = 0.5
 """The ratio that is common where nothing is tuned."""
