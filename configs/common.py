@@ -74,6 +74,9 @@ def get_config() -> ConfigDict:
     # their `fixed` value. () trains the original alone.
     config.tune = ("coefficients", "ratios")
     config.fixed = _zeros()
+    # A run's folder, or its schedule.csv: trains once with these settings, without a
+    # search; `tune` has no effect then.
+    config.replay = config_dict.placeholder(str)
 
     config.search = ConfigDict()
     config.search.optimizer = "pso"  # pso | de | ga

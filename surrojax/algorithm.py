@@ -403,6 +403,10 @@ def play(
     """
     streams, to_hyper = Streams.of(state.key), jax.vmap(method.space.to_hyper)
     settings = jnp.stack([state.search.leader, state.previous])
+    if method.schedule is not None:
+        settings = jnp.broadcast_to(
+            method.schedule.at(state.step), (2, len(method.space.names))
+        )
     had = jnp.stack([state.search.leader_score, state.previous_score])
     equal = jnp.all(settings[0] == settings[1]) | (method.stage1_settings == 1)
     fusions, losses = programs.fit(
@@ -458,7 +462,7 @@ def play(
         fusion=fusion,
         population=population,
         search=search,
-        previous=settings[winner],
+        previous=settings[winner] if method.schedule is None else state.previous,
         previous_score=had[winner],
         round=state.round + 1,
         step=next_step,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +12,7 @@ from flax import struct
 
 from surrojax.layout import Layout
 from surrojax.losses import hoyer_ratios, softmax_cross_entropy
-from surrojax.networks import forward
+from surrojax.networks import Network, forward
 from surrojax.sgd import Arrays, Targets
 from surrojax.sites import last
 
@@ -65,7 +64,7 @@ class Evaluation:
 
 
 def predict(
-    module: nn.Module,
+    module: Network,
     views: Views,
     variables: dict[str, Any],
     images: jax.Array,
@@ -153,7 +152,7 @@ def measure(predictions: Predictions, targets: Targets) -> Evaluation:
 
 
 def evaluate(
-    module: nn.Module,
+    module: Network,
     views: Views,
     variables: dict[str, Any],
     data: Arrays,

@@ -66,7 +66,7 @@ def prepare(config: ConfigDict) -> None:
     of = config.execution
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     count = of.devices or (
-        2 if cores > 1 and config.tune and config.replicas == 1 else 1
+        2 if cores > 1 and tunes(config) and config.replicas == 1 else 1
     )
     if of.devices == 0 and config.replicas > 1:
         count = min(cores, config.replicas)
@@ -80,6 +80,11 @@ def prepare(config: ConfigDict) -> None:
         folder = cache_folder() / "xla" / _processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def tunes(config: ConfigDict) -> bool:
+    """Whether a config searches for anything."""
+    return bool(config.tune) and not config.replay
 
 
 def _hold_memory() -> None:
@@ -126,7 +131,7 @@ def execution_of(config: ConfigDict) -> Execution:
         )
     if of.devices:
         devices = devices[: of.devices]
-    elif on_cpu and not config.tune:
+    elif on_cpu and not tunes(config):
         devices = devices[:1]  # its threads suit one setting best
     mesh = make_mesh(devices, config.batch_size)
     used = 1 if mesh is None else mesh.size

@@ -45,6 +45,8 @@ from surrojax.networks.macs import macs
 from surrojax.outcome import classify, predictions_csv, result
 from surrojax.progress import Progress, say
 from surrojax.records import Record, RunFolder, explained, read_json, write_text
+from surrojax.replay import OF_A_RUN
+from surrojax.replay import hash_of as hash_of_schedule
 from surrojax.settings import (
     load_data,
     make_look,
@@ -333,7 +335,10 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
     path = Path(workdir).expanduser().absolute()
     saved = read_json(path / "config.json")
     try:
-        config = resolve(ConfigDict(_with_tuples(saved["config"])))
+        config = ConfigDict(_with_tuples(saved["config"]))
+        if config.replay:  # its own copy is as good, and cannot have moved
+            config.replay = str(path / OF_A_RUN)
+        config = resolve(config)
     except KeyError as error:
         raise InputError(
             f"{path}/config.json: has no field {error}; the run was made by another "
@@ -517,9 +522,11 @@ def _describe(
     command: Sequence[str],
 ) -> Record:
     image = blank(method.pair)
-    origin = {}
+    origin: Record = {}
+    if method.schedule is not None:
+        origin = {"schedule": hash_of_schedule(method.schedule)}
     if weights is not None and fitted is not None:
-        origin = {"init_from": {"hash": hash_of(weights)} | asdict(fitted)}
+        origin |= {"init_from": {"hash": hash_of(weights)} | asdict(fitted)}
     return {
         "command": list(command),
         "seed": config.seed,

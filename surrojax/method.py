@@ -10,6 +10,7 @@ from surrojax.layout import Layout
 from surrojax.losses import Norm, Objective
 from surrojax.networks import Pair, blank
 from surrojax.networks.macs import macs, shared_macs
+from surrojax.schedule import Schedule
 from surrojax.search import Search
 from surrojax.sgd import Arrays, Drawn, learning_rate
 from surrojax.sites import Sites
@@ -80,6 +81,8 @@ class Method:
       reevaluate_incumbent: whether the leader joins every round's population.
       evaluation_batch: images that are evaluated at a time.
       layout: where all of it is worked on.
+      schedule: settings that are given and not searched, in the order of the space's
+        names; the space is `Values` and tunes nothing then. None: the method's own.
     """
 
     pair: Pair
@@ -106,6 +109,7 @@ class Method:
     reevaluate_incumbent: bool = False
     evaluation_batch: int = 512
     layout: Layout = Layout()
+    schedule: Schedule | None = None
 
     @property
     def tunes(self) -> bool:

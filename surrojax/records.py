@@ -29,6 +29,7 @@ MAY_DIFFER = (
     "config.dataset.target_dir",
     "config.dataset.stream",
     "config.init_from",
+    "config.replay",
     "config.execution.devices",
     "config.execution.settings",
     "config.execution.candidates",

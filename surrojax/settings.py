@@ -15,9 +15,10 @@ from surrojax.evaluate import Views
 from surrojax.execution import execution_of
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
+from surrojax.replay import read_schedule
 from surrojax.search import Search, check_population, de, ga, pso, restless
 from surrojax.sites import Sites
-from surrojax.space import Space, make_space, present_names
+from surrojax.space import Space, Values, make_space, present_names
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 
@@ -45,7 +46,13 @@ CHOICES: dict[str, Sequence[str]] = {
 EVERY_FOLD = -1
 """The value of `dataset.fold` that stands for all ten, one run each."""
 
-OPTIONAL = ("dataset.dir", "dataset.target", "dataset.target_dir", "init_from")
+OPTIONAL = (
+    "dataset.dir",
+    "dataset.target",
+    "dataset.target_dir",
+    "init_from",
+    "replay",
+)
 """Fields that may be None."""
 
 SAME_IMAGES = {"ferplus": "fer2013"}
@@ -106,6 +113,8 @@ def resolve(config: ConfigDict) -> ConfigDict:
       InputError: the config cannot be run; the message names the field.
     """
     resolved = ConfigDict(config)
+    if config.replay:
+        resolved.tune = ()
     # The number of classes decides nothing that could be wrong with a config.
     resolved.tune = make_method(config, len(data.EXPRESSIONS)).space.tune
     return resolved
@@ -268,10 +277,13 @@ def make_method(
     pair = make_pair(config, classes)
     look = make_look(config, pair)
     sites = networks.sites_of(pair.original, networks.blank(pair))
+    schedule = read_schedule(config.replay) if config.replay else None
     with _named():
         space = make_space(
             sites,
-            tune=_expand(config.tune, present_names(sites)),
+            tune=()
+            if schedule is not None
+            else expand(config.tune, present_names(sites)),
             fixed=config.fixed.to_dict(),
             center=config.search.center.to_dict(),
             width=config.search.initial_width.to_dict(),
@@ -279,6 +291,8 @@ def make_method(
             start=config.search.start.to_dict(),
         )
         search = make_search(config, space)
+        if schedule is not None:
+            space, schedule = Values.like(space), schedule.ordered(space.names)
     return Method(
         pair=pair,
         space=space,
@@ -304,6 +318,7 @@ def make_method(
         reevaluate_incumbent=config.reevaluate_incumbent,
         evaluation_batch=config.evaluation_batch,
         layout=execution_of(config).layout,
+        schedule=schedule,
     )
 
 
@@ -347,7 +362,7 @@ def suggest(word: str, words: Sequence[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+def expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Single names for groups; a command line gives `p_z,p_x` as one word."""
     words = [word.strip(" ()[]'\"") for entry in tune for word in entry.split(",")]
     found: list[str] = []

@@ -5,7 +5,7 @@ hyper-parameter that is not searched keeps a fixed value, 0 included.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import jax
 import jax.numpy as jnp
@@ -91,12 +91,30 @@ class Space:
         Returns:
           `[N, D]`, within the bounds.
         """
-        shuffle, jitter = jax.random.split(key)
-        strata = jnp.tile(jnp.arange(n)[:, None], (1, self.dimensions))
-        strata = jax.random.permutation(shuffle, strata, axis=0, independent=True)
-        unit = (strata + jax.random.uniform(jitter, strata.shape)) / n
-        points = self.center + self.width * (2 * unit - 1)
+        points = self.center + self.width * latin_hypercube(key, n, self.dimensions)
         return jnp.clip(points, self.lower, self.upper).astype(jnp.float32)
+
+
+def latin_hypercube(key: jax.Array, n: int, dimensions: int) -> jax.Array:
+    """`[n, dimensions]` in [-1, 1]: each of n strata of a dimension holds one point."""
+    shuffle, jitter = jax.random.split(key)
+    strata = jnp.tile(jnp.arange(n)[:, None], (1, dimensions))
+    strata = jax.random.permutation(shuffle, strata, axis=0, independent=True)
+    return 2 * (strata + jax.random.uniform(jitter, strata.shape)) / n - 1
+
+
+class Values(Space):
+    """A space whose vectors are the M values themselves, 0 included."""
+
+    @classmethod
+    def like(cls, space: Space) -> "Values":
+        """The same network's."""
+        return cls(**{f.name: getattr(space, f.name) for f in fields(space)})
+
+    def to_hyper(self, vector: jax.Array) -> Hyper:
+        """The setting of `[M]` values."""
+        _, unravel = ravel_pytree(jax.tree.map(jnp.float32, self.fixed))
+        return unravel(vector)
 
 
 def present_names(sites: Sites) -> tuple[str, ...]:

@@ -9,14 +9,13 @@ gradient would only reach the trunk, cannot be told apart.
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-import flax.linen as nn
 import jax
 
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.layout import several
 from surrojax.losses import objective, total_loss
 from surrojax.method import Choice, Data, Method
-from surrojax.networks import HEAD, forward_in_training
+from surrojax.networks import HEAD, Network, forward_in_training
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
 from surrojax.stage1 import Fusion
@@ -73,7 +72,7 @@ def source(method: Method, fusion: Fusion) -> Net:
     return fusion.original if shared else cast(Net, fusion.surrogate)
 
 
-def module_of(method: Method) -> nn.Module:
+def module_of(method: Method) -> Network:
     """The candidates' module."""
     shared = method.surrogate == "shared"
     return method.pair.original if shared else method.pair.surrogate

@@ -79,7 +79,7 @@ def tiny_space(pair, tune=None):
 
 
 def tiny_method(tune=None, **changes):
-    pair = Pair(TinyOriginal(), TinySurrogate(), image_size=6, channels=1)
+    pair = Pair(TinyOriginal(), TinySurrogate(), shape=(6, 6, 1))
     space = tiny_space(pair, tune)
     settings = {
         "search": pso(space.lower, space.upper),

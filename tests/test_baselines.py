@@ -66,7 +66,7 @@ def small(monkeypatch):
     """Small networks and images in place of LeNet and the drawn faces."""
     parts = (split(80, 0), split(60, 1), split(40, 2))
     dataset = Dataset("faces", tuple("abcdefg"), *parts, manifest={"source": "random"})
-    pair = Pair(Original(), Surrogate(), image_size=6, channels=1)
+    pair = Pair(Original(), Surrogate(), shape=(6, 6, 1))
     monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
     monkeypatch.setattr(settings.data, "load", lambda *_: dataset)
     return dataset
@@ -567,7 +567,7 @@ def test_every_method_runs(small, tmp_path, name):
 @pytest.fixture
 def flat(small, monkeypatch):
     """A network that has z and V alone, as ResNet20."""
-    pair = Pair(Flat(None), Flat(None), image_size=6, channels=1)
+    pair = Pair(Flat(None), Flat(None), shape=(6, 6, 1))
     monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
 
 

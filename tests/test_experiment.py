@@ -46,7 +46,7 @@ def small(monkeypatch):
     """Small networks and random images in place of LeNet and the drawn faces."""
     parts = (split(50, 0), split(30, 1), split(20, 2))
     dataset = Dataset("faces", tuple("abcdefg"), *parts, manifest={"source": "random"})
-    pair = Pair(Small(), Small(), image_size=6, channels=1)
+    pair = Pair(Small(), Small(), shape=(6, 6, 1))
     monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
     monkeypatch.setattr(settings.data, "load", lambda *_: dataset)
     return dataset

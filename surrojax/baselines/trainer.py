@@ -7,14 +7,13 @@ uniforms that the original has in a run of seed s, so that the two are paired.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from ml_collections import ConfigDict
 
 from surrojax.algorithm import Streams, evaluate_fusions, finite, several
@@ -26,8 +25,7 @@ from surrojax.losses import Objective
 from surrojax.method import Method
 from surrojax.records import Record
 from surrojax.settings import make_look, make_views
-from surrojax.sites import Hyper
-from surrojax.space import Space
+from surrojax.space import Values
 from surrojax.stage1 import Fusion, fit_settings
 from surrojax.stream import Streamed
 from surrojax.sweep import at
@@ -73,20 +71,6 @@ class Plan:
     def at(self, round_: int) -> tuple[float, ...]:
         """The setting of a round, counted from 0."""
         return self.schedule[min(round_, len(self.schedule) - 1)]
-
-
-class Values(Space):
-    """A space whose vectors are the M values themselves, 0 included."""
-
-    @classmethod
-    def like(cls, space: Space) -> "Values":
-        """The same network's."""
-        return cls(**{f.name: getattr(space, f.name) for f in fields(space)})
-
-    def to_hyper(self, vector: jax.Array) -> Hyper:
-        """The setting of `[M]` values."""
-        _, unravel = ravel_pytree(jax.tree.map(jnp.float32, self.fixed))
-        return unravel(vector)
 
 
 def alone(config: ConfigDict) -> ConfigDict:

@@ -1,7 +1,7 @@
 """The networks: each original side by side with its surrogate."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import flax.linen as nn
 import jax
@@ -29,19 +29,46 @@ HEAD = "head"
 NO_DROPOUT = Sites(0.0, 0.0, 0.0, 0.0)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """An original network, its surrogate, and the images that both take.
+class Network(Protocol):
+    """A Flax module, or what has its `init` and `apply`.
 
-    Both modules are called as `module(images [B, H, W, C], ratio, train)` and return
-    the logits `[B, K]` and the `Sites` before their own dropout. Their sites have
-    the same shapes.
+    Called as `network(images [B, H, W, C], ratio, train)`, it returns the logits
+    `[B, K]` and the `Sites` before their own dropout.
     """
 
-    original: nn.Module
-    surrogate: nn.Module
-    image_size: int
-    channels: int
+    def init(self, key: Any, /, *arguments: Any, **options: Any) -> Any:
+        """Fresh variables."""
+
+    def apply(self, variables: Any, /, *arguments: Any, **options: Any) -> Any:
+        """The way forward."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An original network, its surrogate, and the inputs that both take.
+
+    Their sites have the same shapes.
+
+    Attributes:
+      original, surrogate: the networks.
+      shape: of one input: `(H, W, C)` of an image.
+      dtype: of the inputs.
+    """
+
+    original: Network
+    surrogate: Network
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images in pixels."""
+        return self.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.shape[-1]
 
 
 def make_pair(
@@ -75,20 +102,20 @@ def make_pair(
         "resnet20": (ResNet20(classes, form), ResNet20Surrogate(classes)),
         "mresnet": (MResNet(classes, form), MResNetSurrogate(classes)),
     }
-    return Pair(*modules[name], size, depth)
+    return Pair(*modules[name], (size, size, depth))
 
 
 def blank(pair: Pair, batch: int = 1) -> jax.Array:
-    """Images of zeros, `[batch, H, W, C]` float32, for shapes and initialisation."""
-    return jnp.zeros((batch, pair.image_size, pair.image_size, pair.channels))
+    """Inputs of zeros, `[batch, ...]`, for shapes and initialisation."""
+    return jnp.zeros((batch, *pair.shape), pair.dtype)
 
 
-def init(module: nn.Module, key: jax.Array, images: jax.Array) -> dict[str, Any]:
+def init(module: Network, key: jax.Array, images: jax.Array) -> dict[str, Any]:
     """Fresh variables of a module: `params`, and `batch_stats` where it has any."""
     return dict(module.init(key, images, NO_DROPOUT, train=False))
 
 
-def sites_of(module: nn.Module, images: jax.Array) -> Sites:
+def sites_of(module: Network, images: jax.Array) -> Sites:
     """Shapes at the sites that a module has, None at the others."""
 
     def values(images: jax.Array) -> Sites:
@@ -99,7 +126,7 @@ def sites_of(module: nn.Module, images: jax.Array) -> Sites:
 
 
 def forward_in_training(
-    module: nn.Module,
+    module: Network,
     variables: dict[str, Any],
     images: jax.Array,
     ratio: Sites,
@@ -126,7 +153,7 @@ def forward_in_training(
 
 
 def forward(
-    module: nn.Module, variables: dict[str, Any], images: jax.Array
+    module: Network, variables: dict[str, Any], images: jax.Array
 ) -> tuple[jax.Array, Sites]:
     """Logits `[B, K]` and sites in evaluation mode: no dropout, running statistics."""
     output: Any = module.apply(variables, images, NO_DROPOUT, train=False)

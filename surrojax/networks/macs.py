@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import flax.linen as nn
 import jax
 
-from surrojax.networks import Pair, blank, forward, init, sites_of
+from surrojax.networks import Network, Pair, blank, forward, init, sites_of
+from surrojax.networks.liveness import live
 
 
-def macs(module: nn.Module, image: jax.Array) -> int:
+def macs(module: Network, image: jax.Array) -> int:
     """Multiply-accumulates of one forward pass, convolutions and FC layers only.
 
     Args:
@@ -36,17 +36,18 @@ def shared_macs(pair: Pair, sharing: int) -> int:
     return head + (macs(pair.original, image) - head) // (3 * sharing)
 
 
-def macs_by_layer(module: nn.Module, image: jax.Array) -> list[int]:
+def macs_by_layer(module: Network, image: jax.Array) -> list[int]:
     """The same for each convolution and FC layer, in the order of computation."""
     if hasattr(module, "form"):
-        module = module.clone(form="lax")  # other forms multiply by zeros too
+        other: Any = module
+        module = other.clone(form="lax")  # other forms multiply by zeros too
     variables = jax.eval_shape(lambda: init(module, jax.random.key(0), image))
     jaxpr = jax.make_jaxpr(lambda v, x: forward(module, v, x))(variables, image)
     return [count for e in _equations(jaxpr.jaxpr) if (count := _macs(e))]
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
-    for equation in jaxpr.eqns:
+    for equation in live(jaxpr).equations:
         yield equation
         for value in equation.params.values():
             for inner in value if isinstance(value, tuple | list) else (value,):

@@ -1,0 +1,269 @@
+"""Which layers of a user's network the method can act on.
+
+A network is called once, on shapes alone, and its modules' calls are noted.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from surrojax.errors import InputError
+
+Path = tuple[str, ...]
+
+MODES: dict[str, bool] = {
+    "train": True,
+    "training": True,
+    "is_training": True,
+    "deterministic": False,
+    "use_running_average": False,
+}
+"""Arguments that tell a module whether it is trained, and their value if it is."""
+
+BETWEEN = (
+    nn.BatchNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.InstanceNorm,
+    nn.Dropout,
+    nn.PReLU,
+)
+"""Modules that may stand between the last two dense layers."""
+
+
+class Call(NamedTuple):
+    """A module's call on the way through a network.
+
+    Attributes:
+      path: of the module; `()` is the network itself.
+      module: unbound.
+      input: shape and type of its first argument, which is an array; else None.
+      output: shape and type of what it returned, if that is one array; else None.
+      params: shapes of the parameters that it holds itself, by name.
+      others: other collections that it holds itself.
+    """
+
+    path: Path
+    module: nn.Module
+    input: jax.ShapeDtypeStruct | None
+    output: jax.ShapeDtypeStruct | None
+    params: dict[str, tuple[int, ...]]
+    others: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As a user writes it."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with a penalty and a dropout ratio of its input, and of its weights.
+
+    Attributes:
+      path: in the network.
+      weights: name of its parameter.
+      shape: of one input, without the batch.
+    """
+
+    path: Path
+    weights: str
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """As a user writes it."""
+        return ".".join(self.path)
+
+
+def chosen_layers(
+    calls: Sequence[Call], names: Sequence[str] | None
+) -> tuple[Layer, ...]:
+    """The layers that are asked for, or the dense ones with which a network ends.
+
+    Args:
+      calls: of `trace`.
+      names: of one or two layers, as `Call.name`; None: those at the end.
+
+    Raises:
+      InputError: a layer is missing or cannot be tuned; the message says why.
+    """
+    return tuple(_layer(call) for call in _chosen(calls, names))
+
+
+def trace(module: nn.Module, inputs: jax.Array, mode: str | None) -> list[Call]:
+    """The calls of a network's modules, in the order in which they begin.
+
+    Raises:
+      InputError: the network cannot take the inputs.
+    """
+    begun: list[Any] = []
+    calls: dict[int, Call] = {}
+
+    def note(
+        call: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        options: dict[str, Any],
+        context: nn.module.InterceptorContext,
+    ) -> Any:
+        if context.method_name != "__call__":
+            return call(*arguments, **options)
+        number = len(begun)
+        begun.append(None)
+        output = call(*arguments, **options)
+        own = context.module.variables
+        calls[number] = Call(
+            context.module.path,
+            context.module,
+            _struct(arguments[0]) if arguments else None,
+            _struct(output),
+            {
+                name: leaf.shape
+                for name, leaf in own.get("params", {}).items()
+                if hasattr(leaf, "shape")
+            },
+            tuple(
+                name
+                for name, tree in own.items()
+                if name != "params" and any(hasattr(a, "shape") for a in tree.values())
+            ),
+        )
+        return output
+
+    try:
+        with nn.intercept_methods(note):
+            jax.eval_shape(lambda: init_plain(module, jax.random.key(0), inputs, mode))
+    except InputError:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise InputError(
+            f"network: {type(module).__name__} cannot take inputs of shape "
+            f"{inputs.shape} and type {inputs.dtype} ({type(error).__name__}: {first})"
+            "; it is called as module(inputs), with train=... where it knows that"
+        ) from error
+    return [calls[number] for number in sorted(calls)]
+
+
+def mode_of(module: nn.Module) -> str | None:
+    """The argument by which a module is told whether it is trained."""
+    known = inspect.signature(type(module).__call__).parameters
+    return next((name for name in MODES if name in known), None)
+
+
+def mode_argument(name: str | None, train: bool) -> dict[str, Any]:
+    """As keyword arguments of a module's call."""
+    return {} if name is None else {name: train == MODES[name]}
+
+
+def init_plain(
+    module: nn.Module, key: jax.Array, inputs: jax.Array, mode: str | None
+) -> dict[str, Any]:
+    """Fresh variables of a user's module."""
+    params, drop = jax.random.split(key)
+    keys = {"params": params, "dropout": drop}
+    variables: Any = module.init(keys, inputs, **mode_argument(mode, False))
+    return dict(variables)
+
+
+def _chosen(calls: Sequence[Call], names: Sequence[str] | None) -> list[Call]:
+    """The calls of the layers that are asked for, or that are found."""
+    network, *_ = calls
+    if network.output is None or len(network.output.shape) != 2:
+        shape = None if network.output is None else network.output.shape
+        raise InputError(
+            f"network: yields {'no single array' if shape is None else shape}, where "
+            "logits [batch, classes] are wanted"
+        )
+    if names is None:
+        return _found(calls)
+    if (
+        isinstance(names, str)
+        or not 1 <= len(names) <= 2
+        or len(set(names)) < len(names)
+    ):
+        raise InputError(
+            f"layers: {names!r} must be the paths of one layer, or of two that differ: "
+            "the method has a pair of sites for each"
+        )
+    chosen = [call for call in calls if call.name in names]
+    for name in names:
+        times = sum(call.name == name for call in chosen)
+        if times != 1:
+            raise InputError(
+                f"layers: {name!r} is called {times} times; choose from "
+                f"{', '.join(_candidates(calls))}"
+            )
+    return chosen
+
+
+def _found(calls: Sequence[Call]) -> list[Call]:
+    """The one or two dense layers with which a network ends."""
+    layers = [
+        call for call in calls if call.params and not isinstance(call.module, BETWEEN)
+    ]
+    ends: list[Call] = []
+    for call in reversed(layers):
+        dense = isinstance(call.module, nn.Dense) and len(call.params["kernel"]) == 2
+        feeds = not ends or call.params["kernel"][-1:] == ends[-1].params["kernel"][:1]
+        flat = call.output is not None and len(call.output.shape) == 2
+        once = sum(other.path == call.path for other in layers) == 1
+        if not (dense and feeds and flat and once) or len(ends) == 2:
+            break
+        ends.append(call)
+    if not ends or ends[0].output != calls[0].output:
+        raise InputError(
+            "layers: the network does not end in a dense layer, so say which one or "
+            f"two layers get penalty and dropout, of {', '.join(_candidates(calls))}"
+        )
+    return ends[::-1]
+
+
+def _candidates(calls: Sequence[Call]) -> list[str]:
+    """Names of the layers that can have sites."""
+    return [call.name for call in calls if call.path and _weights(call)]
+
+
+def _weights(call: Call) -> str | None:
+    """The parameter that holds a layer's weights: its kernel, or its only matrix."""
+    matrices = [name for name, shape in call.params.items() if len(shape) >= 2]
+    if "kernel" in matrices:
+        return "kernel"
+    return matrices[0] if len(matrices) == 1 else None
+
+
+def _layer(call: Call) -> Layer:
+    """A call's layer.
+
+    Raises:
+      InputError: it can have no sites.
+    """
+    weights = _weights(call)
+    if weights is None:
+        raise InputError(
+            f"layers: {call.name!r} holds no weights of its own, or several; name a "
+            "layer with a kernel, such as a Dense or a Conv"
+        )
+    if call.others:
+        raise InputError(
+            f"layers: {call.name!r} also holds {', '.join(call.others)}; name a layer "
+            "that holds parameters alone"
+        )
+    if call.input is None or not jnp.issubdtype(call.input.dtype, jnp.floating):
+        raise InputError(
+            f"layers: {call.name!r} receives no array of floating-point numbers as its "
+            "first argument, which can neither be dropped nor penalised; name another"
+        )
+    return Layer(call.path, weights, call.input.shape[1:])
+
+
+def _struct(value: Any) -> jax.ShapeDtypeStruct | None:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return jax.ShapeDtypeStruct(value.shape, value.dtype)
+    return None

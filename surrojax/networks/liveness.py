@@ -1,0 +1,45 @@
+"""What of a computation its results need."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend.core import Jaxpr, Literal
+
+
+class Live(NamedTuple):
+    """The part of a computation that its results need.
+
+    Attributes:
+      equations: in the order of computation.
+      inputs: a bool for each of the computation's inputs.
+    """
+
+    equations: list[Any]
+    inputs: list[bool]
+
+
+def live(jaxpr: Jaxpr) -> Live:
+    """Equations and inputs that the results follow from.
+
+    An equation that calls a whole computation counts as one.
+    """
+    needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    equations = []
+    for equation in reversed(jaxpr.eqns):
+        if needed.intersection(equation.outvars):
+            needed.update(v for v in equation.invars if not isinstance(v, Literal))
+            equations.append(equation)
+    return Live(equations[::-1], [v in needed for v in jaxpr.invars])
+
+
+def needs(f: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
+    """For each leaf of the arguments, whether `f`'s results follow from it.
+
+    Args:
+      f: a function of trees of arrays.
+      arguments: the trees, of arrays or their shapes.
+    """
+    jaxpr = jax.make_jaxpr(f)(*arguments)
+    structure = jax.tree.structure(arguments)
+    return jax.tree.unflatten(structure, live(jaxpr.jaxpr).inputs)

@@ -1,0 +1,228 @@
+"""A user's own Flax network in the form that the method takes.
+
+The network is called as its user calls it. On the way through, one or two of its layers
+are intercepted: what such a layer receives and its weights are the values at a pair of
+sites (z and V, x and W), and are dropped there (eq. 7). Nothing else changes.
+
+Parameters are kept in two parts, `trunk` and `head`, as those of the package's own
+networks are: the head is what the logits need once z is known.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from surrojax.errors import InputError
+from surrojax.networks import HEAD, NO_DROPOUT
+from surrojax.networks.calls import (
+    Layer,
+    Path,
+    chosen_layers,
+    init_plain,
+    mode_argument,
+    mode_of,
+    trace,
+)
+from surrojax.networks.layers import dropout, levels_at
+from surrojax.networks.liveness import needs
+from surrojax.sites import Sites
+
+TRUNK = "trunk"
+
+
+@dataclass(frozen=True, eq=False)
+class OwnNetwork:
+    """A user's network; a `Network`, made by `adapt`.
+
+    Attributes:
+      module: the user's.
+      layers: one or two, in the order of computation.
+      mode: the argument that says whether it is trained; None: it has none.
+      head: paths of the parameters and statistics, with their collection first, that
+        logits need once z is known.
+    """
+
+    module: nn.Module
+    layers: tuple[Layer, ...]
+    mode: str | None
+    head: frozenset[Path]
+
+    def init(
+        self, key: jax.Array, inputs: jax.Array, ratio: Sites, train: bool
+    ) -> dict[str, Any]:
+        """Fresh variables, the parameters in two parts; none depend on `ratio`."""
+        del ratio
+        return self.split(init_plain(self.module, key, inputs, self.mode))
+
+    def apply(
+        self,
+        variables: Mapping[str, Any],
+        inputs: jax.Array,
+        ratio: Sites,
+        train: bool,
+        mutable: Sequence[str] | bool = False,
+        rngs: Mapping[str, jax.Array] | None = None,
+    ) -> Any:
+        """Logits and sites; with `mutable`, the collections that changed as well."""
+        return self.forward(variables, inputs, ratio, train, mutable, rngs)
+
+    def forward(
+        self,
+        variables: Mapping[str, Any],
+        inputs: jax.Array,
+        ratio: Sites,
+        train: bool,
+        mutable: Sequence[str] | bool = False,
+        rngs: Mapping[str, jax.Array] | None = None,
+        z: jax.Array | None = None,
+    ) -> Any:
+        """`apply`, with another z where it is given: `[B, n_z]`."""
+        key = rngs["dropout"] if train and rngs is not None else None
+        seen, module = _Interceptor(self.layers, ratio, key, z), self.module
+        with nn.intercept_methods(seen):
+            output: Any = module.apply(
+                self.join(variables),
+                inputs,
+                mutable=mutable,
+                rngs=None if rngs is None else dict(rngs),
+                **mode_argument(self.mode, train),
+            )
+        logits, changed = output if mutable is not False else (output, {})
+        result = (logits.astype(jnp.float32), seen.sites())
+        return (result, changed) if mutable is not False else result
+
+    def split(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Variables as the user's module has them, the parameters in two parts."""
+        flat = flatten_dict(variables["params"])
+        parts: dict[str, dict[Path, Any]] = {TRUNK: {}, HEAD: {}}
+        for path, leaf in flat.items():
+            parts[HEAD if ("params", *path) in self.head else TRUNK][path] = leaf
+        params = {name: unflatten_dict(part) for name, part in parts.items()}
+        return {**variables, "params": params}
+
+    def join(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Variables as the user's module takes them."""
+        params: dict[Path, Any] = {}
+        for part in variables["params"].values():
+            params |= flatten_dict(part)
+        return {**variables, "params": unflatten_dict(params)}
+
+
+def adapt(
+    module: nn.Module, inputs: jax.Array, layers: Sequence[str] | None = None
+) -> OwnNetwork:
+    """A user's network as the method takes it.
+
+    Args:
+      module: called as `module(inputs)`, with a `train` or `deterministic` argument
+        where it has one; yields logits `[B, K]`.
+      inputs: `[B, ...]` some inputs, as the network is given them.
+      layers: paths of one or two layers, such as `("Dense_0", "encoder.Dense_1")`;
+        None: the dense layers with which the network ends.
+
+    Raises:
+      InputError: the network cannot be tuned; the message says why, and what to do.
+    """
+    mode = mode_of(module)
+    calls = trace(module, inputs, mode)
+    found = chosen_layers(calls, layers)
+    own = OwnNetwork(module, found, mode, frozenset())
+    variables = jax.eval_shape(
+        lambda: init_plain(module, jax.random.key(0), inputs, mode)
+    )
+    own = replace(own, head=frozenset(flatten_dict(variables)))
+    z = jax.ShapeDtypeStruct((len(inputs), *found[0].shape), jnp.float32)
+
+    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> jax.Array:
+        z = z.reshape(len(z), -1)
+        return own.forward(own.split(variables), inputs, NO_DROPOUT, False, z=z)[0]
+
+    with _explained(found):
+        used, _, _ = needs(above, variables, inputs, z)
+    return replace(own, head=frozenset(p for p, u in flatten_dict(used).items() if u))
+
+
+class _Interceptor:
+    """Drops what the layers receive and their weights, and notes both.
+
+    Args:
+      layers: of `OwnNetwork`.
+      ratio: dropout ratios at the sites.
+      key: for the masks; None: nothing is dropped.
+      z: `[B, n_z]`, what the first layer is to receive instead.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        ratio: Sites,
+        key: jax.Array | None,
+        z: jax.Array | None,
+    ) -> None:
+        self._layers = {layer.path: i for i, layer in enumerate(layers)}
+        self._names = [layer.weights for layer in layers]
+        self._ratios = ((ratio.z, ratio.V), (ratio.x, ratio.W))
+        self._key, self._z, self._inside = key, z, False
+        self._found: dict[int, tuple[jax.Array, jax.Array]] = {}
+
+    def __call__(
+        self,
+        call: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        options: dict[str, Any],
+        context: nn.module.InterceptorContext,
+    ) -> Any:
+        module = context.module
+        index = self._layers.get(module.path)
+        if index is None or context.method_name != "__call__" or self._inside:
+            return call(*arguments, **options)
+        value, *others = arguments
+        params = dict(module.variables["params"])
+        name = self._names[index]
+        weights = params[name]
+        if index == 0 and self._z is not None:
+            value = self._z.reshape(value.shape).astype(value.dtype)
+        self._found[index] = value, weights
+        if self._key is not None:
+            levels = levels_at(
+                jax.random.fold_in(self._key, index), [value.shape, weights.shape]
+            )
+            pairs = zip(levels, self._ratios[index], (value, weights), strict=True)
+            value, params[name] = (dropout(*pair) for pair in pairs)
+        self._inside = True
+        try:
+            own = module.clone(parent=None)
+            return own.apply({"params": params}, value, *others, **options)
+        finally:
+            self._inside = False
+
+    def sites(self) -> Sites:
+        """What was noted: features `[B, n]`, weights `[inputs, outputs]`, float32."""
+        flat: list[jax.Array] = []
+        for index in sorted(self._found):
+            value, weights = self._found[index]
+            flat.append(value.reshape(len(value), -1).astype(jnp.float32))
+            flat.append(weights.reshape(-1, weights.shape[-1]).astype(jnp.float32))
+        return Sites(*flat, *[None] * (4 - len(flat)))
+
+
+@contextmanager
+def _explained(layers: Sequence[Layer]) -> Iterator[None]:
+    try:
+        yield
+    except (jax.errors.UnexpectedTracerError, KeyError) as error:
+        names = ", ".join(repr(layer.name) for layer in layers)
+        raise InputError(
+            f"layers: {names} cannot be reached from outside: a layer inside nn.scan, "
+            "nn.remat, nn.jit or nn.vmap cannot be tuned; name one outside of it"
+        ) from error
+
+
+def _all_paths(variables: Mapping[str, Any]) -> list[Path]:
+    return list(flatten_dict(variables))

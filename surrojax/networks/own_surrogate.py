@@ -1,0 +1,161 @@
+"""A surrogate for a user's network: a small trunk below a copy of its upper layers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from surrojax.errors import InputError
+from surrojax.networks import HEAD, NO_DROPOUT
+from surrojax.networks.calls import init_plain, mode_argument, mode_of
+from surrojax.networks.liveness import needs
+from surrojax.networks.own import TRUNK, OwnNetwork
+from surrojax.sites import Sites
+
+
+@dataclass(frozen=True, eq=False)
+class OwnSurrogate:
+    """A small trunk below a copy of a user's upper layers; a `Network`.
+
+    Section 2.2: the surrogate keeps the higher layers, the losses and the
+    hyper-parameters of the original.
+
+    Attributes:
+      trunk: from the inputs to `[B, n_z]`.
+      network: whose upper layers are copied.
+      hollow: shapes of the network's variables, of which those below z are not used.
+    """
+
+    trunk: nn.Module
+    network: OwnNetwork
+    hollow: Any
+
+    def init(
+        self, key: jax.Array, inputs: jax.Array, ratio: Sites, train: bool
+    ) -> dict[str, Any]:
+        """Fresh variables: the trunk's, and those of the network's head."""
+        below, above = jax.random.split(key)
+        trunk = init_plain(self.trunk, below, inputs, mode_of(self.trunk))
+        upper = self._upper(self.network.init(above, inputs, ratio, train))
+        params = {TRUNK: trunk["params"], HEAD: upper["params"][HEAD]}
+        names = (trunk.keys() | upper.keys()) - {"params"}
+        return {"params": params} | {
+            name: {
+                part: of[name]
+                for part, of in ((TRUNK, trunk), (HEAD, upper))
+                if of.get(name)
+            }
+            for name in sorted(names)
+        }
+
+    def apply(
+        self,
+        variables: Mapping[str, Any],
+        inputs: jax.Array,
+        ratio: Sites,
+        train: bool,
+        mutable: Sequence[str] | bool = False,
+        rngs: Mapping[str, jax.Array] | None = None,
+    ) -> Any:
+        """As `OwnNetwork.apply`."""
+        trunk = {name: of[TRUNK] for name, of in variables.items() if TRUNK in of}
+        keys = None if rngs is None else dict(rngs)
+        z, below = self.trunk.apply(
+            trunk,
+            inputs,
+            mutable=[name for name in trunk if name != "params"],
+            rngs=keys,
+            **mode_argument(mode_of(self.trunk), train),
+        )
+        names = [] if isinstance(mutable, bool) else list(mutable)
+        result, changed = self.network.forward(
+            self._fill(variables), inputs, ratio, train, names, keys, z
+        )
+        if mutable is False:
+            return result
+        parts = ((TRUNK, below), (HEAD, self._upper(changed)))
+        return result, {
+            name: {part: of[name] for part, of in parts if of.get(name)}
+            for name in names
+        }
+
+    def _upper(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the network's variables that its head needs."""
+        upper = {}
+        for name, tree in variables.items():
+            if name == "params":
+                upper[name] = {HEAD: tree[HEAD]}
+                continue
+            flat = flatten_dict(tree).items()
+            kept = {p: leaf for p, leaf in flat if (name, *p) in self.network.head}
+            upper[name] = unflatten_dict(kept)
+        return upper
+
+    def _fill(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The network's variables, with zeros where nothing needs them."""
+        filled: dict[str, Any] = {}
+        for name, tree in self.hollow.items():
+            own = variables.get(name, {}).get(HEAD, {})
+            if name == "params":
+                rest = jax.tree.map(_zeros, tree[TRUNK])
+                filled[name] = {TRUNK: rest, HEAD: own}
+            else:
+                rest = flatten_dict(jax.tree.map(_zeros, tree))
+                filled[name] = unflatten_dict(rest | flatten_dict(own))
+        return filled
+
+
+def with_surrogate(
+    network: OwnNetwork, trunk: nn.Module, inputs: jax.Array
+) -> OwnSurrogate:
+    """A surrogate that goes from the inputs to z by `trunk`.
+
+    Args:
+      network: the original.
+      trunk: called as `trunk(inputs)`; yields `[B, n_z]`, or what has as many elements.
+      inputs: `[B, ...]` some inputs, as the network is given them.
+
+    Raises:
+      InputError: the trunk yields another size, or the network's upper layers need
+        more than z.
+    """
+    hollow = jax.eval_shape(
+        lambda: network.init(jax.random.key(0), inputs, NO_DROPOUT, False)
+    )
+    surrogate = OwnSurrogate(trunk, network, hollow)
+    wanted = network.layers[0].shape
+    mode = mode_of(trunk)
+
+    def below() -> Any:
+        variables = init_plain(trunk, jax.random.key(0), inputs, mode)
+        return trunk.apply(variables, inputs, **mode_argument(mode, False))
+
+    yielded = jax.eval_shape(below)
+    size = math.prod(wanted)
+    if yielded.size != len(inputs) * size:
+        raise InputError(
+            f"surrogate: yields {yielded.shape[1:]} for each input, while layer "
+            f"{network.layers[0].name!r} receives {wanted}; let it yield {size} values"
+        )
+
+    def above(inputs: jax.Array, z: jax.Array) -> jax.Array:
+        variables = jax.tree.map(_zeros, hollow)
+        return network.forward(variables, inputs, NO_DROPOUT, False, z=z)[0]
+
+    z = jax.ShapeDtypeStruct((len(inputs), size), jnp.float32)
+    if needs(above, inputs, z)[0]:
+        raise InputError(
+            f"surrogate: what follows layer {network.layers[0].name!r} also needs what "
+            "lies before it (a shortcut around the layer), which a surrogate of its "
+            "own has not; use surrogate='shared' or name other layers"
+        )
+    return surrogate
+
+
+def _zeros(leaf: Any) -> jax.Array:
+    return jnp.zeros(leaf.shape, leaf.dtype)

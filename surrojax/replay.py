@@ -1,0 +1,94 @@
+"""Schedules in files: those that runs leave, and those that are handed on."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from surrojax.errors import InputError
+from surrojax.records import write_json, write_text
+from surrojax.schedule import Schedule
+
+OF_A_RUN = "schedule.csv"
+"""The file of a run's folder."""
+
+SUFFIXES = (".csv", ".json")
+
+
+def read_schedule(path: str | os.PathLike[str]) -> Schedule:
+    """Reads a schedule.
+
+    Args:
+      path: a run's folder, or a `.csv` or `.json` file with `step` and a column for
+        each hyper-parameter.
+
+    Raises:
+      InputError: there is none, or it is damaged; the message names the row.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        file = file / OF_A_RUN
+    _check_suffix(file)
+    try:
+        text = file.read_text()
+        rows = (
+            json.loads(text)
+            if file.suffix == ".json"
+            else list(csv.DictReader(io.StringIO(text)))
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: cannot be read ({error}); name a run's folder or a schedule.csv"
+        ) from error
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
+        raise InputError(f"{file}: holds no rows; a schedule has a row for each round")
+    names = tuple(name for name in rows[0] if name not in ("round", "step"))
+    ends, values = [], []
+    for number, row in enumerate(rows, 1):
+        try:
+            ends.append(int(row["step"]))
+            values.append([float(row[name]) for name in names])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{file}, row {number}: {error} is missing or no number; each row has "
+                f"step, {', '.join(names)}"
+            ) from error
+    try:
+        return Schedule(names, np.array(ends), np.array(values, float))
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def write_schedule(schedule: Schedule, path: str | os.PathLike[str]) -> None:
+    """Writes a schedule to a `.csv` or `.json` file, which is replaced as a whole.
+
+    Raises:
+      InputError: another suffix, or it cannot be written.
+    """
+    file = Path(path).expanduser()
+    _check_suffix(file)
+    rows = schedule.rows()
+    if file.suffix == ".json":
+        write_json(file, rows)
+        return
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(file, text.getvalue())
+
+
+def hash_of(schedule: Schedule) -> str:
+    """A hash of steps, names and values."""
+    return hashlib.sha256(json.dumps(schedule.rows()).encode()).hexdigest()
+
+
+def _check_suffix(file: Path) -> None:
+    if file.suffix not in SUFFIXES:
+        raise InputError(
+            f"{file}: a schedule is a run's folder, a .csv or a .json file"
+        )

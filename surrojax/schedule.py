@@ -1,0 +1,123 @@
+"""A schedule: the hyper-parameters that a network is trained with, by step."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surrojax.errors import InputError
+from surrojax.sites import GROUPS
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Hyper-parameters by round; after the last round, its values go on.
+
+    Attributes:
+      names: the M hyper-parameters, in the order of eq. 8.
+      ends: `[R]` int, the global step after which each round ended.
+      values: `[R, M]` float.
+    """
+
+    names: tuple[str, ...]
+    ends: np.ndarray
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        rounds, many = len(self.ends), len(self.names)
+        if not rounds or self.values.shape != (rounds, many):
+            raise InputError(
+                f"schedule: {self.values.shape} values for {rounds} rounds of {many} "
+                "hyper-parameters; it wants a row of values for each round"
+            )
+        unknown = [name for name in self.names if name not in GROUPS]
+        if unknown or len(set(self.names)) < many:
+            raise InputError(
+                f"schedule: {', '.join(unknown or self.names)}: only hyper-parameters "
+                f"of eq. 8 can be there, each once: {', '.join(GROUPS)}"
+            )
+        if np.any(np.diff(self.ends) <= 0) or self.ends[0] <= 0:
+            raise InputError("schedule: steps must grow from round to round")
+        for name, column in zip(self.names, self.values.T, strict=True):
+            highest = 1.0 if GROUPS[name] == "ratio" else np.inf
+            bad = np.flatnonzero(~((column >= 0) & (column < highest)))
+            if bad.size:
+                raise InputError(
+                    f"schedule, round {bad[0] + 1}: {name} = {column[bad[0]]} is out "
+                    "of range; a coefficient is finite and at least 0, a dropout "
+                    "ratio at least 0 and below 1"
+                )
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> "Schedule":
+        """The schedule of a run's records: what the retained network was trained with.
+
+        Raises:
+          InputError: there are none.
+        """
+        if not records:
+            raise InputError("schedule: the run has done no round yet; let it go on")
+        names = tuple(records[0]["hyper"])
+        return cls(
+            names,
+            np.array([r["step"] for r in records]),
+            np.array([[r["hyper"][name] for name in names] for r in records], float),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def at(self, step: Any) -> jax.Array:
+        """The values `[..., M]` with which step `step` (`[...]`, from 0) is taken."""
+        index = jnp.searchsorted(jnp.asarray(self.ends), step, side="right")
+        values = jnp.asarray(self.values, jnp.float32)
+        return values[jnp.minimum(index, len(self.ends) - 1)]
+
+    def setting(self, step: int) -> dict[str, float]:
+        """The values with which step `step` is taken, by name."""
+        return dict(zip(self.names, self.at(step).tolist(), strict=True))
+
+    def callables(self) -> dict[str, Callable[[Any], jax.Array]]:
+        """By name, a function of the step: what optax calls a schedule."""
+
+        def one(column: int) -> Callable[[Any], jax.Array]:
+            return lambda step: self.at(step)[..., column]
+
+        return {name: one(index) for index, name in enumerate(self.names)}
+
+    def ordered(self, names: Sequence[str]) -> "Schedule":
+        """The same for a network's hyper-parameters, 0 where the schedule has none.
+
+        Raises:
+          InputError: the network lacks one that is not 0 throughout.
+        """
+        for name, column in zip(self.names, self.values.T, strict=True):
+            if name not in names and column.any():
+                raise InputError(
+                    f"schedule: {name} is none of this network's hyper-parameters "
+                    f"({', '.join(names)}); take a schedule of a network that has them"
+                )
+        nothing = np.zeros(len(self))
+        own = dict(zip(self.names, self.values.T, strict=True))
+        columns = [own.get(name, nothing) for name in names]
+        return Schedule(tuple(names), self.ends, np.stack(columns, axis=1))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a round: `round`, `step`, and the values by name."""
+        return [
+            {"round": number, "step": int(end)}
+            | dict(zip(self.names, row.tolist(), strict=True))
+            for number, (end, row) in enumerate(
+                zip(self.ends, self.values, strict=True), 1
+            )
+        ]
+
+    @property
+    def frame(self) -> Any:
+        """The rows as a pandas `DataFrame`, by round."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows()).set_index("round")
