@@ -258,3 +258,7 @@ def _tell_each(
         population=jnp.where(better[:, None], candidates, state.population),
         scores=jnp.where(better, scores, state.scores),
     )
+
+
+OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
+"""By name: `(lower, upper, **constants) -> Search`."""

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,9 @@ from surrojax.execution import execution_of
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
 from surrojax.replay import read_schedule
-from surrojax.search import Search, check_population, de, ga, pso, restless
+from surrojax.search import OPTIMIZERS, Search, check_population, restless
 from surrojax.sites import Sites
 from surrojax.space import Space, Values, make_space, present_names
-
-OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 
 CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 

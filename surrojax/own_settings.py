@@ -1,0 +1,217 @@
+"""The method's settings for a user's own network, checked one by one."""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from surrojax.errors import InputError
+from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
+from surrojax.method import Surrogate
+from surrojax.search import OPTIMIZERS, Search, check_population, restless
+from surrojax.sites import GROUPS, HYPER_NAMES
+from surrojax.space import Space
+
+NI = 1_000
+"""The paper's NI, and the most that is chosen by itself."""
+
+IMPROVED: dict[str, Any] = {
+    "surrogate": "shared",
+    "stage1_settings": 1,
+    "stage2_share": 0.25,
+    "objective": "cross_entropy",
+    "reevaluate_incumbent": True,
+    "start": {"p_V": 0.1, "p_W": 0.1},
+    "noise": {"coefficient": 0.3, "ratio": 0.3},
+}
+"""What was found to tune best on FER2013 (docs/results.md), beside the paper's form."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run; the paper's (Section 3.1) where nothing else is said.
+
+    Attributes:
+      max_iterations: steps of the network (MaxIter).
+      iterations_per_round: NI; None: a tenth of them, at most 1,000.
+      tune: names of hyper-parameters, or `coefficients` and `ratios`; () trains the
+        network alone; None: all that it has, but for lambda_z where the surrogate is
+        shared, which cannot tell it apart.
+      fixed: by name, the value of those that are not searched; else 0.
+      batch_size: B.
+      learning_rate, halve_every: SGD's rate at first, and the steps after which it is
+        halved, smoothly; None: a quarter of all, so that it falls by 16.
+      momentum: of SGD.
+      eta: weights of the Euclidean losses at z, V, x, W (eq. 9).
+      kappa: weight of the feature sparseness in a score (eq. 11).
+      norm: of the penalties: `l1`, `l2`, `l21`.
+      objective: what candidates are scored by: `accuracy` or `cross_entropy`.
+      selection: the same, of stage 1's two settings.
+      stage1_settings: 2: current and previous best (line 8); 1: the current alone.
+      stage2_share: how much of NI the candidates train.
+      double_every: rounds after which NI doubles each time; 0: never.
+      optimizer: `pso`, `de` or `ga`.
+      constants: of the optimiser, where they are not the paper's.
+      population: N.
+      center, width, bounds: by group (`coefficient`, `ratio`): where the search begins,
+        half the width of its box (decades; natural logarithm), and its bounds.
+      start: by name, a beginning of its own.
+      noise: by group, what moves each proposal, in the units of `width`.
+      reevaluate_incumbent: whether the leader is scored again in every round.
+      common_random_numbers: whether candidates see the same minibatches and masks.
+      evaluation_batch: inputs that are evaluated at a time.
+    """
+
+    max_iterations: int = 10_000
+    iterations_per_round: int | None = None
+    tune: Sequence[str] | None = None
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    batch_size: int = 64
+    learning_rate: float = 0.01
+    halve_every: float | None = None
+    momentum: float = 0.9
+    eta: Mapping[str, float] = field(default_factory=dict)
+    kappa: float = 1e-5
+    norm: Norm = "l1"
+    objective: Objective = "accuracy"
+    selection: Objective = "accuracy"
+    stage1_settings: int = 2
+    stage2_share: float = 1.0
+    double_every: int = 0
+    optimizer: str = "pso"
+    constants: Mapping[str, float] = field(default_factory=dict)
+    population: int = 6
+    center: Mapping[str, float] = field(default_factory=dict)
+    width: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    start: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, float] = field(default_factory=dict)
+    reevaluate_incumbent: bool = False
+    common_random_numbers: bool = True
+    evaluation_batch: int = 512
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (
+                isinstance(value, int | float)
+                and math.isfinite(value)
+                and least <= value <= most
+            ):
+                raise InputError(
+                    f"{name}: {value!r} is out of range; the least is {least:g}"
+                    + (f", the most {most:g}" if math.isfinite(most) else "")
+                )
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(
+                    f"{name}: {value!r} is unknown; choose from "
+                    f"{', '.join(map(str, choices))}"
+                )
+        for name, known in _KEYS.items():
+            for key, value in getattr(self, name).items():
+                if key not in known:
+                    raise InputError(
+                        f"{name}: {key!r} is unknown; choose from {', '.join(known)}"
+                    )
+                for number in value if isinstance(value, Sequence) else (value,):
+                    if not math.isfinite(number):
+                        raise InputError(f"{name}: {key}: {value} is not finite")
+        if self.max_iterations < self.steps_per_round:
+            raise InputError(
+                f"max_iterations: {self.max_iterations} is less than one round of "
+                f"iterations_per_round = {self.steps_per_round}"
+            )
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Settings":
+        """Of keyword arguments.
+
+        Raises:
+          InputError: one is unknown or out of range; a near name is suggested.
+        """
+        known = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                raise InputError(
+                    f"{name}: is no setting{hint}; there are {', '.join(known)}"
+                )
+        return cls(**given)
+
+    @property
+    def steps_per_round(self) -> int:
+        """NI."""
+        if self.iterations_per_round is not None:
+            return self.iterations_per_round
+        return max(1, min(NI, self.max_iterations // 10))
+
+    @property
+    def halving(self) -> float:
+        """Steps after which the learning rate is halved."""
+        return self.max_iterations / 4 if self.halve_every is None else self.halve_every
+
+    def tuned(self, names: Sequence[str], surrogate: Surrogate) -> tuple[str, ...]:
+        """What is asked to be searched, of a network's hyper-parameters."""
+        if self.tune is not None:
+            return tuple(self.tune)
+        return tuple(
+            n for n in names if not (surrogate == "shared" and n == "lambda_z")
+        )
+
+    def search_in(self, space: Space) -> Search:
+        """The optimiser, within a space.
+
+        Raises:
+          InputError: the population is too small, or a constant is unknown.
+        """
+        check_population(self.optimizer, self.population)
+        try:
+            search = OPTIMIZERS[self.optimizer](
+                space.lower, space.upper, **self.constants
+            )
+        except TypeError as error:
+            raise InputError(f"constants: {error}") from error
+        noise = space.deviation({"coefficient": 0.0, "ratio": 0.0, **self.noise})
+        if not noise.any():
+            return search
+        return restless(search, space.lower, space.upper, noise)
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "max_iterations": (1, math.inf),
+    "iterations_per_round": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "learning_rate": (0, math.inf),
+    "halve_every": (1, math.inf),
+    "momentum": (0, 0.999999),
+    "kappa": (0, math.inf),
+    "stage2_share": (0, 1),
+    "double_every": (0, math.inf),
+    "population": (1, math.inf),
+    "evaluation_batch": (1, math.inf),
+}
+
+_CHOICES: dict[str, Sequence[Any]] = {
+    "norm": NORMS,
+    "objective": OBJECTIVES,
+    "selection": OBJECTIVES,
+    "stage1_settings": (1, 2),
+    "optimizer": tuple(OPTIMIZERS),
+}
+
+_NAMES = tuple(GROUPS)
+_GROUPS = ("coefficient", "ratio")
+
+_KEYS: dict[str, Sequence[str]] = {
+    "fixed": _NAMES,
+    "start": _NAMES,
+    "eta": HYPER_NAMES.coefficient._fields,
+    "center": _GROUPS,
+    "width": _GROUPS,
+    "bounds": _GROUPS,
+    "noise": _GROUPS,
+}

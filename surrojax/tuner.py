@@ -1,0 +1,297 @@
+"""Ask and tell: the search alone, for people with a training loop of their own.
+
+    tuner = Tuner({"weight_decay": (1e-6, 1e-2), "dropout": (0.01, 0.9)}, seed=0)
+    for round in range(20):
+        train(network, **tuner.best)
+        settings = tuner.ask()
+        tuner.tell([score_of(copy_of(network), **setting) for setting in settings])
+
+Nothing of JAX has to be on the other side: settings are dicts of floats.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surrojax.errors import InputError
+from surrojax.records import read_json, write_json
+from surrojax.search import (
+    OPTIMIZERS,
+    SearchState,
+    check_population,
+    lead,
+    restless,
+)
+from surrojax.space import latin_hypercube
+
+Setting = dict[str, float]
+
+
+class Tuner:
+    """A population of settings that is asked for, scored elsewhere, and told.
+
+    All values are searched on a log scale (Section 2.3), within bounds.
+
+    Args:
+      bounds: by name, the lowest and the highest value, both positive.
+      optimizer: `pso`, `de` or `ga`.
+      population: N.
+      seed: of the search.
+      start: by name, a value around which the search begins; else the geometric mean
+        of the bounds.
+      width: half the width of the box in which it begins, in decades, by name or for
+        all; else as far as the bounds reach.
+      noise: standard deviation, in decades, of what moves each proposal.
+      constants: of the optimiser: `w`, `c1`, `c2`; `F`, `CR`; `crossover`, `sigma`.
+
+    Raises:
+      InputError: a bound, a start or the optimiser is impossible; it is named.
+    """
+
+    def __init__(
+        self,
+        bounds: Mapping[str, tuple[float, float]],
+        optimizer: str = "pso",
+        population: int = 6,
+        seed: int = 0,
+        start: Mapping[str, float] | None = None,
+        width: Mapping[str, float] | float | None = None,
+        noise: float = 0.0,
+        constants: Mapping[str, float] | None = None,
+    ) -> None:
+        if not bounds:
+            raise InputError("bounds: name at least one hyper-parameter")
+        self.names = tuple(bounds)
+        if optimizer not in OPTIMIZERS:
+            raise InputError(
+                f"optimizer: {optimizer!r} is unknown; choose from "
+                f"{', '.join(OPTIMIZERS)}"
+            )
+        check_population(optimizer, population)
+        self._arguments = {
+            "bounds": {name: list(map(float, pair)) for name, pair in bounds.items()},
+            "optimizer": optimizer,
+            "population": population,
+            "seed": seed,
+            "start": dict(start or {}),
+            "width": dict(width) if isinstance(width, Mapping) else width,
+            "noise": noise,
+            "constants": dict(constants or {}),
+        }
+        self._lower, self._upper = _logarithms(bounds)
+        center = _center(bounds, start or {})
+        reach = np.maximum(self._upper - center, center - self._lower)
+        wide = _widths(self.names, width, reach)
+        try:
+            self._search = OPTIMIZERS[optimizer](
+                self._lower, self._upper, **(constants or {})
+            )
+        except TypeError as error:
+            raise InputError(f"constants: {error}") from error
+        if not (math.isfinite(noise) and noise >= 0):
+            raise InputError(f"noise: {noise} must be finite and at least 0")
+        if noise:
+            moved = np.full(len(self.names), noise * math.log(10.0), np.float32)
+            self._search = restless(self._search, self._lower, self._upper, moved)
+        self._key = jax.random.key(seed)
+        unit = latin_hypercube(
+            jax.random.fold_in(self._key, 0), population, len(self.names)
+        )
+        points = jnp.asarray(center + wide * np.asarray(unit), jnp.float32)
+        self._population = jnp.clip(points, self._lower, self._upper)
+        self._state: SearchState = self._search.init(self._population)
+        self.history: list[dict[str, Any]] = []
+        """A dict a round that was told: `round`, `settings`, `scores`, `best`."""
+
+    @property
+    def best(self) -> Setting:
+        """The best setting so far; before the first round, the first candidate."""
+        return self._setting(self._state.leader)
+
+    @property
+    def best_score(self) -> float:
+        """Its score; -inf before the first round."""
+        return float(self._state.leader_score)
+
+    @property
+    def round(self) -> int:
+        """Rounds that were told."""
+        return len(self.history)
+
+    def ask(self) -> list[Setting]:
+        """The N settings of this round; the same ones until they are told."""
+        return [self._setting(vector) for vector in self._population]
+
+    def tell(self, scores: Sequence[float]) -> None:
+        """Takes the scores of the settings that `ask` returned, and moves on.
+
+        Args:
+          scores: N numbers, the higher the better; NaN or -inf for what failed.
+
+        Raises:
+          InputError: there are more or fewer scores than settings.
+        """
+        found = np.asarray(scores, np.float32)
+        if found.shape != (len(self._population),):
+            raise InputError(
+                f"tell: {found.size} scores for {len(self._population)} settings; give "
+                "one for each setting that ask returned, in that order"
+            )
+        settings = self.ask()
+        found = np.where(np.isnan(found), -np.inf, found)
+        state = self._search.tell(self._state, self._population, jnp.asarray(found))
+        key = jax.random.fold_in(self._key, self.round + 1)
+        self._population, self._state = self._search.ask(key, state)
+        self.history.append(
+            {
+                "round": self.round + 1,
+                "settings": settings,
+                "scores": [float(s) if np.isfinite(s) else None for s in found],
+                "best": self.best,
+            }
+        )
+
+    def lead(self, setting: Mapping[str, float], score: float = -math.inf) -> None:
+        """Puts a setting in the leader's place (line 9 of Algorithm 1).
+
+        Stage 1 compares the networks that two settings made; where the loser's was
+        `best`, its rival leads the search.
+
+        Args:
+          setting: a value for each name, within the bounds.
+          score: that it had when it was told.
+        """
+        values = [math.log(_positive(setting, name)) for name in self.names]
+        vector = jnp.clip(jnp.asarray(values, jnp.float32), self._lower, self._upper)
+        self._state = lead(self._state, vector, jnp.float32(score))
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Writes all that it takes to go on, as JSON.
+
+        Raises:
+          InputError: the file cannot be written.
+        """
+        state = {
+            name: np.asarray(value).tolist()
+            for name, value in vars(self._state).items()
+        }
+        written = {
+            "arguments": self._arguments,
+            "population": np.asarray(self._population).tolist(),
+            "state": state,
+            "history": self.history,
+        }
+        write_json(Path(file), _finite(written))
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str]) -> "Tuner":
+        """The tuner that `save` wrote; it goes on as if it had never stopped.
+
+        Raises:
+          InputError: the file is missing, damaged or another's.
+        """
+        there = read_json(Path(file))
+        try:
+            tuner = cls(**there["arguments"])
+            state = {
+                name: jnp.asarray(_infinite(value), jnp.float32)
+                for name, value in there["state"].items()
+            }
+            tuner._population = jnp.asarray(there["population"], jnp.float32)
+            tuner._state = SearchState(**state)
+            tuner.history = there["history"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{file}: is no tuner's file ({error}); name one that Tuner.save wrote"
+            ) from error
+        return tuner
+
+    def _setting(self, vector: jax.Array) -> Setting:
+        # Rounding in exp must not carry a clipped value over its bound.
+        low, high = np.exp(self._lower), np.exp(self._upper)
+        values = np.clip(np.exp(np.asarray(vector)), low, high)
+        return dict(zip(self.names, values.tolist(), strict=True))
+
+
+def _logarithms(
+    bounds: Mapping[str, tuple[float, float]],
+) -> tuple[np.ndarray, np.ndarray]:
+    for name, pair in bounds.items():
+        if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
+            raise InputError(
+                f"bounds: {name}: {tuple(pair)} must be two positive numbers, the "
+                "lower one first"
+            )
+    lower, upper = np.log(np.array(list(bounds.values()), np.float32)).T
+    return lower, upper
+
+
+def _center(
+    bounds: Mapping[str, tuple[float, float]], start: Mapping[str, float]
+) -> np.ndarray:
+    for name, value in start.items():
+        if name not in bounds or not bounds[name][0] <= value <= bounds[name][1]:
+            raise InputError(
+                f"start: {name} = {value} is not within bounds; known are "
+                f"{', '.join(bounds)}"
+            )
+    return np.array(
+        [
+            math.log(start.get(name, math.sqrt(low * high)))
+            for name, (low, high) in bounds.items()
+        ],
+        np.float32,
+    )
+
+
+def _widths(
+    names: Sequence[str],
+    width: Mapping[str, float] | float | None,
+    reach: np.ndarray,
+) -> np.ndarray:
+    given = width if isinstance(width, Mapping) else dict.fromkeys(names, width)
+    decades = [given.get(name) for name in names]
+    for name in given:
+        value = given[name]
+        if name not in names or not (
+            value is None or (math.isfinite(value) and value >= 0)
+        ):
+            raise InputError(
+                f"width: {name} = {value} must be of {', '.join(names)}, finite and "
+                "at least 0"
+            )
+    return np.array(
+        [
+            far if value is None else value * math.log(10.0)
+            for value, far in zip(decades, reach.tolist(), strict=True)
+        ],
+        np.float32,
+    )
+
+
+def _positive(setting: Mapping[str, float], name: str) -> float:
+    value = setting.get(name)
+    if value is None or not 0 < value < math.inf:
+        raise InputError(f"lead: {name} = {value} must be a positive number")
+    return value
+
+
+def _finite(tree: Any) -> Any:
+    """With words for what JSON has no number for."""
+    if isinstance(tree, dict):
+        return {name: _finite(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_finite(value) for value in tree]
+    return "-inf" if isinstance(tree, float) and tree == -math.inf else tree
+
+
+def _infinite(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_infinite(value) for value in tree]
+    return -math.inf if tree == "-inf" else tree

@@ -1,0 +1,180 @@
+"""A user's own network on a user's own arrays: the method in one call.
+
+result = tune(Net(classes=10), (x, y), (x_val, y_val), max_iterations=5_000)
+result.setting, result.schedule.frame, result.predict(x_new)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from surrojax.errors import InputError
+from surrojax.evaluate import Views
+from surrojax.method import SURROGATES, Method
+from surrojax.networks import Pair, blank, sites_of
+from surrojax.networks.calls import mode_of, trace
+from surrojax.networks.own import adapt
+from surrojax.networks.own_surrogate import with_surrogate
+from surrojax.networks.trunks import trunk_for
+from surrojax.own_settings import Settings
+from surrojax.settings import expand
+from surrojax.sites import HYPER_NAMES, Sites
+from surrojax.space import make_space, present_names
+
+Preprocess = Callable[[jax.Array], jax.Array]
+"""Inputs `[B, ...]` as they are stored, to what the network takes."""
+
+Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
+"""A random key and inputs `[B, ...]` as they are stored, to changed ones."""
+
+SAMPLE = 64
+"""Inputs on which a network's shapes are found out."""
+
+
+def standard(inputs: jax.Array) -> jax.Array:
+    """What is done to inputs unless something else is said.
+
+    Pixels (uint8) become `(pixel - 127.5) / 128`; all else stays as it is.
+    """
+    if inputs.dtype == jnp.uint8:
+        return (inputs.astype(jnp.float32) - 127.5) / 128
+    return inputs
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Training inputs, changed by a function of a key.
+
+    Attributes:
+      preprocess: what follows the changes.
+      change: None: nothing is changed.
+    """
+
+    preprocess: Preprocess
+    change: Augmentation | None = None
+
+    def draw(self, key: jax.Array, count: int) -> jax.Array | None:
+        """The key itself: what it decides is the function's business."""
+        del count
+        return None if self.change is None else key
+
+    def apply(self, changes: jax.Array | None, images: jax.Array) -> jax.Array:
+        """Inputs as the network takes them."""
+        if self.change is not None and changes is not None:
+            images = self.change(changes, images)
+        return self.preprocess(images)
+
+
+def own_method(
+    network: nn.Module,
+    inputs: Any,
+    *,
+    layers: Sequence[str] | None = None,
+    surrogate: Literal["fitted", "shared"] | nn.Module = "fitted",
+    preprocess: Preprocess = standard,
+    augment: Augmentation | None = None,
+    **settings: Any,
+) -> Method:
+    """The method for a user's network; what `surrojax.algorithm.run` takes.
+
+    Args:
+      network: a Flax module, called as `network(inputs)`, and with `train=` (or
+        `deterministic=`) where it has that argument; yields logits `[B, K]`.
+      inputs: `[n, ...]` some training inputs as they are stored.
+      layers: paths of one or two layers that get penalty and dropout, such as
+        `("Dense_0", "encoder.Dense_1")`; None: the dense ones with which it ends.
+      surrogate: `fitted`: a small one is made from the shapes and fitted (the
+        paper's); `shared`: candidates on the network's own trunk; or a Flax module of
+        the user's from inputs to what the first layer receives, which is fitted.
+      preprocess: what the network takes of stored inputs; on the device.
+      augment: changes training inputs at random, before `preprocess`.
+      settings: of `Settings`.
+
+    Raises:
+      InputError: the network cannot be tuned, or a setting is impossible.
+    """
+    return _method(
+        network,
+        inputs,
+        layers,
+        surrogate,
+        Plain(preprocess, augment),
+        Settings.of(settings),
+    )
+
+
+def _method(
+    network: nn.Module,
+    inputs: Any,
+    layers: Sequence[str] | None,
+    surrogate: Any,
+    augment: Plain,
+    settings: Settings,
+) -> Method:
+    sample = jnp.asarray(inputs[:SAMPLE])
+    seen = augment.preprocess(sample)
+    own = adapt(network, seen, layers)
+    kind: Any = surrogate if isinstance(surrogate, str) else "fitted"
+    if kind not in SURROGATES:
+        raise InputError(
+            f"surrogate: {kind!r} is unknown; choose from {', '.join(SURROGATES)}, or "
+            "give a Flax module"
+        )
+    pair = Pair(own, own, seen.shape[1:], str(seen.dtype))
+    sites = sites_of(own, blank(pair))
+    names = present_names(sites)
+    asked = expand(settings.tuned(names, kind), names)
+    if kind == "fitted" and asked:
+        trunk = surrogate
+        if isinstance(surrogate, str):
+            trunk = trunk_for(own, trace(network, seen, mode_of(network)), seen)
+        small = with_surrogate(own, trunk, seen)
+        pair = Pair(own, small, pair.shape, pair.dtype)
+    space = make_space(
+        sites,
+        tune=asked,
+        fixed={**dict.fromkeys(jax.tree.leaves(HYPER_NAMES), 0.0), **settings.fixed},
+        center={"coefficient": 1e-5, "ratio": 0.5, **settings.center},
+        width={"coefficient": 1.0, "ratio": 0.5, **settings.width},
+        bounds={
+            "coefficient": (1e-16, 1e-2),
+            "ratio": (0.01, 0.95),
+            **settings.bounds,
+        },
+        start={n: v for n, v in settings.start.items() if n in names},
+    )
+    return Method(
+        pair=pair,
+        space=space,
+        search=settings.search_in(space),
+        augment=augment,
+        views=Views(partial(_see, augment.preprocess)),
+        surrogate=kind,
+        population=settings.population,
+        batch_size=settings.batch_size,
+        iterations_per_round=settings.steps_per_round,
+        double_every=settings.double_every,
+        stage1_settings=settings.stage1_settings,
+        stage2_share=settings.stage2_share,
+        learning_rate_base=settings.learning_rate,
+        learning_rate_halve_every=settings.halving,
+        momentum=settings.momentum,
+        eta=Sites(**{**dict.fromkeys(Sites._fields, 1e-2), **settings.eta}),
+        kappa=settings.kappa,
+        norm=settings.norm,
+        objective=settings.objective,
+        selection=settings.selection,
+        common_random_numbers=settings.common_random_numbers,
+        reevaluate_incumbent=settings.reevaluate_incumbent,
+        evaluation_batch=settings.evaluation_batch,
+    )
+
+
+def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Array:
+    del index
+    return preprocess(inputs)
