@@ -1,60 +1,100 @@
-"""Runs surrojax from the command line.
+"""Trains a network and tunes its sparseness and dropout during that one training.
 
-    python launch.py --config=configs/ck_mresnet.py
+    python launch.py --config=FILE [--config.FIELD=VALUE ...] [--workdir=DIR] [FLAGS]
 
-runs in the folder runs/ck_mresnet; --workdir names another. A database of ten folds is
-run on all of them, unless --config.dataset.fold says which.
+To see it work, without any data: python launch.py --config=configs/demo.py
 
-Every field of the config (configs/common.py lists them) can be given as
---config.FIELD=VALUE. The same command on the same folder goes on with a run that was
-stopped; a larger --config.max_iterations extends a finished one. A sweep is a product
-of fields, each point in its own folder:
+What a command does
+  one run       Trains and tunes in --workdir, else in runs/ and the config's name.
+  going on      The same command in the same folder goes on with a run that was
+                stopped or killed, as if it had never been; a larger
+                --config.max_iterations extends a finished one.
+  sweep         --sweep=FIELD=A,B runs each value in a folder of its own, several make
+                a product; a table at the end. --dry_run prints each command.
+  folds         A database of ten folds (configs/ck_mresnet.py) is run on all of them;
+                --config.dataset.fold=0 runs one.
+  databases     --config.dataset.target=NAME trains on one database and tests on
+                another (configs/cross_database.py).
+  replicas      --config.replicas=5 trains five seeds side by side in one program.
+  pre-training  configs/pretrain_faces.py makes the face-recognition network that
+                --config.init_from begins with.
+  processes     --coordinator, --processes and --process make several processes, on
+                one machine or many, one run (docs/clusters.md).
 
-    python launch.py --config=configs/fer2013_lenet.py --workdir=runs/sweep \\
-        --sweep=search.optimizer=pso,de --sweep=seed=0,1,2
+Examples
+  python launch.py --config=configs/fer2013_lenet.py --config.search.optimizer=de
+  python launch.py --config=configs/demo.py --config.tune=p_z,p_x --verbose
+  python launch.py --config=configs/demo.py "--config.tune=()"
+  python launch.py --config=configs/demo.py --config.time_budget=60
+  python launch.py --config=configs/fer2013_lenet.py --workdir=runs/sweep \\
+      --sweep=search.optimizer=pso,de --sweep=seed=0,1,2
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from surrojax import commandline
-from surrojax.crossing import compare
 from surrojax.errors import InputError
-from surrojax.execution import prepare
-from surrojax.experiment import train
-from surrojax.processes import is_first, join, want_one
-from surrojax.progress import say
-from surrojax.settings import folds, resolve
-from surrojax.sweep import Outcome, run_sweep
+
+# What trains is imported where it is used: JAX takes seconds, of which --help and a
+# mistyped flag need none.
 
 CONFIG = config_flags.DEFINE_config_file(
-    "config", help_string="The experiment's file; see configs/."
+    "config", help_string="FILE: The experiment; see Configs below."
 )
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "The folder of the run or the sweep; else runs/CONFIG."
+    "workdir", None, "DIR: Of the run or the sweep; else runs/ and the config's name."
 )
 SWEEP = flags.DEFINE_multi_string(
-    "sweep", [], "FIELD=A,B,...: runs each value; several make a product."
+    "sweep", [], "FIELD=A,B,...: Runs each value; several make a product."
 )
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Says what would be run, and stops.")
 QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
+VERBOSE = flags.DEFINE_bool(
+    "verbose",
+    False,
+    "Shows of each round its setting, what both settings of stage 1 and the best "
+    "candidate reached, and where the time went.",
+)
 COORDINATOR = flags.DEFINE_string(
     "coordinator",
     None,
-    "HOST:PORT of the first of several processes that are one run; auto: Slurm's.",
+    "HOST:PORT: Of the first of several processes that are one run; auto: as Slurm or "
+    "Open MPI says.",
 )
-PROCESSES = flags.DEFINE_integer("processes", None, "How many processes there are.")
-PROCESS = flags.DEFINE_integer("process", None, "Which one this is, from 0.")
+PROCESSES = flags.DEFINE_integer("processes", None, "N: How many processes there are.")
+PROCESS = flags.DEFINE_integer("process", None, "I: Which one this is, from 0.")
+
+ABOUT = commandline.About(
+    text=__doc__,
+    flags=(
+        *("config", "workdir", "sweep", "dry_run", "quiet", "verbose", "fields"),
+        *("coordinator", "processes", "process"),
+    ),
+    fields=(
+        *("seed", "network", "dataset.name", "dataset.dir", "dataset.fold"),
+        *("init_from", "batch_size", "max_iterations", "iterations_per_round"),
+        *("learning_rate.base", "learning_rate.halve_every", "time_budget"),
+        *("early_stop", "tune", "search.optimizer", "search.population", "objective"),
+        *("fidelity.rounds", "replicas"),
+    ),
+)
 
 
 def main() -> None:
-    if not QUIET.value:
-        _show_log()
+    from surrojax.crossing import compare
+    from surrojax.execution import prepare
+    from surrojax.processes import join
+    from surrojax.progress import show_log
+    from surrojax.settings import folds
+    from surrojax.sweep import run_sweep
+
+    show_log(QUIET.value, VERBOSE.value)
     if CONFIG.value is None:
         raise InputError("give --config=FILE; see configs/")
     config, quiet = CONFIG.value, QUIET.value
@@ -75,22 +115,43 @@ def main() -> None:
         sweep.append(f"dataset.fold={','.join(map(str, every))}")
     if sweep or config.replicas > 1:
         _check(run_sweep(config, workdir, sweep, sys.argv, DRY_RUN.value, quiet))
-    elif DRY_RUN.value:
-        say(f"{workdir}: would run\n{resolve(config)}")
     else:
-        result = train(config, workdir, sys.argv, quiet)
-        if not is_first():
-            return
-        say(
-            f"{workdir}: test accuracy {100 * result['test_accuracy']:.2f} %, "
-            f"validation {100 * result['validation_accuracy']:.2f} %, "
-            f"training {100 * result['train_accuracy']:.2f} % "
-            f"after {result['rounds']} rounds",
-            quiet,
-        )
+        _run(config, workdir)
 
 
-def _check(outcomes: Sequence[Outcome]) -> None:
+def _run(config: ConfigDict, workdir: str) -> None:
+    from surrojax.experiment import train
+    from surrojax.processes import is_first
+    from surrojax.progress import say
+    from surrojax.settings import resolve
+
+    if DRY_RUN.value:
+        _would_run(workdir, resolve(config))
+        return
+    result = train(config, workdir, sys.argv, QUIET.value)
+    if not is_first():
+        return
+    say(
+        f"{workdir}: test accuracy {100 * result['test_accuracy']:.2f} %, "
+        f"validation {100 * result['validation_accuracy']:.2f} %, "
+        f"training {100 * result['train_accuracy']:.2f} % "
+        f"after {result['rounds']} rounds",
+        QUIET.value,
+    )
+
+
+def _would_run(workdir: str, config: ConfigDict) -> None:
+    """The command of one run, and the config that it resolves to."""
+    from surrojax.progress import say
+    from surrojax.sweep import command_of
+
+    say(f"{command_of(sys.argv, {}, Path(workdir))}\n{config}")
+
+
+def _check(outcomes: Sequence[Any]) -> None:
+    from surrojax.sweep import say_failed
+
+    say_failed(outcomes)
     failed = sum(isinstance(result, InputError) for _, result in outcomes)
     if failed:
         raise InputError(f"{failed} of {len(outcomes)} runs failed, see above")
@@ -107,14 +168,17 @@ def _is_fold(specification: str) -> bool:
 
 
 def _pretrain(config: ConfigDict, workdir: str) -> None:
+    from surrojax import pretrain
+    from surrojax.processes import want_one
+    from surrojax.progress import say
+
     if SWEEP.value:
         raise InputError("--sweep: pre-training is one run; give it no sweep")
     if DRY_RUN.value:
-        say(f"{workdir}: would run\n{config}")
+        pretrain.check(config)
+        _would_run(workdir, config)
         return
     want_one("pre-training wants", "its batches are not spread")
-    from surrojax import pretrain
-
     result = pretrain.train(config, workdir, sys.argv, QUIET.value)
     say(
         f"{workdir}: verification accuracy "
@@ -124,13 +188,5 @@ def _pretrain(config: ConfigDict, workdir: str) -> None:
     )
 
 
-def _show_log() -> None:
-    """The package's own messages, such as that a database is being prepared."""
-    log = logging.getLogger("surrojax")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(logging.StreamHandler(sys.stdout))
-
-
 if __name__ == "__main__":
-    commandline.run("launch.py", CONFIG, main)
+    commandline.run("launch.py", CONFIG, main, ABOUT)

@@ -10,10 +10,10 @@ from ml_collections import ConfigDict, config_dict
 def get_config() -> ConfigDict:
     """The paper's settings (Section 3.1), on faces drawn by code."""
     config = ConfigDict()
-    config.seed = 0
+    config.seed = 0  # of first weights, minibatches, masks and proposals
     config.network = "lenet"  # lenet | resnet20 (Table 2) | mresnet (Fig. 3)
-    # Algorithm 1, line 4: weights to begin with, a .safetensors or .npz file or a run's
-    # folder; every layer whose shape fits is taken.
+    # Weights to begin with (Algorithm 1, line 4): a .safetensors or .npz file or a
+    # run's folder; every layer whose shape fits is taken.
     config.init_from = config_dict.placeholder(str)
 
     config.dataset = ConfigDict()
@@ -52,12 +52,19 @@ def get_config() -> ConfigDict:
     config.dataset.mirror = True  # Section 3.2: each image is mirrored
     config.dataset.shift = 0  # pixels; no crops for FER2013
 
-    config.batch_size = 64
-    config.max_iterations = 80_000  # Tables 3 and 4: MaxIter
-    config.iterations_per_round = 1_000  # NI
+    config.batch_size = 64  # images of a step
+    config.max_iterations = 80_000  # steps of the whole run (Tables 3 and 4: MaxIter)
+    config.iterations_per_round = 1_000  # steps of a round (NI)
+    # Seconds that all rounds of a run may take together, over all resumes; 0: no limit.
+    # No round is begun that would, at the pace of those before it, pass them; the first
+    # is always done. Reading the data, and measuring fidelity, are not counted.
+    config.time_budget = 0.0
+    # Rounds without a better validation accuracy after which a run ends; 0: never.
+    config.early_stop = 0
     config.stage1_settings = 2  # 2: current and previous best (line 8); 1: the current
     config.stage2_share = 1.0  # how much of NI the candidates train
     config.double_every = 0  # rounds after which NI doubles each time; 0: never
+    # The learning rate: `base`, halved whenever `halve_every` steps have passed.
     config.learning_rate = ConfigDict({"base": 0.01, "halve_every": 4_000.0})
     config.momentum = 0.9
     config.eta = ConfigDict({"z": 1e-2, "V": 1e-2, "x": 1e-2, "W": 1e-2})  # eq. 9
@@ -66,7 +73,8 @@ def get_config() -> ConfigDict:
     # fitted: a small network of its own (Table 2, Fig. 3). shared: the original, whose
     # trunk is held still; candidates train its fully connected layers alone.
     config.surrogate = "fitted"  # fitted | shared
-    config.objective = "accuracy"  # accuracy | cross_entropy: eq. 11
+    # What candidates are compared by (eq. 11):
+    config.objective = "accuracy"  # accuracy | cross_entropy
     config.selection = "accuracy"  # the same, of stage 1's two settings (line 8)
 
     # Which of eq. 8's hyper-parameters are searched: names (lambda_z, p_z, ...) or
@@ -80,7 +88,7 @@ def get_config() -> ConfigDict:
 
     config.search = ConfigDict()
     config.search.optimizer = "pso"  # pso | de | ga
-    config.search.population = 6
+    config.search.population = 6  # N, the candidates of a round
     # "The loss regularization coefficient and the dropout ratio are initialized
     # around 1e-5 and 0.5": a Latin hypercube of these half-widths, in decades for
     # the coefficients and in natural logarithm for the ratios.

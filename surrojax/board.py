@@ -1,7 +1,7 @@
 """TensorBoard events of a run, by tensorboardX, which needs no TensorFlow."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,55 @@ class Board:
         self._writer.close()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Adds the numbers of a round's record."""
-        for name, value in _scalars(record):
-            self._writer.add_scalar(name, value, record["round"])
+        """Adds the numbers of a round's record, at its global step."""
+        for name, value in scalars(record).items():
+            self._writer.add_scalar(name, value, record["step"])
         self._writer.flush()
 
 
-def _scalars(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _scalars(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float):
-            yield f"{prefix}{name}", value
+def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    """A round's numbers under the tags that TensorBoard groups them by.
+
+        hyper/p_z            the setting that the network was trained with
+        accuracy/validation, accuracy/test, accuracy/surrogate_validation, ...
+        loss/training, loss/validation, loss/surrogate_training, ...
+        schedule/learning_rate, schedule/round, schedule/seconds
+        search/best_score, search/mean_score, search/current_best_score
+        stage1/current_validation, stage1/previous_validation: accuracies
+        fitting/z            eq. 9
+        fidelity/tau_score, fidelity/regret_accuracy, ...
+
+    Args:
+      record: of the round; what it has not, or what is not finite, is left out.
+    """
+    found: dict[str, float | None] = {
+        f"hyper/{name}": value for name, value in record["hyper"].items()
+    }
+    for network, prefix in (("original", ""), ("surrogate", "surrogate_")):
+        if network not in record:
+            continue
+        of, tested = record[network], record["test"].get(network)
+        found[f"accuracy/{prefix}validation"] = of["validation_accuracy"]
+        found[f"loss/{prefix}validation"] = of["validation_cross_entropy"]
+        found[f"loss/{prefix}training"] = record[f"{prefix}training_loss"]
+        if tested:
+            found[f"accuracy/{prefix}test"] = tested["accuracy"]
+    for name in ("learning_rate", "round", "seconds"):
+        found[f"schedule/{name}"] = record[name]
+    scores = [c["score"] for c in record.get("candidates", ())]
+    finite = [score for score in scores if score is not None]
+    if finite:
+        found["search/best_score"] = max(finite)
+        found["search/mean_score"] = sum(finite) / len(finite)
+        found["search/current_best_score"] = record["current_best_score"]
+    for name, of in record["stage1"].items():
+        found[f"stage1/{name}_validation"] = of["original"]["validation_accuracy"]
+    for site, value in record.get("euclidean", {}).items():
+        found[f"fitting/{site}"] = value
+    if "fidelity" in record:
+        measured = record["fidelity"]
+        for name, of in measured["tau"].items():
+            found[f"fidelity/tau_{name}"] = of["value"]
+        for name, of in measured["regret"].items():
+            found[f"fidelity/regret_{name}"] = of["surrogate"]
+    return {tag: value for tag, value in found.items() if value is not None}

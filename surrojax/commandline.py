@@ -1,20 +1,69 @@
-"""What every command of the package does with its flags and its errors."""
+"""What every command of the package does with its flags, its errors and its help."""
 
 import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
+from surrojax import usage
 from surrojax.errors import InputError
-from surrojax.settings import flatten, suggest
+from surrojax.fields import flatten, nearest, suggest
+
+CONFIGS = Path("configs")
+"""Where the configs are that come along, seen from the project's folder."""
+
+HELP = ("-h", "-?", "-help", "--help", "-helpshort", "--helpshort")
+
+HELP_FULL = ("-helpfull", "--helpfull")
+
+KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
+"""What a field wants, by the type of its default."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a command says of itself.
+
+    Attributes:
+      text: of its modes, with examples.
+      flags: its flags, by name, in the order in which they are told.
+      fields: of the config, those that a user should know.
+    """
+
+    text: str
+    flags: Sequence[str]
+    fields: Sequence[str]
+
+    def short(self, module: ModuleType | None, source: str) -> str:
+        """What --help prints.
+
+        Args:
+          module: of the config whose defaults are told; None: there is none here.
+          source: its file.
+        """
+        known = {name: flags.FLAGS[name] for name in self.flags}
+        parts = [self.text.strip(), f"Flags\n{usage.list_flags(known)}"]
+        if module is not None:
+            told = usage.comments(module)
+            some = usage.some_fields(module.get_config(), told, self.fields)
+            parts.append(
+                f"Fields of the config, with their defaults in {source}\n{some}\n"
+                "  --fields lists all of them"
+            )
+        configs = usage.list_configs(CONFIGS)
+        if configs:
+            parts.append(f"Configs\n{configs}")
+        return "\n\n".join(parts)
 
 
 def load(file: str) -> ConfigDict:
@@ -23,34 +72,59 @@ def load(file: str) -> ConfigDict:
     Raises:
       InputError: there is no such file, or it is none of a config.
     """
+    return _module(file).get_config()
+
+
+def _module(file: str) -> Any:
     path = Path(file)
     spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise InputError(f"{file}: cannot be read; see configs/")
+        raise InputError(_missing(file))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise InputError(f"{file}: has no get_config; see configs/")
-    return module.get_config()
+    return module
 
 
-def run(name: str, config: Any, main: Callable[[], None]) -> None:
+def _missing(file: str) -> str:
+    """That a config cannot be read, and which one may have been meant."""
+    files = {
+        path.stem: str(path)
+        for folder in (CONFIGS, Path(file).parent)
+        for path in folder.glob("*.py")
+    }
+    near = nearest(Path(file).stem, files)
+    meant = f" (did you mean {files[near]}?)" if near else ""
+    return f"{file}: cannot be read{meant}; see configs/"
+
+
+def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
     """Runs a command: a mistake of the user's is one line and exit code 2.
 
     Args:
       name: of the command, with which the line begins.
       config: the flag `--config`.
       main: what to do once the flags are read.
+      about: what --help says; without arguments, the command says it, too.
     """
 
     def begin(argv: Sequence[str]) -> None:
         absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
         if len(argv) > 1:
-            raise InputError(f"{argv[1]!r} is no flag; flags begin with --, see --help")
+            raise InputError(_no_flag(argv[1]))
+        if flags.FLAGS["fields"].value:
+            file = _config_file(sys.argv)
+            module = _module(file) if file else _common()
+            if module is None:
+                raise InputError("--fields: give --config=FILE; see configs/")
+            values = config.value if file else module.get_config()
+            print(usage.list_fields(values, usage.comments(module)))
+            return
         main()
 
     try:
-        app.run(begin, flags_parser=partial(parse, config))
+        app.run(begin, flags_parser=partial(parse, config, about))
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -64,31 +138,59 @@ def run(name: str, config: Any, main: Callable[[], None]) -> None:
         os._exit(130)
 
 
-def parse(config: Any, argv: list[str]) -> list[str]:
-    """Parses the flags.
+flags.DEFINE_bool(
+    "fields", False, "Lists every field of the config with its value, and stops."
+)
+
+
+def parse(config: Any, about: About, argv: list[str]) -> list[str]:
+    """Parses the flags; where help is asked for, gives it and ends the process.
 
     Args:
       config: the flag `--config`.
+      about: what --help says.
       argv: the command line.
 
     Raises:
       InputError: something is wrong with them.
     """
     file = _config_file(argv)
+    asked = [word for word in argv[1:] if word in HELP + HELP_FULL]
+    if asked or len(argv) == 1:
+        _help(about, file, full=any(word in HELP_FULL for word in asked), asked=asked)
     try:
         rest = flags.FLAGS(argv)
         if config.value is not None:
             config.value.keys()  # a file that is missing shows only now
         return rest
+    except flags.UnrecognizedFlagError as error:
+        raise InputError(_unknown_flag(error.flagname, file)) from error
     except flags.Error as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(_wrong_value(str(error), file)) from error
     except OSError as error:
-        raise InputError(f"--config={file}: cannot be read; see configs/") from error
+        raise InputError(f"--config={_missing(file)}") from error
     except (AttributeError, KeyError) as error:
         message = _unknown_field(file, argv)
         if message is None:  # the fault is in the config file's own code
             raise
         raise InputError(message) from error
+
+
+def _help(about: About, file: str, full: bool, asked: Iterable[str]) -> None:
+    """Prints the help: to stdout where it was asked for, else as what is wrong."""
+    module = _module(file) if file else _common()
+    text = about.short(module, file or f"{CONFIGS}/common.py")
+    if full and module is not None:
+        listed = usage.list_fields(module.get_config(), usage.comments(module))
+        text += f"\n\nAll fields\n{listed}"
+    print(text, file=sys.stdout if asked else sys.stderr)
+    sys.exit(0 if asked else 2)
+
+
+def _common() -> Any:
+    """The config that all others begin with, for those who stand in its folder."""
+    file = CONFIGS / "common.py"
+    return _module(str(file)) if file.is_file() else None
 
 
 def _config_file(argv: Sequence[str]) -> str:
@@ -100,10 +202,52 @@ def _config_file(argv: Sequence[str]) -> str:
     return ""
 
 
+def _fields_of(file: str) -> dict[str, Any]:
+    """The fields of a config's file, with their defaults; none where there is none."""
+    return dict(flatten(load(file).to_dict())) if Path(file).is_file() else {}
+
+
+def _no_flag(word: str) -> str:
+    """That a word is no flag, and which may have been meant."""
+    field, equals, _ = word.partition("=")
+    meant = ""
+    if word.endswith(".py"):
+        meant = f" (did you mean --config={word}?)"
+    elif equals and field in _fields_of(_config_file(sys.argv)):
+        meant = f" (did you mean --config.{word}?)"
+    return f"{word!r} is no flag{meant}; flags begin with --, see --help"
+
+
+def _unknown_flag(name: str, file: str) -> str:
+    known = {flag: f"--{flag}" for flag in flags.FLAGS}
+    for field in _fields_of(file):
+        known |= {field: f"--config.{field}", f"config.{field}": f"--config.{field}"}
+    near = nearest(name, known)
+    meant = f" (did you mean {known[near]}?)" if near else ""
+    return f"--{name}: there is no such flag{meant}; see --help"
+
+
+def _wrong_value(message: str, file: str) -> str:
+    """What is wrong with a flag's value, in one line; of fields, what they want."""
+    plain = " ".join(message.split()).removeprefix("flag ")
+    match = re.match(r"--config\.([\w.]+)=(.*?): ", plain)
+    if match is None:
+        return plain
+    field, value = match.groups()
+    known = _fields_of(file)
+    kind = KINDS.get(type(known.get(field)))
+    if kind is not None:
+        return f"--config.{field}={value}: wants {kind}"
+    within = [other for other in known if other.startswith(f"{field}.")]
+    if within:
+        return f"--config.{field}: is a group of fields: {', '.join(within)}"
+    return plain
+
+
 def _unknown_field(file: str, argv: Sequence[str]) -> str | None:
-    known = [field for field, _ in flatten(load(file).to_dict())]
+    known = list(_fields_of(file))
     for argument in argv:
-        match = re.match(r"--config\.([\w.]+)", argument)
+        match = re.match(r"--?config\.([\w.]+)", argument)
         if match and match[1] not in known:
             near = suggest(match[1], known)
             return f"{argument}: the config has no field {match[1]!r}{near}"

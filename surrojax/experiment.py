@@ -5,6 +5,7 @@
 
 import copy
 import importlib.metadata
+import logging
 import os
 import platform
 import time
@@ -55,8 +56,12 @@ from surrojax.settings import (
     resolve,
 )
 from surrojax.sgd import Arrays, Targets
+from surrojax.stopping import Limits, Reason
+from surrojax.stopwatch import Stopwatch
 from surrojax.stream import Streamed
 from surrojax.weights import Fitted, fit_into, hash_of, load, save
+
+_log = logging.getLogger("surrojax")
 
 PLOT_EVERY = 10
 """Rounds between two drawings of the figures; they are drawn at the end as well."""
@@ -114,15 +119,23 @@ def train(
         setup = setup.settled(begin, data)
         done = int(processes.here(begin).round)
         say(setup.opening(), quiet)
-        progress = Progress(setup.rounds, done, quiet)
+        asked = setup.config.fidelity.rounds
+        never = fidelity.never(asked, done, setup.rounds, setup.method.tunes)
+        if never:
+            say(f"config.fidelity.rounds: {never}", quiet)
+        left = setup.limits.left(keeper.records) if keeper else None
+        progress = Progress(setup.rounds, done, quiet, left)
         stack.enter_context(closing(progress))
-        state = begin
+        state, watch = begin, Stopwatch()
+        rounds = _rounds(setup, data, begin, watch)
         try:
-            for state, record in _rounds(setup, data, begin):
+            while not processes.shared(np.array(bool(keeper and keeper.reached))):
+                state, record = next(rounds)
                 with processes.together():
                     if keeper is not None:
                         keeper.keep(processes.here(state), record)
                 progress.update(record)
+                progress.detail(record, watch.lap())
                 if "fidelity" in record:
                     say(
                         f"fidelity after round {record['round']}: "
@@ -134,7 +147,10 @@ def train(
                 keeper.finish(data, processes.here(error.state))
             raise InputError(f"{workdir}: {error}") from error
         with processes.together():
-            return keeper.finish(data, processes.here(state)) if keeper else {}
+            if keeper is None:
+                return {}
+            keeper.say_reached(quiet)
+            return keeper.finish(data, processes.here(state))
 
 
 @dataclass(frozen=True)
@@ -164,7 +180,14 @@ class Setup:
     @property
     def rounds(self) -> int:
         """Rounds of the whole run."""
-        return len(self.method.plan(self.config.max_iterations))
+        return len(self.limits.plan)
+
+    @property
+    def limits(self) -> Limits:
+        """How far a run may go."""
+        of = self.config
+        plan = self.method.plan(of.max_iterations)
+        return Limits(plan, of.time_budget, of.early_stop)
 
     def begin(self, seed: int) -> RunState:
         """The state before round 1."""
@@ -227,16 +250,15 @@ class Keeper:
         with ExitStack() as stack:
             self.folder = stack.enter_context(RunFolder(workdir))
             self._fitted = setup.fit(begin)[1]
-            self.folder.claim(
-                _describe(
-                    self._config,
-                    setup.method,
-                    setup.dataset,
-                    setup.weights,
-                    self._fitted,
-                    command,
-                )
+            self._description = _describe(
+                self._config,
+                setup.method,
+                setup.dataset,
+                setup.weights,
+                self._fitted,
+                command,
             )
+            self.folder.claim(self._description)
             self.checkpoints = Checkpoints(self.folder.checkpoints)
             stack.enter_context(closing(self.checkpoints))
             self._stack = stack.pop_all()
@@ -250,11 +272,15 @@ class Keeper:
         self._stack.close()
 
     @property
+    def reached(self) -> Reason | None:
+        """Why the run ends after the rounds that it has done; None: it goes on."""
+        return self._setup.limits.reached(self.records)
+
+    @property
     def finished(self) -> Record | None:
         """The result, where the run has done all rounds that are asked for."""
         result = self.folder.read_result()
-        enough = len(self.records) >= self._setup.rounds
-        is_whole = result and len(self.records) == result["rounds"] and enough
+        is_whole = result and len(self.records) == result["rounds"] and self.reached
         return result if is_whole else None
 
     def restored(self, round_: int | None = None) -> RunState:
@@ -266,22 +292,35 @@ class Keeper:
     def say_state(self, quiet: bool) -> None:
         """Says what the folder holds already."""
         done, path = len(self.records), self.folder.path
-        steps = self.records[-1]["step"] if done else 0
-        following = self._setup.method.iterations_after(done)
-        if self.finished:
-            say(
-                f"{path}: finished after {done} rounds, {steps} steps; a "
-                f"max_iterations of {steps + following} or more goes on from there",
-                quiet,
+        if not quiet:
+            _log.debug(
+                f"{path}: metrics.jsonl, schedule.csv, checkpoints/ and tensorboard/ "
+                f"follow each round, plots/ every {PLOT_EVERY}; result.json, "
+                "predictions.csv and weights.safetensors come at the end"
             )
+        steps = self.records[-1]["step"] if done else 0
+        if self.finished:
+            told = self._told()
+            say(f"{path}: finished after {done} rounds, {steps} steps; {told}", quiet)
         elif done:
             say(f"{path}: goes on after round {done}", quiet)
         elif self._fitted is not None:
             say(str(self._fitted), quiet)
 
+    def say_reached(self, quiet: bool) -> None:
+        """Says why the run ends before its last round, if it does."""
+        if self.reached != "max_iterations":
+            say(f"stopped after round {len(self.records)}: {self._told()}", quiet)
+
+    def _told(self) -> str:
+        following = self._setup.method.iterations_after(len(self.records))
+        assert self.reached is not None
+        return self._setup.limits.told(self.reached, self.records, following)
+
     def keep(self, state: RunState, record: Record) -> None:
         """Writes down a round."""
         if self._board is None:
+            self.folder.renew(self._description)
             self._board = Board(self.folder.tensorboard, self.records)
             self._stack.enter_context(closing(self._board))
         self.folder.append_metrics(record)
@@ -309,7 +348,7 @@ class Keeper:
             for name, split in dataset.splits.items()
         }
         outcome = result(method, dataset, found, state, self.records)
-        outcome |= {"seed": config.seed}
+        outcome |= {"seed": config.seed, "stopped": self.reached or "diverged"}
         folder = self.folder
         with explained(folder.plots):
             plots.write(folder.plots, self.records, outcome)
@@ -444,9 +483,11 @@ def _room() -> float:
 
 
 def _rounds(
-    setup: Setup, data: Placed, begin: RunState
+    setup: Setup, data: Placed, begin: RunState, watch: Stopwatch
 ) -> Iterator[tuple[RunState, Record]]:
     """The algorithm's rounds, each record with test figures and seconds added.
+
+    Where the host calls the parts of a round, the watch takes their time.
 
     The algorithm is handed training and validation data only; the test figures are
     read off the state that it has already chosen.
@@ -459,7 +500,7 @@ def _rounds(
     def round_of(method: Method) -> Round:
         if setup.execution.fused and not streamed:
             return compile_round(method, donate=True)
-        return partial(play, method, parts(method.iterations_per_round))
+        return partial(play, method, watch.on(parts(method.iterations_per_round)))
 
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     asked, last = setup.config.fidelity, setup.config.max_iterations

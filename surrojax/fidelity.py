@@ -166,6 +166,34 @@ def told(found: Record) -> str:
     )
 
 
+def never(asked: Sequence[int], done: int, rounds: int, tunes: bool) -> str | None:
+    """Which of the rounds asked for are not going to be measured, and why.
+
+    Args:
+      asked: after which rounds to measure.
+      done: rounds that are over already.
+      rounds: of the whole run.
+      tunes: whether there are candidates to measure.
+
+    Returns:
+      A line; None where all of them will come.
+    """
+    if asked and not tunes:
+        return "nothing is tuned, so there is no candidate to measure"
+    over = sorted(r for r in asked if r <= done)
+    late = sorted(r for r in asked if r > rounds)
+    parts = []
+    if over:
+        parts.append(f"{_list(over)} is over already, as round {done} is done")
+    if late:
+        parts.append(f"{_list(late)} never comes, as the run has {rounds} rounds")
+    return "; ".join(parts) or None
+
+
+def _list(rounds: Sequence[int]) -> str:
+    return ", ".join(map(str, rounds))
+
+
 def tau(a: np.ndarray, b: np.ndarray) -> float:
     """Kendall's tau-b of two rankings; NaN where one of them has only ties."""
     return float(kendalltau(a, b).statistic)

@@ -24,12 +24,13 @@ from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
 from surrojax.execution import conv_form
+from surrojax.fields import flatten, suggest
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
 from surrojax.progress import say
 from surrojax.records import Record, RunFolder
-from surrojax.settings import CONVOLUTIONS, flatten, suggest
+from surrojax.settings import CONVOLUTIONS
 from surrojax.stream import fetch
 from surrojax.verification import Pairs, Verification, draw_pairs, verify
 from surrojax.weights import save
@@ -145,7 +146,8 @@ def train(
             # A photo that cannot be read should not show after hours of training.
             for _ in fetch(identities.photos, np.arange(len(identities.people)), 64):
                 pass
-        folder.claim(_describe(config, identities, sides, command))
+        description = _describe(config, identities, sides, command)
+        folder.claim(description)
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
             finished = folder.read_result()
@@ -158,6 +160,7 @@ def train(
                     "steps, whose learning rate followed from that; choose another "
                     f"--workdir for config.max_iterations = {config.max_iterations}"
                 )
+            folder.renew(description)
             state = initial_state(config, module, len(sides.train))
             if records:
                 state = checkpoints.restore(checkpoints.latest, state)

@@ -1,9 +1,20 @@
-"""How far a run has come: a bar on a terminal, one line a round elsewhere."""
+"""How far a run has come: a bar on a terminal, one line a round elsewhere.
 
+What a user asks for with --verbose is logged by the logger "surrojax" at level DEBUG.
+"""
+
+import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tqdm import tqdm
+
+from surrojax.errors import InputError
+
+Record = dict[str, Any]
+
+_log = logging.getLogger("surrojax")
 
 
 class Progress:
@@ -13,14 +24,24 @@ class Progress:
       rounds: rounds of the whole run.
       done: rounds that an earlier process did.
       quiet: show nothing.
+      budget: seconds that all rounds to come may take together.
     """
 
-    def __init__(self, rounds: int, done: int, quiet: bool) -> None:
-        self._rounds, self._quiet = rounds, quiet
+    def __init__(
+        self, rounds: int, done: int, quiet: bool, budget: float | None = None
+    ) -> None:
+        self._rounds, self._quiet, self._budget = rounds, quiet, budget
         self._warm = False
         on_terminal = sys.stderr.isatty() and not quiet
+        # Below the bar of a sweep, it goes away when the run ends.
         self._bar = (
-            tqdm(total=rounds, initial=done, unit="round", dynamic_ncols=True)
+            tqdm(
+                total=rounds,
+                initial=done,
+                unit="round",
+                dynamic_ncols=True,
+                leave=None,
+            )
             if on_terminal
             else None
         )
@@ -30,31 +51,171 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, record: dict[str, Any]) -> None:
+    def update(self, record: Record) -> None:
         """Shows a round's record."""
         validation = 100 * record["original"]["validation_accuracy"]
         test = 100 * record["test"]["original"]["accuracy"]
         text = f"validation {validation:.2f} %, test {test:.2f} %"
+        if self._budget is not None:
+            self._budget = max(0.0, self._budget - record["seconds"])
         if self._bar is not None:
             self._bar.set_postfix_str(text)
             self._bar.update()
         elif not self._quiet:
             text += f", {record['seconds']:.1f} s"
             left = (self._rounds - record["round"]) * record["seconds"]
+            if self._budget is not None:
+                left = min(left, self._budget)
             # The first round compiles, so it says nothing about the others.
             if self._warm and left:
-                text += f", about {_minutes(left)} left"
+                text += f", about {minutes(left)} left"
             self._warm = True
             say(
                 f"round {record['round']}/{self._rounds}, step {record['step']}: {text}"
             )
 
+    def detail(
+        self, record: Record, stages: Mapping[str, float], name: str = ""
+    ) -> None:
+        """Logs what a round tried and found, for those who want to know.
+
+        Args:
+          record: of the round.
+          stages: the seconds of its parts, where they are known.
+          name: of the run, where there are several.
+        """
+        if not self._quiet and _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s%s", f"  {name}\n" if name else "", details(record, stages))
+
+
+class Runs:
+    """Progress over several runs, one after the other. A context manager.
+
+    Args:
+      count: how many there are.
+      quiet: show nothing.
+    """
+
+    def __init__(self, count: int, quiet: bool) -> None:
+        self._count, self._quiet = count, quiet
+        self._done = 0
+        self._seconds: list[float] = []
+        on_terminal = sys.stderr.isatty() and not quiet and count > 1
+        # The time that is left is told by the runs that have finished.
+        form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"
+        self._bar = (
+            tqdm(total=count, desc="all", bar_format=form, dynamic_ncols=True)
+            if on_terminal
+            else None
+        )
+
+    def __enter__(self) -> "Runs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def begin(self, name: str) -> None:
+        """Says which run begins."""
+        say(f"== {self._done + 1}/{self._count} {name}", self._quiet)
+
+    def end(self, told: str, seconds: float | None) -> None:
+        """Says how a run ended.
+
+        Args:
+          told: what it found.
+          seconds: what all its rounds took; None: it failed.
+        """
+        self._done += 1
+        if seconds is not None:
+            self._seconds.append(seconds)
+        left = self._left()
+        say(f"   {told}{f'; {left} for the others' if left else ''}", self._quiet)
+        if self._bar is not None:
+            self._bar.set_postfix_str(left)
+            self._bar.update()
+
+    def _left(self) -> str:
+        rest = self._count - self._done
+        if not rest or not self._seconds:
+            return ""
+        return f"about {minutes(rest * sum(self._seconds) / len(self._seconds))} left"
+
+
+def details(record: Record, stages: Mapping[str, float]) -> str:
+    """What a round tried and found, in some lines.
+
+    Args:
+      record: of the round.
+      stages: the seconds of its parts, where they are known.
+    """
+    tried = [
+        f"{name}: {_figures(of['original'])}" for name, of in record["stage1"].items()
+    ]
+    lines = [
+        f"trained with {_setting(record['hyper'])}",
+        f"of stage 1, the {record['chosen']} is kept; {'; '.join(tried)}",
+    ]
+    candidates = [c for c in record.get("candidates", ()) if c["score"] is not None]
+    if candidates:
+        best = max(candidates, key=lambda c: c["score"])
+        lines.append(
+            f"best of {len(record['candidates'])} candidates: score "
+            f"{best['score']:.4f}, {_figures(best)}, {_setting(best['hyper'])}"
+        )
+    if "current_best" in record:
+        lines.append(f"next: {_setting(record['current_best'])}")
+    if stages:
+        rest = max(0.0, record["seconds"] - sum(stages.values()))
+        parts = (f"{n} {s:.2f}" for n, s in {**stages, "other": rest}.items())
+        lines.append(f"seconds: {', '.join(parts)}")
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _setting(hyper: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2g}" for name, value in hyper.items())
+
+
+def _figures(of: Record) -> str:
+    loss = of["validation_cross_entropy"]
+    return f"validation {100 * of['validation_accuracy']:.2f} %, cross-entropy " + (
+        "not finite" if loss is None else f"{loss:.3f}"
+    )
+
 
 def say(text: str, quiet: bool = False) -> None:
-    """A line of its own."""
+    """A line of its own, above the bars where there are some."""
     if not quiet:
-        print(text, flush=True)
+        with tqdm.external_write_mode():
+            print(text, flush=True)
 
 
-def _minutes(seconds: float) -> str:
+def show_log(quiet: bool, verbose: bool) -> None:
+    """Says the package's messages, such as that a database is being prepared.
+
+    Args:
+      quiet: none of them.
+      verbose: those, too, that say what each round tried and found.
+
+    Raises:
+      InputError: both are asked for.
+    """
+    if quiet and verbose:
+        raise InputError("--quiet, --verbose: give one of them")
+    if not quiet:
+        _log.setLevel(logging.DEBUG if verbose else logging.INFO)
+        _log.propagate = False
+        _log.addHandler(_Say())
+
+
+class _Say(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
+def minutes(seconds: float) -> str:
+    """A time in words: `40 s`, `12 min`, `3.4 h`."""
+    if seconds > 5400:
+        return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"

@@ -23,8 +23,11 @@ from surrojax.errors import InputError
 
 Record = dict[str, Any]
 
+LIMITS = ("max_iterations", "time_budget", "early_stop")
+"""Fields that say how far a run goes."""
+
 MAY_DIFFER = (
-    "config.max_iterations",
+    *(f"config.{field}" for field in LIMITS),
     "config.dataset.dir",
     "config.dataset.target_dir",
     "config.dataset.stream",
@@ -143,8 +146,16 @@ class RunFolder:
                 f"{self.path}: holds a run of another configuration; choose another "
                 f"--workdir. Different: {', '.join(different)}"
             )
-        # What says how far the run went is not taken back by a shorter call.
-        if description["config"]["max_iterations"] > there["config"]["max_iterations"]:
+
+    def renew(self, description: Mapping[str, Any]) -> None:
+        """Writes config.json anew where further rounds have other limits.
+
+        Args:
+          description: of `claim`.
+        """
+        file = self.path / "config.json"
+        there, here = read_json(file)["config"], description["config"]
+        if any(there.get(field) != here.get(field) for field in LIMITS):
             write_json(file, description)
 
     def read_metrics(self, rounds: int) -> list[Record]:

@@ -3,7 +3,8 @@
 A table of the paper is a mean over seeds: with `replicas=5` its rows are computed at
 once, one more `vmap` over whole rounds. Each replica has a run's folder of its own,
 `seed=0` and so on, which holds what a run of that seed alone would hold, to float
-tolerance.
+tolerance. Each ends when its own limits say so; a replica's seconds are its share of
+the time that those which still go on take together.
 """
 
 import os
@@ -11,6 +12,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,81 +66,124 @@ def train(
             "--config.replicas=1"
         )
     setup = Setup.of(config)
-    seeds = range(setup.config.seed, setup.config.seed + setup.config.replicas)
+    first, results = setup.config.seed, Results()
+    seeds = range(first, first + setup.config.replicas)
     with ExitStack() as stack:
-        begins = [setup.begin(seed) for seed in seeds]
-        keepers = [
-            stack.enter_context(
-                Keeper(setup, Path(workdir) / f"seed={seed}", begin, command, seed)
-            )
-            for seed, begin in zip(seeds, begins, strict=True)
-        ]
-        # A kill may have come between the checkpoints of two replicas.
-        done = min(keeper.checkpoints.latest for keeper in keepers)
-        states = [keeper.restored(done) for keeper in keepers]
-        finished = [keeper.finished for keeper in keepers]
-        if all(finished):
+        going = []
+        for seed in seeds:
+            folder, begin = Path(workdir) / f"seed={seed}", setup.begin(seed)
+            keeper = stack.enter_context(Keeper(setup, folder, begin, command, seed))
+            state = keeper.restored()
+            if keeper.finished:
+                results[seed] = keeper.finished
+            else:
+                going.append(_Replica(seed, keeper, state))
+        if not going:
             say(f"{workdir}: all replicas have finished", quiet)
-            return {
-                seed: result
-                for seed, result in zip(seeds, finished, strict=True)
-                if result
-            }
-        if done:
-            say(f"{workdir}: goes on after round {done}", quiet)
+            return results
         data = setup.place()
         if isinstance(data["train"], Streamed):
             raise InputError(
                 "config.replicas: several replicas want their images on the device; "
                 "give --config.dataset.stream=never or --config.replicas=1"
             )
-        say(f"{len(seeds)} replicas of: {setup.opening()}", quiet)
-        stacked = jax.tree.map(lambda *a: jnp.stack(a), *states)
-        progress = stack.enter_context(closing(Progress(setup.rounds, done, quiet)))
-        return _together(setup, keepers, list(seeds), data, stacked, progress)
+        for done, group in _groups(going).items():
+            if done:
+                which = ", ".join(str(replica.seed) for replica in group)
+                say(f"{workdir}: seed {which} goes on after round {done}", quiet)
+            say(f"{len(group)} replicas of: {setup.opening()}", quiet)
+            results |= _together(setup, group, data, done, quiet)
+    return {seed: results[seed] for seed in seeds}
+
+
+@dataclass
+class _Replica:
+    """A run of its seed: what keeps it, and its state."""
+
+    seed: int
+    keeper: Keeper
+    state: RunState
+
+    @property
+    def done(self) -> int:
+        """Rounds."""
+        return len(self.keeper.records)
+
+
+def _groups(replicas: Sequence[_Replica]) -> dict[int, list[_Replica]]:
+    """By rounds done, replicas that can be computed side by side.
+
+    A kill may have come between the checkpoints of two; the later one goes back a
+    round. One that had ended early, and is to go on, may be far behind the others.
+    """
+    groups: dict[int, list[_Replica]] = {}
+    for replica in sorted(replicas, key=lambda replica: replica.done):
+        latest = max(groups, default=None)
+        if latest is None or replica.done > latest + 1:
+            latest = replica.done
+        elif replica.done > latest:
+            replica.state = replica.keeper.restored(latest)
+        groups.setdefault(latest, []).append(replica)
+    return groups
 
 
 def _together(
     setup: Setup,
-    keepers: list[Keeper],
-    seeds: list[int],
+    replicas: Sequence[_Replica],
     data: Placed,
-    begin: RunState,
-    progress: Progress,
+    done: int,
+    quiet: bool,
 ) -> Results:
+    """Trains replicas that have done as many rounds; each ends when it has to."""
     method = setup.method
     evaluate = compile_programs(method).evaluate
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
-    stopped: dict[int, InputError] = {}
-    states, start = begin, time.perf_counter()
-    for states, found in run_replicas(
+    results = Results()
+
+    def end(replica: _Replica, state: RunState) -> None:
+        replica.keeper.say_reached(quiet)
+        results[replica.seed] = replica.keeper.finish(data, state)
+
+    for replica in replicas:
+        if replica.keeper.reached:  # it was killed before it had its result
+            end(replica, replica.state)
+    begin = jax.tree.map(lambda *a: jnp.stack(a), *(r.state for r in replicas))
+    rounds = run_replicas(
         method,
         seen,
         method.layout.everywhere(begin),
         setup.config.max_iterations,
         partial(compile_replicas, donate=True),
-    ):
-        tested = jax.device_get(evaluate(states.fusion, data["test"]))
-        now = time.perf_counter()
-        taken, start = round((now - start) / len(seeds), 3), now
-        kept = []
-        for index, (keeper, record) in enumerate(zip(keepers, found, strict=True)):
-            if isinstance(record, DivergedError):
-                error = InputError(f"{keeper.folder.path}: {record}")
-                stopped.setdefault(seeds[index], error)
-            if seeds[index] in stopped or not isinstance(record, dict):
-                continue
-            record["test"] = test_figures(tested, index)
-            record["seconds"] = taken
-            keeper.keep(_one(states, index), record)
-            kept.append(record)
-        if not kept:
-            break
-        progress.update(_mean(kept, taken * len(seeds)))
-    return {
-        seed: stopped.get(seed) or keeper.finish(data, _one(states, index))
-        for index, (seed, keeper) in enumerate(zip(seeds, keepers, strict=True))
-    }
+    )
+    start = time.perf_counter()
+    with closing(Progress(setup.rounds, done, quiet)) as progress:
+        while going := [r for r in replicas if r.seed not in results]:
+            states, found = next(rounds)
+            tested = jax.device_get(evaluate(states.fusion, data["test"]))
+            now = time.perf_counter()
+            taken, start, kept = now - start, now, []
+            for index, (replica, record) in enumerate(
+                zip(replicas, found, strict=True)
+            ):
+                if replica not in going:
+                    continue
+                if isinstance(record, DivergedError):
+                    error = InputError(f"{replica.keeper.folder.path}: {record}")
+                    results[replica.seed] = error
+                    continue
+                record["test"] = test_figures(tested, index)
+                record["seconds"] = round(taken / len(going), 3)
+                state = _one(states, index)
+                replica.keeper.keep(state, record)
+                kept.append((replica.seed, record))
+                if replica.keeper.reached:
+                    end(replica, state)
+                    start = time.perf_counter()  # no round's time
+            if kept:
+                progress.update(_mean([record for _, record in kept], taken))
+            for seed, record in kept:
+                progress.detail(record, {}, f"seed {seed}")
+    return results
 
 
 def _one(states: RunState, index: int) -> RunState:

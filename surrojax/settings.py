@@ -1,10 +1,8 @@
 """From a config to the objects that it describes; the only module that checks one."""
 
-import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -13,6 +11,7 @@ from surrojax.data.augment import Augment, Look
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.execution import execution_of
+from surrojax.fields import flatten, suggest
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
 from surrojax.replay import read_schedule
@@ -61,6 +60,8 @@ LEAST: dict[str, float] = {
     "batch_size": 1,
     "max_iterations": 1,
     "iterations_per_round": 1,
+    "time_budget": 0,
+    "early_stop": 0,
     "double_every": 0,
     "stage2_share": 0,
     "learning_rate.base": 0,
@@ -164,15 +165,14 @@ def _check(config: ConfigDict) -> None:
                 f"config.fidelity.rounds: {number!r} is no round; rounds are counted "
                 "from 1"
             )
-    for field, least in LEAST.items():
-        if values[field] < least:
+    for field, value in values.items():
+        if field in LEAST and value < LEAST[field]:
             raise InputError(
-                f"config.{field}: {values[field]} is too small; the least is {least}"
+                f"config.{field}: {value} is too small; the least is {LEAST[field]}"
             )
-    for field, most in MOST.items():
-        if values[field] > most:
+        if field in MOST and value > MOST[field]:
             raise InputError(
-                f"config.{field}: {values[field]} is too large; the most is {most}"
+                f"config.{field}: {value} is too large; the most is {MOST[field]}"
             )
     if values["max_iterations"] < values["iterations_per_round"]:
         raise InputError(
@@ -343,21 +343,6 @@ def make_search(config: ConfigDict, space: Space) -> Search:
     if not noise.any():
         return search
     return restless(search, space.lower, space.upper, noise)
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """`("search.pso.w", 0.6)` and so on for every field of a nested dict."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def suggest(word: str, words: Sequence[str]) -> str:
-    """` (did you mean 'de'?)` where a word is near one of the known ones."""
-    near = difflib.get_close_matches(word, words, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

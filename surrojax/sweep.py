@@ -7,7 +7,8 @@ import io
 import itertools
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,29 @@ from ml_collections import ConfigDict
 from surrojax import pooling, replicas
 from surrojax.errors import InputError
 from surrojax.experiment import train
+from surrojax.fields import flatten, suggest
 from surrojax.processes import want_one
-from surrojax.progress import say
+from surrojax.progress import Runs, minutes, say
 from surrojax.records import Record, explained, write_json, write_text
-from surrojax.settings import flatten, resolve, suggest
+from surrojax.settings import resolve
 
 Point = dict[str, Any]
 Outcome = tuple[Point, Record | InputError]
 
 FOLD = "dataset.fold"
+
+
+class FailedError(InputError):
+    """Why a point failed.
+
+    Attributes:
+      again: the command that runs it alone.
+    """
+
+    def __init__(self, reason: str, again: str) -> None:
+        super().__init__(reason)
+        self.again = again
+
 
 COLUMNS = ("test_accuracy", "validation_accuracy", "train_accuracy")
 
@@ -58,10 +73,11 @@ def run_sweep(
     """
     root = Path(workdir).expanduser().absolute()
     named = [(name_of(point), point) for point in points(config, specifications)]
-    outcomes = run_points(config, root, named, command, dry_run, quiet)
+    keep = partial(_keep_table, root)
+    outcomes = run_points(config, root, named, command, dry_run, quiet, keep)
     if not dry_run:
         say(table(outcomes))
-        if not succeeded(outcomes) and (root / "sweep.csv").exists():
+        if not succeeded(outcomes):
             return outcomes  # an earlier table is worth more
         write_text(root / "sweep.csv", _csv(outcomes))
         if FOLD in outcomes[0][0]:
@@ -83,14 +99,18 @@ def run_points(
     command: Sequence[str] = (),
     dry_run: bool = False,
     quiet: bool = False,
+    keep: Callable[[Sequence[Outcome]], None] | None = None,
 ) -> list[Outcome]:
     """Runs points, each in the folder of its name; one that fails stops no other.
+
+    Where it is interrupted, it says what has finished.
 
     Args:
       config: what the points have in common.
       root: holds the points' folders.
       named: folder and point.
       command, dry_run, quiet: of `run_sweep`.
+      keep: is given all outcomes so far after each point.
 
     Raises:
       InputError: the folder holds a run, or this is one process of several.
@@ -99,18 +119,58 @@ def run_points(
         want_one("several runs want", "--dry_run prints the command of each")
     if (root / "config.json").exists():
         raise InputError(f"{root}: holds a run; choose another --workdir for a sweep")
+    if dry_run:
+        for name, point in named:
+            say(command_of(command, point, root / name))
+        return []
+    with explained(root):
+        root.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
-    for name, point in named:
-        folder = root / name
-        if dry_run:
-            say(_command(command, point, folder))
-            continue
-        say(f"== {folder}", quiet)
-        outcomes += _run(at(config, point), point, folder, command, quiet)
-    if not dry_run:
-        with explained(root):
-            root.mkdir(parents=True, exist_ok=True)
+    with Runs(len(named), quiet) as runs:
+        try:
+            for name, point in named:
+                runs.begin(str(root / name))
+                found = _run(at(config, point), point, root / name, command, quiet)
+                outcomes += found
+                _tell(runs, found)
+                if keep is not None:
+                    keep(outcomes)
+        except BaseException:
+            if outcomes:
+                say(f"{len(outcomes)} runs had ended:\n{table(outcomes)}")
+            raise
     return outcomes
+
+
+def _tell(runs: Runs, outcomes: Sequence[Outcome]) -> None:
+    """Says how a point ended, or its replicas."""
+    done = [result for _, result in outcomes if isinstance(result, dict)]
+    if not done:
+        runs.end("failed", None)
+        return
+    seconds = sum(result["seconds"] for result in done)
+    figures = (
+        f"{name} {100 * sum(r[column] for r in done) / len(done):.2f} %"
+        for name, column in zip(
+            ("test", "validation", "training"), COLUMNS, strict=True
+        )
+    )
+    count = f"{len(done)} replicas, mean: " if len(done) > 1 else ""
+    runs.end(f"{count}{', '.join(figures)}, {minutes(seconds)}", seconds)
+
+
+def say_failed(outcomes: Sequence[Outcome]) -> None:
+    """Says which points failed, and how to run each of them again.
+
+    Args:
+      outcomes: of `run_points`.
+    """
+    for point, error in outcomes:
+        if isinstance(error, InputError):
+            say(f"failed: {name_of(point) or 'the run'}: {error}")
+    failures = (error for _, error in outcomes if isinstance(error, FailedError))
+    for again in dict.fromkeys(error.again for error in failures):
+        say(f"to run it again: {again}")
 
 
 def _run(
@@ -121,17 +181,24 @@ def _run(
     quiet: bool,
 ) -> list[Outcome]:
     """The outcome of a point, or of each of its replicas."""
+
+    def failed(error: InputError) -> FailedError:
+        say(f"failed: {error}")
+        return FailedError(str(error), command_of(command, point, folder))
+
     try:
         if config.replicas == 1:
             return [(point, train(config, folder, command, quiet))]
         results = replicas.train(config, folder, command, quiet)
     except InputError as error:
-        say(f"failed: {error}")
-        return [(point, error)]
-    for result in results.values():
-        if isinstance(result, InputError):
-            say(f"failed: {result}")
-    return [(point | {"seed": seed}, result) for seed, result in results.items()]
+        return [(point, failed(error))]
+    return [
+        (
+            point | {"seed": seed},
+            failed(result) if isinstance(result, InputError) else result,
+        )
+        for seed, result in results.items()
+    ]
 
 
 def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
@@ -245,8 +312,14 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _command(command: Sequence[str], point: Point, folder: Path) -> str:
-    """The command that runs one point alone, on this machine or another."""
+def command_of(command: Sequence[str], point: Point, folder: Path) -> str:
+    """The command that runs one point alone, on this machine or another.
+
+    Args:
+      command: that of the sweep.
+      point: what the point changes.
+      folder: of the point.
+    """
     words, kept = iter(command), []
     for word in words:
         flag = re.match(r"--?(sweep|workdir|(no)?dry_run)(=|$)", word)
@@ -265,14 +338,27 @@ def _plain(field: str, value: Any) -> Any:
     return ",".join(value) if field == "tune" and value else value
 
 
+def _keep_table(root: Path, outcomes: Sequence[Outcome]) -> None:
+    """Writes sweep.csv, unless an earlier call has left one that says more."""
+    file, text = root / "sweep.csv", _csv(outcomes)
+    earlier = file.read_text() if file.exists() else ""
+    if not earlier or _said(text) >= _said(earlier):
+        write_text(file, text)
+
+
+def _said(text: str) -> int:
+    """How many points of a sweep.csv have succeeded."""
+    return sum(not line.endswith(",failed") for line in text.splitlines())
+
+
 def _csv(outcomes: Sequence[Outcome]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [*outcomes[0][0], *COLUMNS, "original_steps", "surrogate_steps", "seconds"]
-    )
+    fields = list(dict.fromkeys(field for point, _ in outcomes for field in point))
+    writer.writerow([*fields, *COLUMNS, "original_steps", "surrogate_steps", "seconds"])
     for point, result in outcomes:
-        values = [str(value) for value in point.values()]
+        # A point of replicas that failed as a whole has no seed.
+        values = [str(point.get(field, "")) for field in fields]
         if isinstance(result, InputError):
             writer.writerow([*values, "failed"])
             continue

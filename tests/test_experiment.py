@@ -109,8 +109,29 @@ def test_tensorboard_has_every_round_after_a_kill(small, tmp_path, monkeypatch):
     found = events(tmp_path)
     for record in lines(tmp_path):
         accuracy = record["test"]["original"]["accuracy"]
-        tag = ("test/original/accuracy", record["round"])
-        assert found[tag] == pytest.approx(accuracy)
+        assert found["accuracy/test", record["step"]] == pytest.approx(accuracy)
+    assert {step for _, step in found} == {3, 6, 9}
+
+
+def test_tensorboard_has_what_the_record_says_of_the_last_round(small, tmp_path):
+    train(config_of(**{"fidelity.rounds": (3,)}), tmp_path, quiet=True)
+    found, record = events(tmp_path), lines(tmp_path)[-1]
+    scores = [candidate["score"] for candidate in record["candidates"]]
+    expected = {
+        "hyper/p_z": record["hyper"]["p_z"],
+        "hyper/lambda_W": record["hyper"]["lambda_W"],
+        "accuracy/validation": record["original"]["validation_accuracy"],
+        "accuracy/surrogate_test": record["test"]["surrogate"]["accuracy"],
+        "loss/training": record["training_loss"],
+        "loss/surrogate_training": record["surrogate_training_loss"],
+        "loss/validation": record["original"]["validation_cross_entropy"],
+        "schedule/learning_rate": record["learning_rate"],
+        "search/best_score": max(scores),
+        "search/mean_score": sum(scores) / 2,
+        "fitting/z": record["euclidean"]["z"],
+    }
+    for tag, value in expected.items():
+        assert found[tag, 9] == pytest.approx(value), tag
 
 
 def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from surrojax.baselines.methods import NAMES, OURS
 from surrojax.baselines.runner import Asked, Done, run_all
 from surrojax.errors import InputError
 from surrojax.execution import prepare
-from surrojax.progress import say
+from surrojax.progress import say, show_log
 
 T = TypeVar("T")
 
@@ -35,32 +35,51 @@ def _pair(group: str) -> str:
 
 
 CONFIG = config_flags.DEFINE_config_file(
-    "config", help_string="The experiment's file; see configs/."
+    "config", help_string="FILE: The experiment; see Configs below."
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "The comparison's folder.")
-METHODS = flags.DEFINE_list("methods", [], f"Of {', '.join(NAMES)}.")
-SEEDS = flags.DEFINE_list("seeds", ["0"], "Of the runs.")
+WORKDIR = flags.DEFINE_string("workdir", None, "DIR: The comparison's folder.")
+METHODS = flags.DEFINE_list("methods", [], f"A,B,...: Of {', '.join(NAMES)}.")
+SEEDS = flags.DEFINE_list("seeds", ["0"], "I,J,...: Of the runs.")
 BUDGETS = flags.DEFINE_list(
-    "budgets", ["1"], "Multiples of what one run of the method costs."
+    "budgets", ["1"], "B,C,...: Multiples of what one run of the method costs."
 )
 OTHERS = flags.DEFINE_multi_string(
-    "ours", [], "[NAME=]FILE: another config of the method, as a row of its own."
+    "ours", [], "[NAME=]FILE: Another config of the method, as a row of its own."
 )
 BOX_COEFFICIENT = flags.DEFINE_string(
-    "box_coefficient", _pair("coefficient"), "Where all tuners search coefficients."
+    "box_coefficient",
+    _pair("coefficient"),
+    "LOW,HIGH: Where all tuners search coefficients.",
 )
 BOX_RATIO = flags.DEFINE_string(
-    "box_ratio", _pair("ratio"), "Where all tuners search dropout ratios."
+    "box_ratio", _pair("ratio"), "LOW,HIGH: Where all tuners search dropout ratios."
 )
 PBT_EVERY = flags.DEFINE_integer(
-    "pbt_every", 5, "Rounds between two exchanges of population-based training."
+    "pbt_every", 5, "ROUNDS: Between two exchanges of population-based training."
 )
 TABLE = flags.DEFINE_bool("table", False, "Shows what has been run, and stops.")
-AGAINST = flags.DEFINE_string("against", OURS, "Over which row the table has gains.")
+AGAINST = flags.DEFINE_string("against", OURS, "ROW: Over which the table has gains.")
 QUIET = flags.DEFINE_bool("quiet", False, "Shows no progress.")
+VERBOSE = flags.DEFINE_bool(
+    "verbose", False, "Shows what each round of the method tried and found."
+)
+
+ABOUT = commandline.About(
+    text=__doc__ or "",
+    flags=(
+        *("config", "workdir", "methods", "seeds", "budgets", "ours", "table"),
+        *("against", "box_coefficient", "box_ratio", "pbt_every", "quiet", "verbose"),
+        "fields",
+    ),
+    fields=(
+        *("network", "dataset.name", "dataset.dir", "dataset.fold", "init_from"),
+        *("batch_size", "max_iterations", "iterations_per_round", "tune"),
+    ),
+)
 
 
 def main() -> None:
+    show_log(QUIET.value, VERBOSE.value)
     if WORKDIR.value is None:
         raise InputError("give --workdir=DIR")
     if TABLE.value:
@@ -127,4 +146,4 @@ def _report(done: Done) -> None:
 
 
 if __name__ == "__main__":
-    commandline.run("surrojax.baselines", CONFIG, main)
+    commandline.run("surrojax.baselines", CONFIG, main, ABOUT)

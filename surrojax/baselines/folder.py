@@ -18,8 +18,8 @@ from typing import Any
 
 from surrojax.baselines.store import Store, locked
 from surrojax.errors import InputError
+from surrojax.fields import flatten
 from surrojax.records import MAY_DIFFER, Record, read_json, write_json
-from surrojax.settings import flatten
 
 OWN = ("config.seed", *(f for f in MAY_DIFFER if f != "config.max_iterations"))
 """Fields in which the calls of one folder may differ; `--seeds` has the seeds."""

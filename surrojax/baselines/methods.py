@@ -13,7 +13,7 @@ from surrojax.baselines.black_box import TUNERS, tuned_by
 from surrojax.baselines.external import load
 from surrojax.baselines.replay import SOURCE, replay, replay_last
 from surrojax.errors import InputError
-from surrojax.settings import suggest
+from surrojax.fields import suggest
 
 OURS = SOURCE
 """The method itself; what the others are compared with."""

@@ -10,8 +10,9 @@ from surrojax import experiment
 from surrojax.baselines.attempt import Attempt, Bill, Kept
 from surrojax.baselines.trainer import Trial
 from surrojax.errors import InputError
+from surrojax.fields import flatten
 from surrojax.records import read_json
-from surrojax.settings import flatten, resolve
+from surrojax.settings import resolve
 from surrojax.sweep import at
 
 CARRIED = (

@@ -125,6 +125,8 @@ class Bench:
 
     def __init__(self, config: ConfigDict, folder: Folder, asked: Asked) -> None:
         self.config, self.folder, self.asked = resolve(config), folder, asked
+        for of in (self.config, *asked.others.values()):
+            _check_limits(of)
         self.methods = methods_of(self.config, asked.others)
         self.setup = Setup.of(alone(self.config))
         options, weights = asdict(asked.options), self.setup.weights
@@ -228,6 +230,16 @@ class Bench:
             self.asked.options.quiet,
         )
         return record
+
+
+def _check_limits(config: ConfigDict) -> None:
+    """Checks that a run is not to end before it has spent its budget of steps."""
+    for limit in ("time_budget", "early_stop"):
+        if config[limit]:
+            raise InputError(
+                f"config.{limit}: the runs of a comparison share a budget of steps, "
+                "which --budgets says; leave it at 0"
+            )
 
 
 def _versions() -> dict[str, str]:

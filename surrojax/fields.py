@@ -1,0 +1,27 @@
+"""Names of a config's fields: `search.pso.w`, and what a wrong one may have meant."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`("search.pso.w", 0.6)` and so on for every field of a nested dict."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The known word that a wrong one is nearest to, whatever its case."""
+    known = {other.lower(): other for other in words}
+    near = difflib.get_close_matches(word.lower(), known, n=1)
+    return known[near[0]] if near else None
+
+
+def suggest(word: str, words: Iterable[str]) -> str:
+    """` (did you mean 'de'?)` where a word is near one of the known ones."""
+    near = nearest(word, words)
+    return "" if near is None else f" (did you mean {near!r}?)"
