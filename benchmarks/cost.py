@@ -50,10 +50,10 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     prepare(config)
     import jax
 
-    from surrojax import experiment
+    from surrojax import experiment, rounds
 
     spent: dict[str, list[float]] = defaultdict(list)
-    inner, begun = experiment.compile_programs, given.began
+    inner, begun = rounds.compile_programs, given.began
 
     def timed(name: str, part: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -80,7 +80,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
 
     whole = experiment.load_data
     experiment.load_data = load
-    experiment.compile_programs = programs
+    rounds.compile_programs = programs
     with tempfile.TemporaryDirectory() as folder:
         experiment.train(config, folder, quiet=True)
         lines = Path(folder, "metrics.jsonl").read_text().splitlines()

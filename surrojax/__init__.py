@@ -13,7 +13,63 @@ Letters of the shape comments, everywhere in the package:
 Modules, in the order in which data flow: `data` (readers, protocols, augmentation),
 `sites`, `space`, `networks`, `losses`, `search`, `evaluate`, `stage1`, `stage2`,
 `algorithm`; then `checkpoint`, `records`, `plots`, and `experiment`, where a config,
-a folder and the rest meet.
+a folder and the rest meet. For users' own networks, data and loops: `own`.
+
+What is here by name: `tune`, a network and arrays in one call; `Tuner`, ask and tell;
+`load`, the result of a run's folder.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surrojax.errors import InputError
+    from surrojax.loading import load
+    from surrojax.own.method import own_method
+    from surrojax.own.settings import IMPROVED, Settings
+    from surrojax.own.tuner import Tuner
+    from surrojax.own.tuning import tune
+    from surrojax.replay import read_schedule, write_schedule
+    from surrojax.result import Result
+    from surrojax.schedule import Schedule
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "IMPROVED",
+    "InputError",
+    "Result",
+    "Schedule",
+    "Settings",
+    "Tuner",
+    "load",
+    "own_method",
+    "read_schedule",
+    "tune",
+    "write_schedule",
+]
+
+_HOMES = {
+    "IMPROVED": "own.settings",
+    "InputError": "errors",
+    "Result": "result",
+    "Schedule": "schedule",
+    "Settings": "own.settings",
+    "Tuner": "own.tuner",
+    "load": "loading",
+    "own_method": "own.method",
+    "read_schedule": "replay",
+    "tune": "own.tuning",
+    "write_schedule": "replay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for, and no more: JAX is set up before it begins."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'surrojax' has no attribute {name!r}")
+    return getattr(import_module(f"surrojax.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

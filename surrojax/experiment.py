@@ -4,15 +4,11 @@
 """
 
 import copy
-import importlib.metadata
-import logging
 import os
-import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +17,27 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax import fidelity, plots, processes, stream
+from surrojax import fidelity, processes
 from surrojax.algorithm import (
     DivergedError,
-    Round,
     RunState,
-    compile_programs,
-    compile_round,
     initial_state,
-    play,
-    run,
-    several,
 )
-from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
+from surrojax.diary import Diary
 from surrojax.errors import InputError
-from surrojax.evaluate import Evaluation
 from surrojax.execution import Execution, execution_of, prepare, settle
 from surrojax.layout import Layout
-from surrojax.method import Data, Method, candidate_macs
+from surrojax.method import Method, candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
-from surrojax.outcome import classify, predictions_csv, result
+from surrojax.outcome import classify, result
 from surrojax.progress import Progress, say
-from surrojax.records import Record, RunFolder, explained, read_json, write_text
+from surrojax.records import Record, read_json
 from surrojax.replay import OF_A_RUN
 from surrojax.replay import hash_of as hash_of_schedule
+from surrojax.rounds import Measured, Placed, reported
 from surrojax.settings import (
     load_data,
     make_look,
@@ -59,14 +49,8 @@ from surrojax.sgd import Arrays, Targets
 from surrojax.stopping import Limits, Reason
 from surrojax.stopwatch import Stopwatch
 from surrojax.stream import Streamed
-from surrojax.weights import Fitted, fit_into, hash_of, load, save
-
-_log = logging.getLogger("surrojax")
-
-PLOT_EVERY = 10
-"""Rounds between two drawings of the figures; they are drawn at the end as well."""
-
-VERSIONS = ("surrojax", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+from surrojax.versions import versions
+from surrojax.weights import Fitted, fit_into, hash_of, load
 
 
 def train(
@@ -144,13 +128,13 @@ def train(
                     )
         except DivergedError as error:
             if keeper is not None and keeper.records:
-                keeper.finish(data, processes.here(error.state))
+                keeper.conclude(data, processes.here(error.state))
             raise InputError(f"{workdir}: {error}") from error
         with processes.together():
             if keeper is None:
                 return {}
             keeper.say_reached(quiet)
-            return keeper.finish(data, processes.here(state))
+            return keeper.conclude(data, processes.here(state))
 
 
 @dataclass(frozen=True)
@@ -202,11 +186,11 @@ class Setup:
         """The state with the weights that the config begins with."""
         return fit_weights(state, self.weights)
 
-    def place(self) -> "Placed":
+    def place(self) -> Placed:
         """The images, where the config wants them or where they fit."""
         return place(self.config, self.dataset, self.method.layout)
 
-    def settled(self, begin: RunState, data: "Placed") -> "Setup":
+    def settled(self, begin: RunState, data: Placed) -> "Setup":
         """The same, with what had to be timed on this machine."""
         train = data["train"]
         if isinstance(train, Streamed):
@@ -221,8 +205,8 @@ class Setup:
         return f"{lines}\nhow: {self.execution}"
 
 
-class Keeper:
-    """The folder of one run while it goes on. A context manager.
+class Keeper(Diary):
+    """The folder of one run of a config. A context manager.
 
     Args:
       setup: of the run.
@@ -243,33 +227,20 @@ class Keeper:
         command: Sequence[str],
         seed: int | None = None,
     ) -> None:
-        self._setup, self._begin = setup, begin
+        self._setup = setup
         self._config = copy.deepcopy(setup.config)
         if seed is not None:
             self._config.seed = seed
-        with ExitStack() as stack:
-            self.folder = stack.enter_context(RunFolder(workdir))
-            self._fitted = setup.fit(begin)[1]
-            self._description = _describe(
-                self._config,
-                setup.method,
-                setup.dataset,
-                setup.weights,
-                self._fitted,
-                command,
-            )
-            self.folder.claim(self._description)
-            self.checkpoints = Checkpoints(self.folder.checkpoints)
-            stack.enter_context(closing(self.checkpoints))
-            self._stack = stack.pop_all()
-        self._board: Board | None = None
-        self.records: list[Record] = []
-
-    def __enter__(self) -> "Keeper":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._fitted = setup.fit(begin)[1]
+        described = _describe(
+            self._config,
+            setup.method,
+            setup.dataset,
+            setup.weights,
+            self._fitted,
+            command,
+        )
+        super().__init__(workdir, described, begin)
 
     @property
     def reached(self) -> Reason | None:
@@ -283,21 +254,10 @@ class Keeper:
         is_whole = result and len(self.records) == result["rounds"] and self.reached
         return result if is_whole else None
 
-    def restored(self, round_: int | None = None) -> RunState:
-        """The state of the latest round, or of an earlier one that was kept."""
-        latest = self.checkpoints.latest if round_ is None else round_
-        self.records = self.folder.read_metrics(latest)
-        return self.checkpoints.restore(latest, self._begin) if latest else self._begin
-
     def say_state(self, quiet: bool) -> None:
         """Says what the folder holds already."""
         done, path = len(self.records), self.folder.path
-        if not quiet:
-            _log.debug(
-                f"{path}: metrics.jsonl, schedule.csv, checkpoints/ and tensorboard/ "
-                f"follow each round, plots/ every {PLOT_EVERY}; result.json, "
-                "predictions.csv and weights.safetensors come at the end"
-            )
+        self.say_files(quiet)
         steps = self.records[-1]["step"] if done else 0
         if self.finished:
             told = self._told()
@@ -317,23 +277,7 @@ class Keeper:
         assert self.reached is not None
         return self._setup.limits.told(self.reached, self.records, following)
 
-    def keep(self, state: RunState, record: Record) -> None:
-        """Writes down a round."""
-        if self._board is None:
-            self.folder.renew(self._description)
-            self._board = Board(self.folder.tensorboard, self.records)
-            self._stack.enter_context(closing(self._board))
-        self.folder.append_metrics(record)
-        self.records.append(record)
-        self.folder.write_schedule(self.records)
-        # Last, so that whatever a checkpoint counts is on the disk.
-        self.checkpoints.save(record["round"], state)
-        with explained(self.folder.path):
-            self._board.add(record)
-            if record["round"] % PLOT_EVERY == 0:
-                plots.write(self.folder.plots, self.records)
-
-    def finish(self, data: "Placed", state: RunState) -> Record:
+    def conclude(self, data: Placed, state: RunState) -> Record:
         """Writes figures, predictions, weights and result.json; returns the last."""
         config, dataset, method = self._config, self._setup.dataset, self._setup.method
         look = make_look(config, method.pair)
@@ -349,12 +293,7 @@ class Keeper:
         }
         outcome = result(method, dataset, found, state, self.records)
         outcome |= {"seed": config.seed, "stopped": self.reached or "diverged"}
-        folder = self.folder
-        with explained(folder.plots):
-            plots.write(folder.plots, self.records, outcome)
-        write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
-        save(folder.path / "weights.safetensors", state.fusion.original.params)
-        folder.write_result(outcome)
+        self.finish(dataset, found, state.fusion.original.params, outcome)
         return outcome
 
 
@@ -372,17 +311,7 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
       InputError: the folder holds no such run.
     """
     path = Path(workdir).expanduser().absolute()
-    saved = read_json(path / "config.json")
-    try:
-        config = ConfigDict(_with_tuples(saved["config"]))
-        if config.replay:  # its own copy is as good, and cannot have moved
-            config.replay = str(path / OF_A_RUN)
-        config = resolve(config)
-    except KeyError as error:
-        raise InputError(
-            f"{path}/config.json: has no field {error}; the run was made by another "
-            "version of surrojax, which can read it"
-        ) from error
+    saved, config = read_json(path / "config.json"), config_of(path)
     with closing(Checkpoints(path / "checkpoints")) as checkpoints:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
@@ -390,6 +319,25 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
         method = make_method(config, len(saved["classes"]), allowed)
         state = initial_state(method, jax.random.key(config.seed))
         return method, checkpoints.restore(checkpoints.latest, state)
+
+
+def config_of(path: Path) -> ConfigDict:
+    """The resolved config of a run.
+
+    Raises:
+      InputError: the folder holds no such run.
+    """
+    saved = read_json(path / "config.json")
+    try:
+        config = ConfigDict(_with_tuples(saved["config"]))
+        if config.replay:  # its own copy is as good, and cannot have moved
+            config.replay = str(path / OF_A_RUN)
+        return resolve(config)
+    except (KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path}/config.json: has no field {error}; the run was made by another "
+            "version of surrojax, which can read it"
+        ) from error
 
 
 def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
@@ -443,10 +391,6 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
     )
 
 
-Placed = dict[str, Arrays | Streamed]
-"""The three splits by name, on the device or on the host."""
-
-
 def place(config: ConfigDict, dataset: Dataset, layout: Layout) -> Placed:
     """Puts the images where the config wants them, or where they fit."""
     pixels = sum(int(np.prod(s.images.shape)) for s in dataset.splits.values())
@@ -485,56 +429,17 @@ def _room() -> float:
 def _rounds(
     setup: Setup, data: Placed, begin: RunState, watch: Stopwatch
 ) -> Iterator[tuple[RunState, Record]]:
-    """The algorithm's rounds, each record with test figures and seconds added.
-
-    Where the host calls the parts of a round, the watch takes their time.
-
-    The algorithm is handed training and validation data only; the test figures are
-    read off the state that it has already chosen.
-    """
-    method, streamed = setup.method, isinstance(data["train"], Streamed)
-    make = stream.compile_programs if streamed else compile_programs
-    parts = cache(lambda steps: make(method.of_length(steps)))
-    evaluate = parts(method.iterations_per_round).evaluate
-
-    def round_of(method: Method) -> Round:
-        if setup.execution.fused and not streamed:
-            return compile_round(method, donate=True)
-        return partial(play, method, watch.on(parts(method.iterations_per_round)))
-
-    seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
-    asked, last = setup.config.fidelity, setup.config.max_iterations
-    start = time.perf_counter()
-    for state, record in run(method, seen, begin, last, round_of):
-        record["test"] = test_figures(
-            evaluate(several(state.fusion, 1), data["test"]), 0
-        )
-        now = time.perf_counter()
-        # What the caller does with the round before this one is in it as well.
-        record["seconds"], start = round(now - start, 3), now
-        if record["round"] in asked.rounds and method.tunes:
-            steps = record["iterations"]
-            record["fidelity"] = fidelity.measure(
-                method.of_length(steps),
-                parts(steps),
-                seen,
-                state,
-                record["candidates"],
-                asked.drawn,
-                asked.seeds,
-            )
-            start = time.perf_counter()  # it is no part of what tuning costs
-            record["fidelity"]["seconds"] = round(start - now, 3)
-        yield state, record
-
-
-def test_figures(found: Sequence[Evaluation | None], index: int) -> Record:
-    """What a round's record says of test data, of one of several evaluations."""
-    return {
-        name: {"accuracy": float(of.accuracy[index])}
-        for name, of in zip(("original", "surrogate"), found, strict=True)
-        if of is not None
-    }
+    """The rounds of a config's run."""
+    asked = setup.config.fidelity
+    return reported(
+        setup.method,
+        data,
+        begin,
+        setup.config.max_iterations,
+        setup.execution.fused,
+        Measured(asked.rounds, asked.drawn, asked.seeds),
+        watch,
+    )
 
 
 def read_weights(config: ConfigDict) -> dict[str, np.ndarray] | None:
@@ -581,7 +486,6 @@ def _describe(
             "original": macs(method.pair.original, image),
             "surrogate": candidate_macs(method),
         },
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in VERSIONS},
+        "versions": versions(),
         "device": jax.devices()[0].device_kind,
     }

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -99,7 +99,7 @@ def classify(
 def result(
     method: Method,
     dataset: Dataset,
-    found: dict[str, Voted],
+    found: Mapping[str, Voted],
     state: RunState,
     records: list[Record],
 ) -> Record:
@@ -108,7 +108,7 @@ def result(
     Args:
       method: of the run.
       dataset: that it was trained on.
-      found: by split, what `classify` yields.
+      found: by split, what `classify` yields; test data may be missing.
       state: after the last round.
       records: of all rounds.
     """
@@ -123,15 +123,20 @@ def result(
         * len(r.get("candidates", ()))
         for r in records
     )
-    return found["test"].figures(dataset.classes) | {
+    figures = found["test"].figures(dataset.classes) if "test" in found else {}
+    return figures | {
         "validation_accuracy": last["original"]["validation_accuracy"],
         "train_accuracy": found["train"].accuracy,
         "hyper": last["hyper"],
         "best_round": {
             "round": best["round"],
             "validation_accuracy": best["original"]["validation_accuracy"],
-            "test_accuracy": best["test"]["original"]["accuracy"],
-        },
+        }
+        | (
+            {"test_accuracy": best["test"]["original"]["accuracy"]}
+            if "test" in best
+            else {}
+        ),
         "rounds": len(records),
         "original_steps": settings,
         "surrogate_steps": candidates + (settings if method.fits else 0),
@@ -139,7 +144,7 @@ def result(
     }
 
 
-def predictions_csv(dataset: Dataset, found: dict[str, Voted]) -> str:
+def predictions_csv(dataset: Dataset, found: Mapping[str, Voted]) -> str:
     """A line a unit of the validation and test splits: label, prediction, certainty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -147,7 +152,7 @@ def predictions_csv(dataset: Dataset, found: dict[str, Voted]) -> str:
         ["split", "sample", "subject", "label", "prediction"]
         + [f"probability_{name}" for name in dataset.classes]
     )
-    for name in ("validation", "test"):
+    for name in (name for name in ("validation", "test") if name in found):
         split, voted = dataset.splits[name], found[name]
         first = np.unique(split.units()[0], return_index=True)[1]
         for unit, row in enumerate(first.tolist()):

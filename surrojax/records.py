@@ -214,6 +214,21 @@ class RunFolder:
         write_json(self.path / "result.json", result)
 
 
+def metrics_of(file: Path) -> list[Record]:
+    """All whole lines of a metrics.jsonl, which may still grow.
+
+    Raises:
+      InputError: it is missing or damaged.
+    """
+    try:
+        lines = file.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: cannot be read ({error}); name the folder of a run"
+        ) from error
+
+
 def write_bytes(file: Path, content: bytes) -> None:
     """Replaces a file as a whole."""
     part = file.with_name(file.name + ".part")

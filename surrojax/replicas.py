@@ -29,11 +29,12 @@ from surrojax.algorithm import (
     run_replicas,
 )
 from surrojax.errors import InputError
-from surrojax.experiment import Keeper, Placed, Setup, test_figures
+from surrojax.experiment import Keeper, Setup
 from surrojax.method import Data
 from surrojax.processes import here, want_one
 from surrojax.progress import Progress, say
 from surrojax.records import Record
+from surrojax.rounds import Placed, test_figures
 from surrojax.stream import Streamed
 
 Results = dict[int, Record | InputError]
@@ -142,7 +143,7 @@ def _together(
 
     def end(replica: _Replica, state: RunState) -> None:
         replica.keeper.say_reached(quiet)
-        results[replica.seed] = replica.keeper.finish(data, state)
+        results[replica.seed] = replica.keeper.conclude(data, state)
 
     for replica in replicas:
         if replica.keeper.reached:  # it was killed before it had its result

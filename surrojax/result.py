@@ -39,6 +39,7 @@ class Result:
       classes: K names.
       outcome: what result.json holds; None where the run has none yet.
       folder: of the run; None where it has none.
+      best: makes the network of the round of the highest validation accuracy.
 
     Attributes:
       records, classes, outcome, folder: as given.
@@ -51,12 +52,13 @@ class Result:
         classes: Sequence[str],
         outcome: Record | None = None,
         folder: Path | None = None,
+        best: Callable[[], Trained] | None = None,
     ) -> None:
         if not records:
             raise InputError("result: the run has done no round yet; let it go on")
         self.records, self.classes = list(records), tuple(classes)
         self.outcome, self.folder = outcome, folder
-        self._make = trained
+        self._make, self._make_best = trained, best or trained
 
     def __repr__(self) -> str:
         setting = ", ".join(f"{n}={v:.3g}" for n, v in self.setting.items())
@@ -79,6 +81,11 @@ class Result:
         """The network's after the last round, as its own module takes them."""
         return self._trained.variables
 
+    @cached_property
+    def best(self) -> Trained:
+        """The network of the round of the highest validation accuracy."""
+        return self._make_best()
+
     @property
     def setting(self) -> dict[str, float]:
         """The setting of the last round: the one that the schedule ends with."""
@@ -89,6 +96,11 @@ class Result:
         """The record of the round of the highest validation accuracy, the first of
         equals."""
         return max(self.records, key=lambda r: r["original"]["validation_accuracy"])
+
+    @property
+    def best_setting(self) -> dict[str, float]:
+        """The setting that the network was trained with in that round."""
+        return dict(self.best_round["hyper"])
 
     @property
     def validation_accuracy(self) -> float:

@@ -49,7 +49,8 @@ def _comments(source: str) -> dict[str, str]:
     beside, above = _by_line(source)
     found: dict[str, str] = {}
     for path, first, last in _assignments(source):
-        lines, line = [], first - 1
+        lines: list[str] = []
+        line = first - 1
         while line in above:
             lines.insert(0, above[line])
             line -= 1
@@ -141,7 +142,7 @@ def list_flags(flags: Mapping[str, Any]) -> str:
     Args:
       flags: of absl, by name.
     """
-    lines = []
+    lines: list[str] = []
     for name, flag in flags.items():
         # absl adds to the words on flags that may be given several times.
         said = flag.help.split(";\n")[0]

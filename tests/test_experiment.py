@@ -12,7 +12,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
-from surrojax import experiment, settings
+from surrojax import experiment, rounds, settings
 from surrojax.algorithm import DivergedError
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
@@ -135,12 +135,12 @@ def test_tensorboard_has_what_the_record_says_of_the_last_round(small, tmp_path)
 
 
 def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):
-    def rounds(*arguments, inner=experiment.run):
+    def until_then(*arguments, inner=rounds.run):
         state, record = next(inner(*arguments))
         yield state, record
         raise DivergedError(2, state)
 
-    monkeypatch.setattr(experiment, "run", rounds)
+    monkeypatch.setattr(rounds, "run", until_then)
     with pytest.raises(InputError, match="round 2: the losses are not finite"):
         train(config_of(), tmp_path, quiet=True)
     result = json.loads((tmp_path / "result.json").read_text())

@@ -18,10 +18,11 @@ from surrojax.baselines.methods import OURS, check, methods_of
 from surrojax.baselines.replay import NotYetError
 from surrojax.baselines.trainer import Trainer, alone, figures_of
 from surrojax.errors import InputError
-from surrojax.experiment import VERSIONS, Setup
+from surrojax.experiment import Setup
 from surrojax.progress import say
 from surrojax.records import Record
 from surrojax.settings import MOST, make_method, resolve
+from surrojax.versions import PACKAGES
 from surrojax.weights import hash_of
 
 TUNERS = ("optuna", "cmaes", "nevergrad", "pySOT", "POAP")
@@ -244,7 +245,7 @@ def _check_limits(config: ConfigDict) -> None:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for name in (*VERSIONS, *TUNERS):
+    for name in (*PACKAGES, *TUNERS):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

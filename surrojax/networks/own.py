@@ -97,6 +97,20 @@ class OwnNetwork:
         result = (logits.astype(jnp.float32), seen.sites())
         return (result, changed) if mutable is not False else result
 
+    def vocabulary(self, inputs: jax.Array) -> int | None:
+        """Tokens that its smallest nn.Embed knows, which receives the inputs."""
+        if not jnp.issubdtype(inputs.dtype, jnp.integer):
+            return None
+        embeds = [
+            call.module.num_embeddings
+            for call in trace(self.module, inputs, self.mode)
+            if isinstance(call.module, nn.Embed)
+            and call.input is not None
+            and call.input.shape == inputs.shape
+            and jnp.issubdtype(call.input.dtype, jnp.integer)
+        ]
+        return min(embeds, default=None)
+
     def split(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Variables as the user's module has them, the parameters in two parts."""
         flat = flatten_dict(variables["params"])

@@ -1,8 +1,4 @@
-"""A user's own network on a user's own arrays: the method in one call.
-
-result = tune(Net(classes=10), (x, y), (x_val, y_val), max_iterations=5_000)
-result.setting, result.schedule.frame, result.predict(x_new)
-"""
+"""The method for a user's own network."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +12,12 @@ import jax.numpy as jnp
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.method import SURROGATES, Method
-from surrojax.networks import Pair, blank, sites_of
+from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.own import adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.trunks import trunk_for
-from surrojax.own_settings import Settings
+from surrojax.own.settings import Settings
 from surrojax.settings import expand
 from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import make_space, present_names
@@ -98,7 +94,7 @@ def own_method(
     Raises:
       InputError: the network cannot be tuned, or a setting is impossible.
     """
-    return _method(
+    return make_method(
         network,
         inputs,
         layers,
@@ -108,7 +104,7 @@ def own_method(
     )
 
 
-def _method(
+def make_method(
     network: nn.Module,
     inputs: Any,
     layers: Sequence[str] | None,
@@ -178,3 +174,13 @@ def _method(
 def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Array:
     del index
     return preprocess(inputs)
+
+
+def classes_of(method: Method) -> int:
+    """K."""
+    network, inputs = method.pair.original, blank(method.pair)
+
+    def logits() -> jax.Array:
+        return forward(network, init(network, jax.random.key(0), inputs), inputs)[0]
+
+    return jax.eval_shape(logits).shape[-1]

@@ -1,12 +1,12 @@
 """The method's settings for a user's own network, checked one by one."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from surrojax.errors import InputError
+from surrojax.fields import suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import Surrogate
 from surrojax.search import OPTIMIZERS, Search, check_population, restless
@@ -135,10 +135,9 @@ class Settings:
         known = [f.name for f in fields(cls)]
         for name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
                 raise InputError(
-                    f"{name}: is no setting{hint}; there are {', '.join(known)}"
+                    f"{name}: is no setting{suggest(name, known)}; there are "
+                    f"{', '.join(known)}"
                 )
         return cls(**given)
 

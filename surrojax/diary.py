@@ -1,0 +1,154 @@
+"""What a run writes down as it goes on: a folder, a line and a checkpoint a round."""
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Self
+
+from flax import serialization
+
+from surrojax import plots
+from surrojax.algorithm import RunState
+from surrojax.board import Board
+from surrojax.checkpoint import Checkpoints
+from surrojax.data import Dataset
+from surrojax.errors import InputError
+from surrojax.outcome import Voted, predictions_csv
+from surrojax.records import Record, RunFolder, explained, write_bytes, write_text
+from surrojax.weights import save
+
+PLOT_EVERY = 10
+"""Rounds between two drawings of the figures; they are drawn at the end as well."""
+
+BEST = "best.msgpack"
+"""The network of the highest validation accuracy so far, as Flax writes variables."""
+
+_log = logging.getLogger("surrojax")
+
+
+class Diary:
+    """The folder of one run while it goes on. A context manager.
+
+    Args:
+      workdir: the folder; made if it is missing.
+      description: what goes into config.json.
+      begin: the state before round 1.
+
+    Attributes:
+      folder: of the run.
+      records: of the rounds done.
+
+    Raises:
+      InputError: the folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        workdir: str | os.PathLike[str],
+        description: Mapping[str, Any],
+        begin: RunState,
+    ) -> None:
+        self._begin, self._description = begin, description
+        with ExitStack() as stack:
+            self.folder = stack.enter_context(RunFolder(workdir))
+            self.folder.claim(description)
+            self.checkpoints = Checkpoints(self.folder.checkpoints)
+            stack.enter_context(closing(self.checkpoints))
+            self._stack = stack.pop_all()
+        self._board: Board | None = None
+        self.records: list[Record] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def restored(self, round_: int | None = None) -> RunState:
+        """The state of the latest round, or of an earlier one that was kept."""
+        latest = self.checkpoints.latest if round_ is None else round_
+        self.records = self.folder.read_metrics(latest)
+        return self.checkpoints.restore(latest, self._begin) if latest else self._begin
+
+    def best(self, like: RunState) -> Any:
+        """Variables of the network of the highest validation accuracy.
+
+        Args:
+          like: a state of the run.
+
+        Raises:
+          InputError: the file is missing or damaged.
+        """
+        return best_of(self.folder.path, like.fusion.original.variables)
+
+    def say_files(self, quiet: bool) -> None:
+        """Logs, for those who want to know, where files go."""
+        if not quiet:
+            _log.debug(
+                f"{self.folder.path}: metrics.jsonl, schedule.csv, checkpoints/ and "
+                f"tensorboard/ follow each round, plots/ every {PLOT_EVERY}; "
+                "result.json, predictions.csv and weights.safetensors come at the end"
+            )
+
+    def keep(self, state: RunState, record: Record) -> None:
+        """Writes down a round."""
+        if self._board is None:
+            self.folder.renew(self._description)
+            self._board = Board(self.folder.tensorboard, self.records)
+            self._stack.enter_context(closing(self._board))
+        self.folder.append_metrics(record)
+        self.records.append(record)
+        self.folder.write_schedule(self.records)
+        if int(state.best_round) == record["round"]:
+            best = serialization.to_bytes(state.fusion.original.variables)
+            write_bytes(self.folder.path / BEST, best)
+        # Last, so that whatever a checkpoint counts is on the disk.
+        self.checkpoints.save(record["round"], state)
+        with explained(self.folder.path):
+            self._board.add(record)
+            if record["round"] % PLOT_EVERY == 0:
+                plots.write(self.folder.plots, self.records)
+
+    def finish(
+        self,
+        dataset: Dataset,
+        found: Mapping[str, Voted],
+        params: Mapping[str, Any],
+        outcome: Record,
+    ) -> None:
+        """Writes figures, predictions, weights and result.json.
+
+        Args:
+          dataset: that the run was given.
+          found: by split, what `outcome.classify` yields.
+          params: of the network after the last round.
+          outcome: what goes into result.json.
+        """
+        folder = self.folder
+        with explained(folder.plots):
+            plots.write(folder.plots, self.records, outcome)
+        write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
+        save(folder.path / "weights.safetensors", params)
+        folder.write_result(outcome)
+
+
+def best_of(path: Path, like: Any) -> Any:
+    """Variables of a run's network of the highest validation accuracy.
+
+    Args:
+      path: the run's folder.
+      like: variables of the same network.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    file = path / BEST
+    try:
+        return serialization.from_bytes(like, file.read_bytes())
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{file}: cannot be read ({error}); restore it, or begin anew in another "
+            "--workdir"
+        ) from error

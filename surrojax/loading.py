@@ -1,0 +1,92 @@
+"""The result of a run from its folder."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surrojax.diary import best_of
+from surrojax.errors import InputError
+from surrojax.evaluate import predict
+from surrojax.experiment import config_of, restore
+from surrojax.records import metrics_of, read_json
+from surrojax.result import Result, Trained
+from surrojax.settings import make_look, make_views
+
+
+def load(workdir: str | os.PathLike[str]) -> Result:
+    """The result of a run, finished or not.
+
+    Args:
+      workdir: the run's folder. Of a run of `surrojax.tune`, all but the network can
+        be had, which only the same call can make again.
+
+    Raises:
+      InputError: the folder holds no run, or it is damaged.
+    """
+    path = Path(workdir).expanduser().absolute()
+    saved = read_json(path / "config.json")
+    if "classes" not in saved or "dataset" not in saved.get("config", {}):
+        if "classes" not in saved:
+            raise InputError(f"{path}: is no folder of a run; name one")
+
+        def none() -> Trained:
+            raise InputError(
+                f"{path}: the network of this run is your own; call surrojax.tune "
+                "again as before, which finds it finished, or goes on"
+            )
+
+        last = best = none
+    else:
+        last, best = partial(_trained, path), partial(_trained, path, best=True)
+    file = path / "result.json"
+    return Result(
+        metrics_of(path / "metrics.jsonl"),
+        last,
+        saved["classes"],
+        read_json(file) if file.exists() else None,
+        path,
+        best,
+    )
+
+
+def _trained(path: Path, best: bool = False) -> Trained:
+    method, state = restore(path)
+    config = config_of(path)
+    allowed = read_json(path / "config.json")["allowed"]
+    views = make_views(
+        make_look(config, method.pair),
+        config.dataset.crops > 1,
+        allowed and tuple(allowed),
+    )
+    variables = state.fusion.original.variables
+    if best:
+        variables = best_of(path, variables)
+    program = jax.jit(
+        partial(predict, method.pair.original, views), static_argnames="batch"
+    )
+
+    def probabilities(images: Any) -> np.ndarray:
+        found = program(
+            variables, jnp.asarray(_pixels(images)), batch=method.evaluation_batch
+        )
+        return np.exp(np.asarray(found.log_probabilities))
+
+    return Trained(jax.tree.map(np.asarray, variables), probabilities)
+
+
+def _pixels(images: Any) -> np.ndarray:
+    """`[n, H, W, C]` uint8, of `[n, H, W]` or `[n, H, W, C]`."""
+    found = np.asarray(images)
+    if found.ndim == 3:
+        found = found[..., None]
+    if found.ndim != 4 or found.dtype != np.uint8 or found.shape[-1] not in (1, 3):
+        raise InputError(
+            f"predict: images of shape {found.shape} and type {found.dtype}; wanted "
+            "are [n, height, width, 1 or 3] of uint8, whole images as the run was given"
+        )
+    return found

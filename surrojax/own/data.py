@@ -1,0 +1,86 @@
+"""A user's own arrays as the splits of a run, checked."""
+
+from typing import Any, cast
+
+import jax.numpy as jnp
+import numpy as np
+
+from surrojax.data import Split
+from surrojax.errors import InputError
+from surrojax.method import Method
+from surrojax.networks import blank
+from surrojax.networks.own import OwnNetwork
+from surrojax.own.method import classes_of
+from surrojax.sgd import Arrays, Targets
+
+Examples = tuple[Any, Any]
+"""Inputs `[n, ...]` and their labels `[n]`, whole numbers from 0 on."""
+
+
+def split_of(name: str, examples: Examples) -> Split:
+    """A pair of arrays as a split, in 32 bits.
+
+    Raises:
+      InputError: they are no inputs and labels.
+    """
+    try:
+        inputs, labels = (np.asarray(part) for part in examples)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: wants a pair of arrays, inputs and labels ({error})"
+        ) from error
+    if labels.ndim != 1 or inputs.ndim < 2 or len(inputs) != len(labels):
+        raise InputError(
+            f"{name}: inputs of shape {inputs.shape} and labels of shape "
+            f"{labels.shape}; wanted are [n, ...] and [n]"
+        )
+    if not len(labels):
+        raise InputError(f"{name}: holds no examples")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"{name}: labels of type {labels.dtype}; give whole numbers from 0 on"
+        )
+    if np.issubdtype(inputs.dtype, np.floating):
+        bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+        if bad.size:
+            raise InputError(
+                f"{name}, row {bad[0]}: holds NaN or infinity, as {bad.size} of "
+                f"{len(inputs)} rows do; leave them out or fill them in"
+            )
+        inputs = inputs.astype(np.float32)
+    elif not np.issubdtype(inputs.dtype, np.integer):
+        raise InputError(f"{name}: inputs of type {inputs.dtype}; give numbers")
+    elif inputs.dtype.itemsize > 4:
+        inputs = inputs.astype(np.int32)
+    return Split(inputs, labels.astype(np.int32))
+
+
+def check(name: str, split: Split, train: Split, method: Method) -> None:
+    """Compares a split with the network and the training split."""
+    count = classes_of(method)
+    bad = np.flatnonzero((split.labels < 0) | (split.labels >= count))
+    if bad.size:
+        raise InputError(
+            f"{name}, row {bad[0]}: label {split.labels[bad[0]]} is out of range; the "
+            f"network has {count} classes, 0 to {count - 1}"
+        )
+    if split.images.shape[1:] != train.images.shape[1:]:
+        raise InputError(
+            f"{name}: inputs of shape {split.images.shape[1:]} each, while those to "
+            f"train have {train.images.shape[1:]}"
+        )
+    words = cast(OwnNetwork, method.pair.original).vocabulary(blank(method.pair))
+    tokens = split.pixels()
+    if words is not None and (tokens.min() < 0 or tokens.max() >= words):
+        wrong = np.flatnonzero(
+            ((tokens < 0) | (tokens >= words)).reshape(len(tokens), -1).any(axis=1)
+        )
+        raise InputError(
+            f"{name}, row {wrong[0]}: holds a token outside of 0 to {words - 1}, which "
+            "the network's nn.Embed does not know"
+        )
+
+
+def place(split: Split) -> Arrays:
+    """The split on the device."""
+    return Arrays(jnp.asarray(split.pixels()), Targets(jnp.asarray(split.labels)))

@@ -1,0 +1,267 @@
+"""A user's own network on a user's own arrays: the method in one call.
+
+result = tune(Net(classes=10), (x, y), (x_val, y_val), max_iterations=5_000)
+result.setting, result.schedule.frame, result.predict(x_new)
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any, Literal, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surrojax.algorithm import RunState, initial_state
+from surrojax.data import Dataset
+from surrojax.diary import Diary
+from surrojax.errors import InputError
+from surrojax.evaluate import predict
+from surrojax.method import Method, candidate_macs
+from surrojax.networks import blank
+from surrojax.networks.macs import macs
+from surrojax.networks.own import OwnNetwork
+from surrojax.outcome import classify, result
+from surrojax.own.data import Examples, check, place, split_of
+from surrojax.own.method import (
+    Augmentation,
+    Plain,
+    Preprocess,
+    classes_of,
+    make_method,
+    standard,
+)
+from surrojax.own.settings import Settings
+from surrojax.progress import Progress
+from surrojax.records import Record
+from surrojax.replay import hash_of
+from surrojax.result import Result, Trained
+from surrojax.rounds import Placed, reported
+from surrojax.schedule import Schedule
+from surrojax.sgd import fresh
+from surrojax.space import Values
+from surrojax.stopping import Limits
+from surrojax.versions import versions
+from surrojax.weights import flatten
+from surrojax.weights import hash_of as weights_hash
+
+
+def tune(
+    network: nn.Module,
+    train: Examples,
+    validation: Examples,
+    test: Examples | None = None,
+    *,
+    layers: Sequence[str] | None = None,
+    surrogate: Literal["fitted", "shared"] | nn.Module = "fitted",
+    preprocess: Preprocess = standard,
+    augment: Augmentation | None = None,
+    variables: Mapping[str, Any] | None = None,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    schedule: Schedule | None = None,
+    workdir: str | os.PathLike[str] | None = None,
+    time_budget: float = 0.0,
+    early_stop: int = 0,
+    quiet: bool = False,
+    **settings: Any,
+) -> Result:
+    """Trains a user's network, and tunes its penalties and dropout meanwhile.
+
+    All data are put on the device. Test data, where they are given, choose nothing.
+
+    Args:
+      network, layers, surrogate, preprocess, augment: of `own_method`.
+      train, validation, test: examples.
+      variables: that the network begins with, as its own `init` makes them; None:
+        fresh ones.
+      classes: K names; None: the numbers.
+      seed: of weights, minibatches, masks and search.
+      schedule: trains once with these settings, without a search.
+      workdir: a folder for the records, figures, weights and checkpoints, as launch.py
+        leaves them; the same call on the same folder goes on where it was stopped, and
+        one with more `max_iterations` extends it. None: nothing is written.
+      time_budget: seconds that all rounds may take; 0: no limit.
+      early_stop: rounds without a better validation accuracy after which it ends; 0:
+        never.
+      quiet: no progress.
+      settings: of `Settings`.
+
+    Raises:
+      InputError: the network, the data, a setting or the folder cannot be used; the
+        message names what, and the remedy.
+    """
+    options = Settings.of(settings)
+    examples = {"train": train, "validation": validation}
+    if test is not None:
+        examples["test"] = test
+    splits = {name: split_of(name, pair) for name, pair in examples.items()}
+    given = splits["train"].images
+    if schedule is not None:
+        options = replace(options, tune=())
+    plain = Plain(preprocess, augment)
+    method = make_method(network, given, layers, surrogate, plain, options)
+    if schedule is not None:
+        space = Values.like(method.space)
+        given_schedule = schedule.ordered(space.names)
+        method = replace(method, space=space, schedule=given_schedule)
+    for name, split in splits.items():
+        check(name, split, splits["train"], method)
+    count = classes_of(method)
+    names = tuple(map(str, range(count))) if classes is None else tuple(classes)
+    if len(names) != count:
+        raise InputError(
+            f"classes: {len(names)} names for a network of {count} classes; give one "
+            "for each"
+        )
+    dataset = Dataset(
+        name="own data",
+        classes=names,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits.get("test", splits["train"].take(np.arange(0))),
+        manifest={"source": "arrays", "counts": {n: len(s) for n, s in splits.items()}},
+    )
+    limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
+    begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
+    if variables is not None:
+        begin = _with_variables(method, begin, variables)
+    state, records = begin, list[Record]()
+    best: Any = None
+    with ExitStack() as stack:
+        diary = None
+        if workdir is not None:
+            described = _describe(
+                network, surrogate, method, options, dataset, limits, variables, seed
+            )
+            diary = stack.enter_context(Diary(workdir, described, begin))
+            state, records = diary.restored(), diary.records
+            best = diary.best(begin) if records else None
+        data: Placed = {name: place(split) for name, split in splits.items()}
+        fused = jax.default_backend() != "cpu"
+        rounds = reported(method, data, state, options.max_iterations, fused)
+        progress = Progress(len(limits.plan), len(records), quiet, limits.left(records))
+        stack.enter_context(closing(progress))
+        while not (reason := limits.reached(records)):
+            state, record = next(rounds)
+            if int(state.best_round) == record["round"]:
+                best = jax.tree.map(np.asarray, state.fusion.original.variables)
+            if diary is None:
+                records.append(record)
+            else:
+                diary.keep(state, record)
+            progress.update(record)
+        found = {
+            name: classify(method, state, method.views, split, data[name])
+            for name, split in splits.items()
+        }
+        outcome = result(method, dataset, found, state, records)
+        outcome |= {"seed": seed, "stopped": reason}
+        if diary is not None:
+            params = _joined(method, state.fusion.original.variables)["params"]
+            diary.finish(dataset, found, params, outcome)
+    return Result(
+        records,
+        lambda: _trained(method, state.fusion.original.variables),
+        names,
+        outcome,
+        None if diary is None else diary.folder.path,
+        best=lambda: _trained(method, best),
+    )
+
+
+def _own(method: Method) -> OwnNetwork:
+    return cast(OwnNetwork, method.pair.original)
+
+
+def _joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """As the user's module takes them, on the host."""
+    return jax.tree.map(np.asarray, _own(method).join(variables))
+
+
+def _trained(method: Method, variables: Mapping[str, Any]) -> Trained:
+    program = jax.jit(
+        partial(predict, method.pair.original, method.views), static_argnames="batch"
+    )
+
+    def probabilities(inputs: Any) -> np.ndarray:
+        split = split_of("predict", (inputs, np.zeros(len(inputs), np.int32)))
+        found = program(
+            variables, jnp.asarray(split.pixels()), batch=method.evaluation_batch
+        )
+        return np.exp(np.asarray(found.log_probabilities))
+
+    return Trained(_joined(method, variables), probabilities)
+
+
+def _with_variables(
+    method: Method, state: RunState, variables: Mapping[str, Any]
+) -> RunState:
+    """The state before round 1 with other weights."""
+    original = state.fusion.original
+    given = jax.tree.map(jnp.asarray, _own(method).split(dict(variables)))
+    wanted, found = (
+        {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+        for leaves in (
+            jax.tree.leaves_with_path(original.variables),
+            jax.tree.leaves_with_path(given),
+        )
+    )
+    different = sorted(wanted.items() ^ found.items())
+    if different:
+        raise InputError(
+            f"variables: {different[0][0]} is not as the network's own; give what its "
+            "init makes"
+        )
+    return replace(state, fusion=replace(state.fusion, original=fresh(given)))
+
+
+def _describe(
+    network: nn.Module,
+    surrogate: Any,
+    method: Method,
+    options: Settings,
+    dataset: Dataset,
+    limits: Limits,
+    variables: Mapping[str, Any] | None,
+    seed: int,
+) -> Record:
+    """What config.json holds, and what tells this run from another."""
+    image = blank(method.pair)
+    given = {
+        name: value if isinstance(value, int | float | str | None) else repr(value)
+        for name, value in asdict(options).items()
+    }
+    data = {"fingerprint": dataset.fingerprint()}
+    if method.schedule is not None:
+        data["schedule"] = hash_of(method.schedule)
+    if variables is not None:
+        data["variables"] = weights_hash(flatten(jax.tree.map(np.asarray, variables)))
+    return {
+        "command": [],
+        "seed": seed,
+        "config": given
+        | {
+            "seed": seed,
+            "network": repr(network),
+            "layers": [layer.name for layer in _own(method).layers],
+            "surrogate": surrogate if isinstance(surrogate, str) else repr(surrogate),
+            "tune": list(method.space.tune),
+            "time_budget": limits.time_budget,
+            "early_stop": limits.early_stop,
+        },
+        "data": data,
+        "classes": list(dataset.classes),
+        "allowed": None,
+        "manifest": dataset.manifest,
+        "multiply_accumulates": {
+            "original": macs(method.pair.original, image),
+            "surrogate": candidate_macs(method),
+        },
+        "versions": versions(),
+        "device": jax.devices()[0].device_kind,
+    }
