@@ -57,7 +57,7 @@ def scalars(record: Mapping[str, Any]) -> dict[str, float]:
     for network, prefix in (("original", ""), ("surrogate", "surrogate_")):
         if network not in record:
             continue
-        of, tested = record[network], record["test"].get(network)
+        of, tested = record[network], record.get("test", {}).get(network)
         found[f"accuracy/{prefix}validation"] = of["validation_accuracy"]
         found[f"loss/{prefix}validation"] = of["validation_cross_entropy"]
         found[f"loss/{prefix}training"] = record[f"{prefix}training_loss"]

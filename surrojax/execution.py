@@ -76,6 +76,11 @@ def prepare(config: ConfigDict) -> None:
             jax.config.update("jax_num_cpu_devices", count)
         except RuntimeError:  # a notebook has used JAX before
             return
+    keep_programs()
+
+
+def keep_programs() -> None:
+    """Lets JAX keep compiled programs in the user's cache folder."""
     if jax.config.values["jax_compilation_cache_dir"] is None:
         folder = cache_folder() / "xla" / _processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -54,8 +54,9 @@ class Progress:
     def update(self, record: Record) -> None:
         """Shows a round's record."""
         validation = 100 * record["original"]["validation_accuracy"]
-        test = 100 * record["test"]["original"]["accuracy"]
-        text = f"validation {validation:.2f} %, test {test:.2f} %"
+        text = f"validation {validation:.2f} %"
+        if "test" in record:
+            text += f", test {100 * record['test']['original']['accuracy']:.2f} %"
         if self._budget is not None:
             self._budget = max(0.0, self._budget - record["seconds"])
         if self._bar is not None:

@@ -33,6 +33,15 @@ def live(jaxpr: Jaxpr) -> Live:
     return Live(equations[::-1], [v in needed for v in jaxpr.invars])
 
 
+def leaks(f: Callable[..., Any], *arguments: Any) -> bool:
+    """Whether a value got out of an inner computation of `f` to its results.
+
+    JAX itself says so when the program is run, and no sooner.
+    """
+    constants = jax.make_jaxpr(f)(*arguments).consts
+    return any(isinstance(constant, jax.core.Tracer) for constant in constants)
+
+
 def needs(f: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
     """For each leaf of the arguments, whether `f`'s results follow from it.
 

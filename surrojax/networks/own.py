@@ -8,8 +8,7 @@ Parameters are kept in two parts, `trunk` and `head`, as those of the package's 
 networks are: the head is what the logits need once z is known.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,9 +28,10 @@ from surrojax.networks.calls import (
     mode_of,
     trace,
 )
-from surrojax.networks.layers import dropout, levels_at
-from surrojax.networks.liveness import needs
-from surrojax.sites import Sites
+from surrojax.networks.convolutions import Faster
+from surrojax.networks.layers import ConvForm, dropout, levels_at
+from surrojax.networks.liveness import leaks, needs
+from surrojax.sites import Sites, total
 
 TRUNK = "trunk"
 
@@ -46,12 +46,14 @@ class OwnNetwork:
       mode: the argument that says whether it is trained; None: it has none.
       head: paths of the parameters and statistics, with their collection first, that
         logits need once z is known.
+      form: of its convolutions.
     """
 
     module: nn.Module
     layers: tuple[Layer, ...]
     mode: str | None
     head: frozenset[Path]
+    form: ConvForm = "lax"
 
     def init(
         self, key: jax.Array, inputs: jax.Array, ratio: Sites, train: bool
@@ -85,7 +87,8 @@ class OwnNetwork:
         """`apply`, with another z where it is given: `[B, n_z]`."""
         key = rngs["dropout"] if train and rngs is not None else None
         seen, module = _Interceptor(self.layers, ratio, key, z), self.module
-        with nn.intercept_methods(seen):
+        faster = Faster(self.form)
+        with nn.intercept_methods(faster), nn.intercept_methods(seen):
             output: Any = module.apply(
                 self.join(variables),
                 inputs,
@@ -129,7 +132,10 @@ class OwnNetwork:
 
 
 def adapt(
-    module: nn.Module, inputs: jax.Array, layers: Sequence[str] | None = None
+    module: nn.Module,
+    inputs: jax.Array,
+    layers: Sequence[str] | None = None,
+    form: ConvForm = "lax",
 ) -> OwnNetwork:
     """A user's network as the method takes it.
 
@@ -139,6 +145,7 @@ def adapt(
       inputs: `[B, ...]` some inputs, as the network is given them.
       layers: paths of one or two layers, such as `("Dense_0", "encoder.Dense_1")`;
         None: the dense layers with which the network ends.
+      form: of its convolutions.
 
     Raises:
       InputError: the network cannot be tuned; the message says why, and what to do.
@@ -146,7 +153,7 @@ def adapt(
     mode = mode_of(module)
     calls = trace(module, inputs, mode)
     found = chosen_layers(calls, layers)
-    own = OwnNetwork(module, found, mode, frozenset())
+    own = OwnNetwork(module, found, mode, frozenset(), form)
     variables = jax.eval_shape(
         lambda: init_plain(module, jax.random.key(0), inputs, mode)
     )
@@ -157,8 +164,18 @@ def adapt(
         z = z.reshape(len(z), -1)
         return own.forward(own.split(variables), inputs, NO_DROPOUT, False, z=z)[0]
 
-    with _explained(found):
-        used, _, _ = needs(above, variables, inputs, z)
+    def noted(variables: Any, inputs: jax.Array) -> jax.Array:
+        split = own.split(variables)
+        _, sites = own.forward(split, inputs, NO_DROPOUT, False)
+        return total(jax.tree.map(jnp.sum, sites))
+
+    if leaks(noted, variables, inputs):
+        names = ", ".join(repr(layer.name) for layer in found)
+        raise InputError(
+            f"layers: {names} cannot be reached from outside: a layer inside nn.remat, "
+            "nn.jit or nn.scan cannot be tuned; name one outside of it"
+        )
+    used, _, _ = needs(above, variables, inputs, z)
     return replace(own, head=frozenset(p for p, u in flatten_dict(used).items() if u))
 
 
@@ -224,19 +241,3 @@ class _Interceptor:
             flat.append(value.reshape(len(value), -1).astype(jnp.float32))
             flat.append(weights.reshape(-1, weights.shape[-1]).astype(jnp.float32))
         return Sites(*flat, *[None] * (4 - len(flat)))
-
-
-@contextmanager
-def _explained(layers: Sequence[Layer]) -> Iterator[None]:
-    try:
-        yield
-    except (jax.errors.UnexpectedTracerError, KeyError) as error:
-        names = ", ".join(repr(layer.name) for layer in layers)
-        raise InputError(
-            f"layers: {names} cannot be reached from outside: a layer inside nn.scan, "
-            "nn.remat, nn.jit or nn.vmap cannot be tuned; name one outside of it"
-        ) from error
-
-
-def _all_paths(variables: Mapping[str, Any]) -> list[Path]:
-    return list(flatten_dict(variables))

@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from surrojax.errors import InputError
 from surrojax.networks import HEAD, NO_DROPOUT
 from surrojax.networks.calls import init_plain, mode_argument, mode_of
+from surrojax.networks.convolutions import Faster
 from surrojax.networks.liveness import needs
 from surrojax.networks.own import TRUNK, OwnNetwork
 from surrojax.sites import Sites
@@ -65,13 +66,15 @@ class OwnSurrogate:
         """As `OwnNetwork.apply`."""
         trunk = {name: of[TRUNK] for name, of in variables.items() if TRUNK in of}
         keys = None if rngs is None else dict(rngs)
-        z, below = self.trunk.apply(
-            trunk,
-            inputs,
-            mutable=[name for name in trunk if name != "params"],
-            rngs=keys,
-            **mode_argument(mode_of(self.trunk), train),
-        )
+        # The candidates' kernels are vmapped, which would make grouped convolutions.
+        with nn.intercept_methods(Faster("matmul")):
+            z, below = self.trunk.apply(
+                trunk,
+                inputs,
+                mutable=[name for name in trunk if name != "params"],
+                rngs=keys,
+                **mode_argument(mode_of(self.trunk), train),
+            )
         names = [] if isinstance(mutable, bool) else list(mutable)
         result, changed = self.network.forward(
             self._fill(variables), inputs, ratio, train, names, keys, z

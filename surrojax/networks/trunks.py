@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from surrojax.errors import InputError
-from surrojax.networks import NO_DROPOUT
+from surrojax.networks import NO_DROPOUT, forward_in_training
 from surrojax.networks.calls import Call
 from surrojax.networks.layers import matching, uniform_fan_in
 from surrojax.networks.own import OwnNetwork
@@ -152,7 +152,10 @@ def _never_negative(network: OwnNetwork, inputs: jax.Array) -> bool:
 
     def smallest() -> Any:
         variables = network.init(jax.random.key(0), inputs, NO_DROPOUT, False)
-        return network.apply(variables, inputs, NO_DROPOUT, False)[1].z.min()
+        # In training mode: running statistics have seen nothing yet.
+        key = jax.random.key(0)
+        output, _ = forward_in_training(network, variables, inputs, NO_DROPOUT, key)
+        return output[1].z.min()
 
     return float(jax.jit(smallest)()) >= 0
 

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
+from surrojax.execution import conv_form
+from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method
 from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
-from surrojax.networks.own import adapt
+from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.settings import Settings
@@ -114,7 +116,8 @@ def make_method(
 ) -> Method:
     sample = jnp.asarray(inputs[:SAMPLE])
     seen = augment.preprocess(sample)
-    own = adapt(network, seen, layers)
+    form = conv_form("auto")
+    own = adapt(network, seen, layers, form)
     kind: Any = surrogate if isinstance(surrogate, str) else "fitted"
     if kind not in SURROGATES:
         raise InputError(
@@ -168,6 +171,8 @@ def make_method(
         common_random_numbers=settings.common_random_numbers,
         reevaluate_incumbent=settings.reevaluate_incumbent,
         evaluation_batch=settings.evaluation_batch,
+        # Two settings' kernels side by side would make grouped convolutions.
+        layout=Layout(settings="loop" if _convolves(own, seen) else "vmap"),
     )
 
 
@@ -184,3 +189,8 @@ def classes_of(method: Method) -> int:
         return forward(network, init(network, jax.random.key(0), inputs), inputs)[0]
 
     return jax.eval_shape(logits).shape[-1]
+
+
+def _convolves(own: OwnNetwork, inputs: jax.Array) -> bool:
+    calls = trace(own.module, inputs, own.mode)
+    return any(isinstance(call.module, nn.Conv) for call in calls)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -17,10 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.algorithm import RunState, initial_state
-from surrojax.data import Dataset
+from surrojax.data import Dataset, Split
 from surrojax.diary import Diary
 from surrojax.errors import InputError
 from surrojax.evaluate import predict
+from surrojax.execution import keep_programs
 from surrojax.method import Method, candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
@@ -95,6 +96,7 @@ def tune(
       InputError: the network, the data, a setting or the folder cannot be used; the
         message names what, and the remedy.
     """
+    keep_programs()
     options = Settings.of(settings)
     examples = {"train": train, "validation": validation}
     if test is not None:
@@ -130,8 +132,7 @@ def tune(
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
         begin = _with_variables(method, begin, variables)
-    state, records = begin, list[Record]()
-    best: Any = None
+    plan = Going(method, dataset, splits, limits, options.max_iterations, seed)
     with ExitStack() as stack:
         diary = None
         if workdir is not None:
@@ -139,13 +140,69 @@ def tune(
                 network, surrogate, method, options, dataset, limits, variables, seed
             )
             diary = stack.enter_context(Diary(workdir, described, begin))
-            state, records = diary.restored(), diary.records
-            best = diary.best(begin) if records else None
-        data: Placed = {name: place(split) for name, split in splits.items()}
-        fused = jax.default_backend() != "cpu"
-        rounds = reported(method, data, state, options.max_iterations, fused)
-        progress = Progress(len(limits.plan), len(records), quiet, limits.left(records))
-        stack.enter_context(closing(progress))
+        done = _train(plan, begin, diary, quiet)
+    return Result(
+        done.records,
+        lambda: _trained(method, done.variables),
+        names,
+        done.outcome,
+        None if diary is None else diary.folder.path,
+        best=lambda: _trained(method, done.best),
+    )
+
+
+class Going(NamedTuple):
+    """A run that is to be done.
+
+    Attributes:
+      method: of the run.
+      dataset: all data, for files.
+      splits: those that were given, by name.
+      limits: how far it goes.
+      max_iterations: MaxIter.
+      seed: of the run.
+    """
+
+    method: Method
+    dataset: Dataset
+    splits: dict[str, Split]
+    limits: Limits
+    max_iterations: int
+    seed: int
+
+
+class Done(NamedTuple):
+    """A run that is done.
+
+    Attributes:
+      records: of all rounds.
+      outcome: what result.json holds.
+      variables: of the network after the last round.
+      best: of the round of the highest validation accuracy.
+    """
+
+    records: list[Record]
+    outcome: Record
+    variables: Any
+    best: Any
+
+
+def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
+    """Does what is left of a run, and writes it down where there is a diary."""
+    method, limits = going.method, going.limits
+    state, records = begin, list[Record]()
+    best, finished = begin.fusion.original.variables, None
+    if diary is not None:
+        state, records = diary.restored(), diary.records
+        best = diary.best(begin) if records else best
+        finished = diary.folder.read_result()
+    if finished and finished["rounds"] == len(records) and limits.reached(records):
+        return Done(records, finished, state.fusion.original.variables, best)
+    data: Placed = {name: place(split) for name, split in going.splits.items()}
+    fused = jax.default_backend() != "cpu"
+    rounds = reported(method, data, state, going.max_iterations, fused)
+    left = limits.left(records)
+    with closing(Progress(len(limits.plan), len(records), quiet, left)) as progress:
         while not (reason := limits.reached(records)):
             state, record = next(rounds)
             if int(state.best_round) == record["round"]:
@@ -155,23 +212,17 @@ def tune(
             else:
                 diary.keep(state, record)
             progress.update(record)
-        found = {
-            name: classify(method, state, method.views, split, data[name])
-            for name, split in splits.items()
-        }
-        outcome = result(method, dataset, found, state, records)
-        outcome |= {"seed": seed, "stopped": reason}
-        if diary is not None:
-            params = _joined(method, state.fusion.original.variables)["params"]
-            diary.finish(dataset, found, params, outcome)
-    return Result(
-        records,
-        lambda: _trained(method, state.fusion.original.variables),
-        names,
-        outcome,
-        None if diary is None else diary.folder.path,
-        best=lambda: _trained(method, best),
-    )
+    variables = state.fusion.original.variables
+    found = {
+        name: classify(method, state, method.views, split, data[name])
+        for name, split in going.splits.items()
+    }
+    outcome = result(method, going.dataset, found, state, records)
+    outcome |= {"seed": going.seed, "stopped": reason}
+    if diary is not None:
+        params = _joined(method, variables)["params"]
+        diary.finish(going.dataset, found, params, outcome)
+    return Done(records, outcome, variables, best)
 
 
 def _own(method: Method) -> OwnNetwork:

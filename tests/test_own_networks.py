@@ -1,0 +1,317 @@
+"""A user's module as the method takes it, and surrogates made for it."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from surrojax.errors import InputError
+from surrojax.networks import NO_DROPOUT, forward, forward_in_training, init
+from surrojax.networks.calls import mode_of, trace
+from surrojax.networks.convolutions import Faster
+from surrojax.networks.layers import LEVELS, levels_at
+from surrojax.networks.macs import macs
+from surrojax.networks.own import adapt
+from surrojax.networks.own_surrogate import with_surrogate
+from surrojax.networks.trunks import FlatTrunk, PatchTrunk, TokenTrunk, trunk_for
+from surrojax.sites import Sites
+
+KEY = jax.random.key(3)
+
+
+class Images(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.relu(nn.Conv(6, (3, 3))(x))
+        x = nn.max_pool(x, (2, 2), (2, 2))
+        x = nn.BatchNorm(use_running_average=not train)(x).reshape(len(x), -1)
+        x = nn.Dense(5)(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=not train)(x))
+        return nn.Dense(3)(x)
+
+
+class Average(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(nn.relu(nn.Conv(6, (3, 3))(x)).mean(axis=(1, 2)))
+
+
+class Words(nn.Module):
+    @nn.compact
+    def __call__(self, tokens, deterministic=True):
+        x = nn.relu(nn.Dense(8)(nn.Embed(20, 4)(tokens))).mean(axis=1)
+        return nn.Dense(3)(nn.Dropout(0.5, deterministic=deterministic)(x))
+
+
+class Table(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.tanh(nn.Dense(6)(x))
+        x = nn.relu(nn.Dense(5)(x))
+        return nn.Dense(3)(x)
+
+
+class Around(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        z = nn.tanh(nn.Dense(6)(x))
+        return nn.Dense(3)(nn.relu(nn.Dense(6)(z)) + z)
+
+
+def images(count=4):
+    return jax.random.normal(KEY, (count, 8, 8, 1))
+
+
+def tokens(count=4):
+    return jax.random.randint(KEY, (count, 7), 0, 20)
+
+
+def table(count=4):
+    return jax.random.normal(KEY, (count, 4))
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "names"),
+    [
+        (Images(), images(), ["Dense_0", "Dense_1"]),
+        (Average(), images(), ["Dense_0"]),
+        (Words(), tokens(), ["Dense_1"]),
+        (Table(), table(), ["Dense_1", "Dense_2"]),
+    ],
+)
+def test_the_dense_layers_at_the_end_are_found(module, inputs, names):
+    own = adapt(module, inputs)
+    assert [layer.name for layer in own.layers] == names
+    variables = init(own, KEY, inputs)
+    logits, sites = forward(own, variables, inputs)
+    np.testing.assert_allclose(
+        logits, module.apply(own.join(variables), inputs), rtol=1e-5, atol=1e-6
+    )
+    two = len(names) == 2
+    assert (sites.x is not None) == (sites.W is not None) == two
+    assert sites.V.shape[0] == sites.z.shape[1]
+    # What dropout and penalties see is what a user's own forward pass has.
+    flat = variables["params"]["head"][names[0]]
+    np.testing.assert_array_equal(sites.V, flat["kernel"])
+
+
+def test_values_at_the_sites_are_dropped_and_nothing_else():
+    own, inputs = adapt(Table(), table()), table()
+    variables = init(own, KEY, inputs)
+    ratio, key = Sites(0.5, 0.25, 0.375, 0.125), jax.random.key(9)
+    (logits, sites), changed = forward_in_training(own, variables, inputs, ratio, key)
+    assert not changed
+
+    flat = own.join(variables)["params"]
+    z = np.tanh(table() @ flat["Dense_0"]["kernel"] + flat["Dense_0"]["bias"])
+
+    def masks(index, *shapes):
+        levels = levels_at(jax.random.fold_in(key, index), list(shapes))
+        return [np.asarray(a) for a in levels]
+
+    def drop(a, levels, p):
+        return np.where(levels >= round(p * LEVELS), a, 0) / (1 - p)
+
+    V, W = flat["Dense_1"]["kernel"], flat["Dense_2"]["kernel"]
+    of_z, of_V = masks(0, z.shape, V.shape)
+    y = drop(z, of_z, ratio.z) @ drop(V, of_V, ratio.V) + flat["Dense_1"]["bias"]
+    x = np.maximum(y, 0)
+    of_x, of_W = masks(1, x.shape, W.shape)
+    y = drop(x, of_x, ratio.x) @ drop(W, of_W, ratio.W) + flat["Dense_2"]["bias"]
+    np.testing.assert_allclose(logits, y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(sites.z, z, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sites.x, x, rtol=1e-4, atol=1e-5)
+
+
+def test_the_head_is_what_follows_z():
+    own = adapt(Images(), images())
+    variables = init(own, KEY, images())
+    assert set(variables["params"]["head"]) == {"Dense_0", "BatchNorm_1", "Dense_1"}
+    assert set(variables["params"]["trunk"]) == {"Conv_0", "BatchNorm_0"}
+    assert ("batch_stats", "BatchNorm_1", "mean") in own.head
+    assert ("batch_stats", "BatchNorm_0", "mean") not in own.head
+    again = own.split(own.join(variables))
+    jax.tree.map(np.testing.assert_array_equal, variables, again)
+
+
+def test_any_layer_can_be_named():
+    own = adapt(Images(), images(), ("Conv_0", "Dense_1"))
+    assert [layer.name for layer in own.layers] == ["Conv_0", "Dense_1"]
+    _, sites = forward(own, init(own, KEY, images()), images())
+    assert sites.z.shape == (4, 64) and sites.V.shape == (9, 6)
+    assert sites.x.shape == (4, 5) and sites.W.shape == (5, 3)
+
+
+def test_statistics_change_in_training_as_the_module_s_own():
+    own = adapt(Images(), images())
+    variables = init(own, KEY, images())
+    (_, _), changed = forward_in_training(own, variables, images(), NO_DROPOUT, KEY)
+    _, expected = Images().apply(
+        own.join(variables), images(), train=True, mutable=["batch_stats"]
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        dict(changed),
+        dict(expected),
+    )
+
+
+class NoDense(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Conv(3, (2,), name="last")(x[..., None]).mean(axis=1)
+
+
+class Twice(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        layer = nn.Dense(4)
+        return nn.Dense(3)(layer(layer(x)))
+
+
+class Looped(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.remat(nn.Dense)(4, name="inside")(x)
+        return nn.Dense(3)(x)
+
+
+class Maps(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(x[:, None])
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "layers", "message"),
+    [
+        (NoDense(), table(), None, "does not end in a dense layer.*of last"),
+        (Table(), table(), ("Dense_0", "Dense_1", "Dense_2"), "one layer, or of two"),
+        (Table(), table(), "Dense_0", "one layer, or of two"),
+        (Table(), table(), ("Dense_9",), "'Dense_9' is called 0 times.*Dense_0"),
+        (Twice(), table(), ("Dense_0",), "'Dense_0' is called 2 times"),
+        (Words(), tokens(), ("Embed_0",), "'Embed_0' receives no array of floating"),
+        (Images(), images(), ("BatchNorm_0",), "'BatchNorm_0' holds no weights"),
+        (Maps(), table(), None, r"yields \(4, 1, 3\), where logits"),
+        (Images(), table(), None, "Images cannot take inputs of shape"),
+        (Looped(), table(), ("inside",), "inside nn.remat, nn.jit"),
+    ],
+)
+def test_what_cannot_be_tuned_is_told(module, inputs, layers, message):
+    with pytest.raises(InputError, match=message):
+        adapt(module, inputs, layers)
+
+
+def made(module, inputs):
+    own = adapt(module, inputs)
+    trunk = trunk_for(own, trace(module, inputs, mode_of(module)), inputs)
+    return own, with_surrogate(own, trunk, inputs)
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "trunk"),
+    [
+        # 4x4 places of 6 maps, after a batch normalisation: of both signs.
+        (Images(), images(), PatchTrunk((4, 4), 6, average=False, rectify=False)),
+        (Average(), images(), PatchTrunk((2, 2), 6, average=True, rectify=True)),
+        (Words(), tokens(), TokenTrunk(20, 8, rectify=True)),
+        (Table(), table(), FlatTrunk(6, rectify=False)),
+    ],
+)
+def test_a_surrogate_is_made_from_shapes(module, inputs, trunk):
+    own, surrogate = made(module, inputs)
+    assert surrogate.trunk == trunk
+    variables = init(surrogate, KEY, inputs)
+    logits, sites = forward(surrogate, variables, inputs)
+    _, expected = forward(own, init(own, KEY, inputs), inputs)
+    assert jax.tree.map(jnp.shape, sites) == jax.tree.map(jnp.shape, expected)
+    # Above z it is the original: its own z, put through the original's head.
+    below = own.split(own.module.init(KEY, inputs))
+    whole = {
+        **below,
+        "params": {**below["params"], "head": variables["params"]["head"]},
+    }
+    again, _ = own.forward(whole, inputs, NO_DROPOUT, False, z=sites.z)
+    np.testing.assert_allclose(logits, again, rtol=1e-5, atol=1e-6)
+
+
+def test_a_surrogate_counts_and_trains_what_it_needs_alone():
+    _, surrogate = made(Images(), images())
+    variables = init(surrogate, KEY, images())
+    assert set(variables["params"]["head"]) == {"Dense_0", "BatchNorm_1", "Dense_1"}
+    assert set(variables["batch_stats"]["head"]) == {"BatchNorm_1"}
+    # 16 windows of 2x2 pixels and 6 maps; 96 x 5 and 5 x 3 above.
+    assert macs(surrogate, images(1)) == 16 * 4 * 6 + 96 * 5 + 5 * 3
+    (_, _), changed = forward_in_training(
+        surrogate, variables, images(), NO_DROPOUT, KEY
+    )
+    assert jax.tree.structure(changed) == jax.tree.structure(
+        {"batch_stats": variables["batch_stats"]}
+    )
+    before = variables["batch_stats"]["head"]["BatchNorm_1"]["mean"]
+    assert np.abs(changed["batch_stats"]["head"]["BatchNorm_1"]["mean"] - before).max()
+
+
+def test_a_surrogate_that_cannot_stand_in_is_refused():
+    own = adapt(Around(), table(), ("Dense_2",))
+    with pytest.raises(InputError, match="a shortcut around the layer"):
+        with_surrogate(own, FlatTrunk(6, rectify=False), table())
+    own = adapt(Table(), table())
+    with pytest.raises(InputError, match="yields .5,. for each input.*let it yield 6"):
+        with_surrogate(own, FlatTrunk(5, rectify=False), table())
+    own = adapt(Table(), table(), ("Dense_0",))
+    with pytest.raises(InputError, match="receives the inputs themselves"):
+        trunk_for(own, trace(Table(), table(), None), table())
+
+
+@pytest.mark.parametrize("form", ["matmul", "direct"])
+@pytest.mark.parametrize(
+    ("kernel", "strides", "padding", "channels"),
+    [
+        (3, 1, "SAME", 4),
+        (4, 2, "SAME", 3),
+        (3, 2, "VALID", 1),
+        (3, (1, 1), 1, 4),
+        (5, 1, ((2, 1), (0, 2)), 3),
+    ],
+)
+def test_a_convolution_is_the_same_in_another_form(
+    form, kernel, strides, padding, channels
+):
+    layer = nn.Conv(5, (kernel, kernel), strides=strides, padding=padding)
+    x = jax.random.normal(KEY, (2, 9, 8, channels))
+    variables = layer.init(KEY, x)
+
+    def loss_of():  # JAX remembers a function that it has traced
+        return lambda variables, x: (layer.apply(variables, x) ** 2).sum()
+
+    expected = jax.value_and_grad(loss_of(), argnums=(0, 1))(variables, x)
+    text = str(jax.make_jaxpr(loss_of())(variables, x))
+    with nn.intercept_methods(Faster(form)):
+        found = jax.value_and_grad(loss_of(), argnums=(0, 1))(variables, x)
+        assert str(jax.make_jaxpr(loss_of())(variables, x)) != text
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3),
+        found,
+        expected,
+    )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv(4, (3, 3), feature_group_count=2),
+        nn.Conv(4, (3, 2)),
+        nn.Conv(4, (3, 3), kernel_dilation=2),
+        nn.Conv(4, (3, 3), padding="CIRCULAR"),
+        nn.Conv(4, (3, 3), strides=(1, 2)),
+    ],
+)
+def test_other_convolutions_are_left_as_they_are(layer):
+    x = jax.random.normal(KEY, (2, 9, 8, 4))
+    variables = layer.init(KEY, x)
+    text = str(jax.make_jaxpr(lambda v, x: layer.apply(v, x))(variables, x))
+    with nn.intercept_methods(Faster("matmul")):
+        again = jax.make_jaxpr(lambda v, x: layer.apply(v, x))(variables, x)
+    assert str(again) == text
