@@ -100,6 +100,10 @@ class OwnNetwork:
         result = (logits.astype(jnp.float32), seen.sites())
         return (result, changed) if mutable is not False else result
 
+    def clone(self, form: ConvForm) -> "OwnNetwork":
+        """The same with convolutions in another form, as a Flax module's `clone`."""
+        return replace(self, form=form)
+
     def vocabulary(self, inputs: jax.Array) -> int | None:
         """Tokens that its smallest nn.Embed knows, which receives the inputs."""
         if not jnp.issubdtype(inputs.dtype, jnp.integer):

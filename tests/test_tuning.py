@@ -1,0 +1,240 @@
+"""`surrojax.tune`: a user's network and arrays in one call."""
+
+import json
+import subprocess
+import sys
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import surrojax
+from surrojax.errors import InputError
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 3, 240)
+TABLE = (RNG.normal(size=(240, 6)) + 2 * np.eye(6)[LABELS]).astype(np.float32)
+TOKENS = np.where(
+    RNG.random((240, 9)) < 0.5, RNG.integers(0, 18, (240, 9)), 6 * LABELS[:, None]
+)
+SMALL = {
+    "max_iterations": 60,
+    "iterations_per_round": 20,
+    "halve_every": 100.0,
+    "batch_size": 16,
+    "learning_rate": 0.05,
+    "population": 3,
+    "quiet": True,
+}
+
+
+class Table(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(nn.relu(nn.Dense(8)(nn.tanh(nn.Dense(6)(x)))))
+
+
+class Words(nn.Module):
+    @nn.compact
+    def __call__(self, tokens, deterministic=True):
+        x = nn.relu(nn.Dense(8)(nn.Embed(18, 4)(tokens))).mean(axis=1)
+        return nn.Dense(3)(nn.Dropout(0.1, deterministic=deterministic)(x))
+
+
+def splits(inputs, test=False):
+    cuts = (slice(0, 120), slice(120, 180), slice(180, 240))[: 3 if test else 2]
+    return [(inputs[cut], LABELS[cut]) for cut in cuts]
+
+
+def same(a, b, **tolerance):
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, **tolerance),
+        a.variables,
+        b.variables,
+    )
+
+
+@pytest.fixture(scope="module")
+def run():
+    return surrojax.tune(Table(), *splits(TABLE, test=True), **SMALL)
+
+
+def test_the_result_is_the_user_s_own_network(run):
+    inputs, labels = splits(TABLE, test=True)[2]
+    logits = np.asarray(Table().apply(run.variables, inputs))
+    np.testing.assert_allclose(
+        run.predict(inputs), jax.nn.softmax(logits), rtol=1e-4, atol=1e-5
+    )
+    right = (np.argmax(logits, axis=-1) == labels).mean()
+    assert run.test_accuracy == pytest.approx(right, abs=1e-6)
+
+
+def test_tables_are_the_records(run):
+    history = run.history
+    assert list(history.index) == [1, 2, 3]
+    assert list(history["step"]) == [20, 40, 60]
+    last = run.records[-1]
+    assert history["p_x"].iloc[-1] == last["hyper"]["p_x"] == run.setting["p_x"]
+    best = max(c["score"] for c in last["candidates"])
+    assert history["best_score"].iloc[-1] == best
+    assert len(run.candidates) == 9
+    assert list(run.candidates["round"]) == [1] * 3 + [2] * 3 + [3] * 3
+    assert run.best_round["original"]["validation_accuracy"] == max(
+        history["validation_accuracy"]
+    )
+    frame = run.schedule.frame
+    assert list(frame["lambda_V"]) == [r["hyper"]["lambda_V"] for r in run.records]
+
+
+def test_test_data_choose_nothing(run):
+    train, validation = splits(TABLE)
+    without = surrojax.tune(Table(), train, validation, **SMALL)
+    assert without.schedule.rows() == run.schedule.rows()
+    assert without.test_accuracy is None and "test" not in without.records[0]
+    same(without, run, rtol=1e-5, atol=1e-6)
+
+
+def test_a_schedule_is_replayed(run):
+    small = SMALL | {"population": 6}  # of no effect: nothing is searched
+    again = surrojax.tune(Table(), *splits(TABLE), schedule=run.schedule, **small)
+    assert again.schedule.rows() == run.schedule.rows()
+    assert all("candidates" not in record for record in again.records)
+    same(again, run, rtol=1e-3, atol=1e-5)
+    other = surrojax.tune(
+        Table(), *splits(TABLE), schedule=run.schedule, seed=1, **SMALL
+    )
+    with pytest.raises(AssertionError):
+        same(other, run, rtol=1e-3, atol=1e-5)
+
+
+def test_a_folder_is_gone_on_with_and_extended(tmp_path, run):
+    data = splits(TABLE, test=True)
+    folder = tmp_path / "own"
+    short = surrojax.tune(Table(), *data, workdir=folder, **SMALL | {"early_stop": 1})
+    stopped = len(short.records)
+    assert json.loads((folder / "result.json").read_text())["stopped"] in (
+        "early_stop",
+        "max_iterations",
+    )
+    whole = surrojax.tune(Table(), *data, workdir=folder, **SMALL)
+    assert len(whole.records) == 3 >= stopped
+    assert whole.schedule.rows() == run.schedule.rows()
+    same(whole, run, rtol=1e-5, atol=1e-6)
+    # The best round's network is kept over the stop.
+    inputs, labels = data[1]
+    right = (whole.best.probabilities(inputs).argmax(axis=-1) == labels).mean()
+    wanted = whole.best_round["original"]["validation_accuracy"]
+    assert right == pytest.approx(wanted, abs=1e-6)
+    # A finished run is not run again, and is there without its network.
+    finished = surrojax.tune(Table(), *data, workdir=folder, **SMALL)
+    same(finished, whole, rtol=0, atol=0)
+    loaded = surrojax.load(folder)
+    assert loaded.test_accuracy == whole.test_accuracy
+    assert surrojax.read_schedule(folder).rows() == whole.schedule.rows()
+    with pytest.raises(InputError, match="call surrojax.tune again"):
+        loaded.predict(inputs)
+    with pytest.raises(InputError, match="another configuration.*kappa"):
+        surrojax.tune(Table(), *data, workdir=folder, kappa=1.0, **SMALL)
+    changed = [(data[0][0] + 1, data[0][1]), *data[1:]]
+    with pytest.raises(InputError, match="another configuration.*fingerprint"):
+        surrojax.tune(Table(), *changed, workdir=folder, **SMALL)
+
+
+@pytest.mark.parametrize("surrogate", ["fitted", "shared", nn.Dense(8)])
+def test_a_text_classifier(surrogate):
+    data = splits(TOKENS)
+    if isinstance(surrogate, nn.Module):
+        inputs, network = TABLE, Table()
+        data, surrogate = splits(inputs), nn.Dense(6)
+    else:
+        network = Words()
+    small = SMALL | {"max_iterations": 40, "tune": ("coefficients", "ratios")}
+    result = surrojax.tune(network, *data, surrogate=surrogate, **small)
+    fitted = "surrogate" in result.records[0]
+    assert fitted == (surrogate != "shared")
+    scores = result.candidates["validation_cross_entropy"]
+    assert np.isfinite(scores).all() and len(set(scores)) > 3
+
+
+def test_the_improved_form_leaves_out_what_a_shared_trunk_cannot_tell():
+    small = SMALL | {"max_iterations": 20}
+    result = surrojax.tune(Table(), *splits(TABLE), **surrojax.IMPROVED, **small)
+    assert set(result.candidates) >= {"p_z", "lambda_V"}
+    assert result.candidates["lambda_z"].eq(0).all()
+    assert len(result.candidates) == 4  # the leader is scored again
+
+
+def test_inputs_are_changed_and_prepared():
+    pixels = np.clip(TABLE * 20 + 100, 0, 255).astype(np.uint8)
+    seen = []
+
+    def augment(key, inputs):
+        seen.append(inputs.dtype)
+        return inputs + jax.random.randint(key, inputs.shape, 0, 2).astype(jnp.uint8)
+
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    result = surrojax.tune(Table(), *splits(pixels), augment=augment, **small)
+    assert set(seen) == {np.dtype(np.uint8)}
+    scaled = (pixels[:5].astype(np.float32) - 127.5) / 128
+    expected = jax.nn.softmax(Table().apply(result.variables, scaled))
+    np.testing.assert_allclose(result.predict(pixels[:5]), expected, atol=1e-5)
+
+
+def test_weights_to_begin_with():
+    variables = Table().init(jax.random.key(7), jnp.asarray(TABLE[:1]))
+    small = SMALL | {"max_iterations": 20, "tune": (), "learning_rate": 0.0}
+    result = surrojax.tune(Table(), *splits(TABLE), variables=variables, **small)
+    jax.tree.map(np.testing.assert_array_equal, result.variables, dict(variables))
+    wrong = {"params": {"Dense_0": variables["params"]["Dense_0"]}}
+    with pytest.raises(InputError, match="variables: .*is not as the network's own"):
+        surrojax.tune(Table(), *splits(TABLE), variables=wrong, **small)
+
+
+def changed(values, row, value):
+    values = values.copy()
+    values[row] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"train": (TABLE, LABELS[:9])}, r"train: inputs of shape \(240, 6\)"),
+        ({"train": (changed(TABLE, 4, np.nan), LABELS)}, "train, row 4: holds NaN"),
+        ({"train": (TABLE, LABELS + 1)}, "train, row .*: label 3 is out of range"),
+        ({"train": (TABLE, LABELS * 1.0)}, "train: labels of type float64"),
+        ({"train": (TABLE[:0], LABELS[:0])}, "train: holds no examples"),
+        ({"train": 3}, "train: wants a pair of arrays"),
+        ({"validation": (TABLE[:, :5], LABELS)}, r"validation: inputs of shape \(5,\)"),
+        ({"validation": (TABLE, LABELS - 1)}, "validation, row .*label -1"),
+        ({"max_iteration": 3}, "no setting .did you mean 'max_iterations'"),
+        ({"tune": ("p_zz",)}, "'p_zz' is none of this network's"),
+        ({"optimizer": "psoo"}, "optimizer: 'psoo' is unknown"),
+        ({"constants": {"q": 1.0}}, "constants: .*'q'"),
+        ({"eta": {"y": 1.0}}, "eta: 'y' is unknown"),
+        ({"kappa": float("nan")}, "kappa: nan is out of range"),
+        ({"surrogate": "other"}, "surrogate: 'other' is unknown"),
+        ({"classes": ("a", "b")}, "classes: 2 names for a network of 3"),
+        ({"iterations_per_round": 100}, "less than one round"),
+        ({"fixed": {"p_z": 1.5}, "tune": ()}, "fixed.p_z: 1.5 is out of range"),
+    ],
+)
+def test_a_mistake_is_one_line(given, message):
+    train, validation = splits(TABLE)
+    arguments = {"train": train, "validation": validation} | SMALL | given
+    with pytest.raises(InputError, match=message) as caught:
+        surrojax.tune(Table(), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_token_that_the_network_does_not_know():
+    with pytest.raises(InputError, match="train, row 0: holds a token outside of 0 to"):
+        surrojax.tune(Words(), *splits(TOKENS + 18), **SMALL)
+
+
+def test_importing_the_package_starts_nothing():
+    code = "import surrojax, sys; print('jax' in sys.modules, len(dir(surrojax)) > 10)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout == "False True\n"
