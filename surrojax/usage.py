@@ -49,7 +49,8 @@ def _comments(source: str) -> dict[str, str]:
     beside, above = _by_line(source)
     found: dict[str, str] = {}
     for path, first, last in _assignments(source):
-        lines, line = [], first - 1
+        lines: list[str] = []
+        line = first - 1
         while line in above:
             lines.insert(0, above[line])
             line -= 1
