@@ -202,8 +202,8 @@ def test_a_verbose_run_says_what_each_round_found(tmp_path):
     assert "config.fidelity.rounds: 3 never comes, as the run has 2 rounds" in lines
     record = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[1])
     at = lines.index(next(line for line in lines if line.startswith("round 2/2")))
-    setting = ", ".join(f"{k} {v:.2g}" for k, v in record["hyper"].items())
-    assert lines[at + 1] == f"  trained with {setting}"
+    setting = " ".join(f"{k} {record['hyper'][k]:.2g}," for k in ("p_z", "p_x"))
+    assert lines[at + 1] == f"  trained with {setting.removesuffix(',')}"
     assert lines[at + 2].startswith(f"  of stage 1, the {record['chosen']} is kept")
     best = max(c["score"] for c in record["candidates"])
     assert lines[at + 3].startswith(f"  best of 6 candidates: score {best:.4f}, ")

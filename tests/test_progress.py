@@ -58,6 +58,13 @@ def test_details_where_nothing_is_tuned_and_nothing_was_timed():
     assert len(details(plain, {}).splitlines()) == 2
 
 
+def test_what_is_off_in_a_setting_is_not_told():
+    none = RECORD | {"hyper": {"lambda_z": 0.0, "p_z": 0.0}}
+    assert details(none, {}).startswith("  trained with no regularisation\n")
+    some = RECORD | {"hyper": {"lambda_z": 0.0, "p_z": 0.25}}
+    assert details(some, {}).startswith("  trained with p_z 0.25\n")
+
+
 def test_details_are_for_those_who_ask(capsys, verbose):
     Progress(5, 0, quiet=True).detail(RECORD, {})
     assert capsys.readouterr().out == ""
