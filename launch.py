@@ -40,6 +40,7 @@ from ml_collections import ConfigDict, config_flags
 
 from surrojax import commandline
 from surrojax.errors import InputError
+from surrojax.progress import say, show_log
 
 # What trains is imported where it is used: JAX takes seconds, of which --help and a
 # mistyped flag need none.
@@ -87,16 +88,15 @@ ABOUT = commandline.About(
 
 
 def main() -> None:
-    from surrojax.crossing import compare
-    from surrojax.execution import prepare
-    from surrojax.processes import join
-    from surrojax.progress import show_log
-    from surrojax.settings import folds
-    from surrojax.sweep import run_sweep
-
     show_log(QUIET.value, VERBOSE.value)
     if CONFIG.value is None:
         raise InputError("give --config=FILE; see configs/")
+    from surrojax.crossing import compare
+    from surrojax.execution import prepare
+    from surrojax.processes import join
+    from surrojax.settings import folds
+    from surrojax.sweep import run_sweep
+
     config, quiet = CONFIG.value, QUIET.value
     if config.get("task") != "pretrain" and not DRY_RUN.value:
         prepare(config)
@@ -122,7 +122,6 @@ def main() -> None:
 def _run(config: ConfigDict, workdir: str) -> None:
     from surrojax.experiment import train
     from surrojax.processes import is_first
-    from surrojax.progress import say
     from surrojax.settings import resolve
 
     if DRY_RUN.value:
@@ -142,7 +141,6 @@ def _run(config: ConfigDict, workdir: str) -> None:
 
 def _would_run(workdir: str, config: ConfigDict) -> None:
     """The command of one run, and the config that it resolves to."""
-    from surrojax.progress import say
     from surrojax.sweep import command_of
 
     say(f"{command_of(sys.argv, {}, Path(workdir))}\n{config}")
@@ -170,7 +168,6 @@ def _is_fold(specification: str) -> bool:
 def _pretrain(config: ConfigDict, workdir: str) -> None:
     from surrojax import pretrain
     from surrojax.processes import want_one
-    from surrojax.progress import say
 
     if SWEEP.value:
         raise InputError("--sweep: pre-training is one run; give it no sweep")

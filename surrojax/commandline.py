@@ -119,7 +119,7 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
             if module is None:
                 raise InputError("--fields: give --config=FILE; see configs/")
             values = config.value if file else module.get_config()
-            print(usage.list_fields(values, usage.comments(module)))
+            print(usage.list_fields(values, usage.comments(module)), flush=True)
             return
         main()
 
@@ -128,6 +128,9 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # as of `launch.py --fields | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except BaseException as error:
         if not _interrupted(error):
             raise
@@ -183,7 +186,7 @@ def _help(about: About, file: str, full: bool, asked: Iterable[str]) -> None:
     if full and module is not None:
         listed = usage.list_fields(module.get_config(), usage.comments(module))
         text += f"\n\nAll fields\n{listed}"
-    print(text, file=sys.stdout if asked else sys.stderr)
+    print(text, file=sys.stdout if asked else sys.stderr, flush=True)
     sys.exit(0 if asked else 2)
 
 

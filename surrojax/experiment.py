@@ -270,7 +270,8 @@ class Keeper(Diary):
     def say_reached(self, quiet: bool) -> None:
         """Says why the run ends before its last round, if it does."""
         if self.reached != "max_iterations":
-            say(f"stopped after round {len(self.records)}: {self._told()}", quiet)
+            done, path = len(self.records), self.folder.path
+            say(f"{path}: stopped after round {done}: {self._told()}", quiet)
 
     def _told(self) -> str:
         following = self._setup.method.iterations_after(len(self.records))

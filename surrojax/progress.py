@@ -175,7 +175,9 @@ def details(record: Record, stages: Mapping[str, float]) -> str:
 
 
 def _setting(hyper: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.2g}" for name, value in hyper.items())
+    """A setting without what is off in it."""
+    on = (f"{name} {value:.2g}" for name, value in hyper.items() if value)
+    return ", ".join(on) or "no regularisation"
 
 
 def _figures(of: Record) -> str:

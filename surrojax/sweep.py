@@ -145,8 +145,9 @@ def run_points(
 def _tell(runs: Runs, outcomes: Sequence[Outcome]) -> None:
     """Says how a point ended, or its replicas."""
     done = [result for _, result in outcomes if isinstance(result, dict)]
+    wrong = [f"failed: {r}" for _, r in outcomes if isinstance(r, InputError)]
     if not done:
-        runs.end("failed", None)
+        runs.end("; ".join(wrong), None)
         return
     seconds = sum(result["seconds"] for result in done)
     figures = (
@@ -156,7 +157,8 @@ def _tell(runs: Runs, outcomes: Sequence[Outcome]) -> None:
         )
     )
     count = f"{len(done)} replicas, mean: " if len(done) > 1 else ""
-    runs.end(f"{count}{', '.join(figures)}, {minutes(seconds)}", seconds)
+    told = f"{count}{', '.join(figures)}, {minutes(seconds)}"
+    runs.end("; ".join([told, *wrong]), seconds)
 
 
 def say_failed(outcomes: Sequence[Outcome]) -> None:
@@ -165,12 +167,11 @@ def say_failed(outcomes: Sequence[Outcome]) -> None:
     Args:
       outcomes: of `run_points`.
     """
-    for point, error in outcomes:
-        if isinstance(error, InputError):
-            say(f"failed: {name_of(point) or 'the run'}: {error}")
-    failures = (error for _, error in outcomes if isinstance(error, FailedError))
-    for again in dict.fromkeys(error.again for error in failures):
-        say(f"to run it again: {again}")
+    wrong = [(p, error) for p, error in outcomes if isinstance(error, FailedError)]
+    for again, failures in itertools.groupby(wrong, key=lambda entry: entry[1].again):
+        for point, error in failures:
+            say(f"failed: {name_of(point)}: {error}")
+        say(f"  to run it again: {again}")
 
 
 def _run(
@@ -183,7 +184,6 @@ def _run(
     """The outcome of a point, or of each of its replicas."""
 
     def failed(error: InputError) -> FailedError:
-        say(f"failed: {error}")
         return FailedError(str(error), command_of(command, point, folder))
 
     try:

@@ -22,6 +22,12 @@ def call(*arguments):
          "--methods: 'drpout' is unknown (did you mean 'dropout'?)"),
         (["--config=configs/demo.py", "--config.momentun=0.5", "--methods=untuned"],
          "no field 'momentun' (did you mean 'momentum'?)"),
+        (["--config=configs/dem.py", "--methods=untuned"],
+         "--config=configs/dem.py: cannot be read (did you mean configs/demo.py?)"),
+        (["--config=configs/demo.py", "--method=untuned"],
+         "--method: there is no such flag (did you mean --methods?)"),
+        (["--config=configs/demo.py", "--methods=untuned", "--config.early_stop=3"],
+         "config.early_stop: the runs of a comparison share a budget of steps"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
@@ -30,6 +36,12 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     [line] = done.stderr.splitlines()
     assert line.startswith("surrojax.baselines: ") and message in line
     assert not (tmp_path / "x").exists()
+
+
+def test_help_has_the_methods():
+    done = call("--help")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "--methods=A,B,...             Of surrojax, untuned" in done.stdout
 
 
 def test_two_methods_and_their_table(tmp_path):

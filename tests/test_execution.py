@@ -157,6 +157,44 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
             assert_close(a, b, 1e-5)
 
 
+def test_a_replica_that_stops_early_does_not_stop_its_sisters(small, tmp_path):  # noqa: F811
+    several, stopping = {"replicas": 3, "max_iterations": 18}, {"early_stop": 1}
+    found = replicas.train(config_of(**several, **stopping), tmp_path, quiet=True)
+    rounds = {seed: result["rounds"] for seed, result in found.items()}
+    assert len(set(rounds.values())) > 1, "seeds that all end together show nothing"
+    ends = {}
+    for seed in found:
+        alone, folder = config_of(seed=seed, max_iterations=18), tmp_path / f"{seed}"
+        ends[seed] = experiment.train(alone, folder, quiet=True)
+        accuracies = [r["original"]["validation_accuracy"] for r in lines(folder)]
+        worse = (n for n in range(1, 6) if accuracies[n] <= max(accuracies[:n]))
+        assert rounds[seed] == next(worse, 5) + 1
+        assert found[seed]["stopped"] == (
+            "early_stop" if rounds[seed] < 6 else "max_iterations"
+        )
+    # And all go on, each from where it ended.
+    whole = replicas.train(config_of(**several), tmp_path, quiet=True)
+    for seed, result in whole.items():
+        pairs = zip(
+            lines(tmp_path / f"seed={seed}"), lines(tmp_path / f"{seed}"), strict=True
+        )
+        for a, b in pairs:
+            del a["seconds"], b["seconds"]
+            assert_close(a, b, 1e-4)
+        del result["seconds"], ends[seed]["seconds"]
+        assert_close(result, ends[seed], 1e-4)
+
+
+def test_replicas_have_a_time_budget_each(small, tmp_path, capsys):  # noqa: F811
+    config = config_of(replicas=2, time_budget=1e-3)
+    found = replicas.train(config, tmp_path)
+    assert [(r["rounds"], r["stopped"]) for r in found.values()] == (
+        [(1, "time_budget")] * 2
+    )
+    assert capsys.readouterr().out.count("stopped after round 1: ") == 2
+    assert replicas.train(config, tmp_path, quiet=True) == found
+
+
 def test_a_replica_that_diverges_stops_config_of(small, tmp_path, monkeypatch):  # noqa: F811
     def poisoned(method, key, inner=experiment.initial_state):
         state = inner(method, key)

@@ -12,7 +12,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
-from surrojax import experiment, rounds, settings
+from surrojax import experiment, fidelity, rounds, settings
 from surrojax.algorithm import DivergedError
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
@@ -144,7 +144,7 @@ def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="round 2: the losses are not finite"):
         train(config_of(), tmp_path, quiet=True)
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["rounds"] == 1
+    assert (result["rounds"], result["stopped"]) == (1, "diverged")
     assert (tmp_path / "plots/history.png").exists()
 
 
@@ -200,6 +200,76 @@ def test_a_finished_run_says_so_and_is_left_alone(small, tmp_path, capsys):
     assert again == first
     assert "finished after 3 rounds" in capsys.readouterr().out
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def without_times(folder):
+    return [{**record, "seconds": 0} for record in lines(folder)]
+
+
+def result_of(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_a_run_that_stops_early_goes_on_as_if_it_had_not(small, tmp_path, capsys):
+    plain = train(config_of(max_iterations=24), tmp_path / "plain", quiet=True)
+    assert plain["stopped"] == "max_iterations"
+    # By hand: the first round that is no better than all before it.
+    found = [r["original"]["validation_accuracy"] for r in lines(tmp_path / "plain")]
+    ends = next(n for n in range(2, 9) if found[n - 1] <= max(found[: n - 1]))
+    assert ends < 8
+    stopping = config_of(max_iterations=24, early_stop=1)
+    early = train(stopping, tmp_path / "early")
+    assert (early["stopped"], early["rounds"]) == ("early_stop", ends)
+    assert result_of(tmp_path / "early") == early
+    assert (tmp_path / "early/weights.safetensors").exists()
+    assert f"stopped after round {ends}: validation was best" in capsys.readouterr().out
+    # The same command leaves it alone; without the limit it goes on.
+    assert train(stopping, tmp_path / "early") == early
+    assert f"finished after {ends} rounds" in capsys.readouterr().out
+    described = json.loads((tmp_path / "early/config.json").read_text())
+    assert described["config"]["early_stop"] == 1
+    whole = train(config_of(max_iterations=24), tmp_path / "early", quiet=True)
+    assert whole | {"seconds": 0} == plain | {"seconds": 0}
+    assert without_times(tmp_path / "early") == without_times(tmp_path / "plain")
+    described = json.loads((tmp_path / "early/config.json").read_text())
+    assert described["config"]["early_stop"] == 0
+
+
+def test_a_run_killed_before_its_early_result_trains_no_further(small, tmp_path):
+    stopping = config_of(max_iterations=24, early_stop=1)
+    early = train(stopping, tmp_path, quiet=True)
+    (tmp_path / "result.json").unlink()
+    before = lines(tmp_path)
+    assert train(stopping, tmp_path, quiet=True) == early
+    assert lines(tmp_path) == before
+
+
+def test_a_time_budget_counts_the_rounds_of_all_calls(small, tmp_path):
+    short = train(config_of(time_budget=1e-3), tmp_path / "a", quiet=True)
+    assert (short["stopped"], short["rounds"]) == ("time_budget", 1)
+    spent = lines(tmp_path / "a")[0]["seconds"]
+    # What was spent before is spent, although this call has begun anew.
+    again = train(config_of(time_budget=spent), tmp_path / "a", quiet=True)
+    assert again == short
+    whole = train(config_of(time_budget=spent + 1e6), tmp_path / "a", quiet=True)
+    assert (whole["stopped"], whole["rounds"]) == ("max_iterations", 3)
+    assert whole["seconds"] >= round(spent, 1)
+    train(config_of(), tmp_path / "b", quiet=True)
+    assert without_times(tmp_path / "a") == without_times(tmp_path / "b")
+
+
+def test_fidelity_rounds_that_never_come_are_said(small, tmp_path, capsys):
+    asked = {"fidelity.rounds": (1, 7), "fidelity.drawn": 0, "fidelity.seeds": 1}
+    train(config_of(max_iterations=6, **asked), tmp_path)
+    assert "config.fidelity.rounds: 7 never comes, as the run has 2 rounds\n" in (
+        capsys.readouterr().out
+    )
+    train(config_of(max_iterations=9, **asked), tmp_path)
+    assert "1 is over already, as round 2 is done; 7 never comes" in (
+        capsys.readouterr().out
+    )
+    assert fidelity.never((1,), 0, 3, tunes=True) is None
+    assert "nothing is tuned" in fidelity.never((1,), 0, 3, tunes=False)
 
 
 def test_a_shorter_call_does_not_take_a_longer_run_back(small, tmp_path):

@@ -1,5 +1,7 @@
 """The command line: what is wrong becomes one line and exit code 2."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from conftest import AS_A_USER, as_user
+
+from configs import ck_mresnet
+from surrojax.fields import flatten
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,7 +27,7 @@ def launch(*arguments):
         (["--config=configs/demo.py", "--config.search.optimzer=de", "--workdir=x"],
          "no field 'search.optimzer' (did you mean 'search.optimizer'?)"),
         (["--config=configs/demo.py", "--config.seed=abc", "--workdir=x"],
-         "--config.seed=abc: invalid literal"),
+         "--config.seed=abc: wants a whole number"),
         (["--config=configs/demo.py", "--config.search.optimizer=sgd", "--workdir=x"],
          "config.search.optimizer: 'sgd' is unknown"),
         (["--config=configs/demo.py", "--config.kappa=nan", "--workdir=x"],
@@ -43,8 +48,27 @@ def launch(*arguments):
           "--workdir=x"], "/nowhere: no such folder"),
         (["--config=configs/demo.py", "--config.init_from=/nowhere/w.safetensors",
           "--workdir=x"], "/nowhere/w.safetensors: cannot be read"),
-        (["--config=configs/demo.py", "--wrkdir=x"], "Unknown command line flag"),
+        (["--config=configs/demo.py", "--wrkdir=x"],
+         "--wrkdir: there is no such flag (did you mean --workdir?)"),
+        (["--config=configs/demo.py", "--max_iteration=9", "--workdir=x"],
+         "--max_iteration: there is no such flag (did you mean --config.max_it"),
         (["--config=configs/demo.py", "--workdir=x", "train"], "'train' is no flag"),
+        (["configs/demo.py", "--workdir=x"], "did you mean --config=configs/demo.py?"),
+        (["--config=configs/demo.py", "seed=3", "--workdir=x"],
+         "'seed=3' is no flag (did you mean --config.seed=3?)"),
+        (["--config=configs/fer2013_lent.py", "--workdir=x"],
+         "cannot be read (did you mean configs/fer2013_lenet.py?); see configs/"),
+        (["--config=demo", "--workdir=x"], "(did you mean configs/demo.py?)"),
+        (["--config=configs/demo.py", "--config.search=de", "--workdir=x"],
+         "--config.search: is a group of fields: search.bounds.coefficient, "),
+        (["--config=configs/demo.py", "--config.dataset.align=Flase", "--workdir=x"],
+         "--config.dataset.align=Flase: wants True or False"),
+        (["--config=configs/demo.py", "--config.network=LeNett", "--workdir=x"],
+         "config.network: 'LeNett' is unknown (did you mean 'lenet'?)"),
+        (["--config=configs/demo.py", "--sweep=sed=0,1", "--workdir=x"],
+         "the config has no field 'sed' (did you mean 'seed'?)"),
+        (["--config=configs/demo.py", "--quiet", "--verbose", "--workdir=x"],
+         "--quiet, --verbose: give one of them"),
         (["--config=configs/fer2013_lenet.py", "--config.dataset.dir=/nowhere",
           "--workdir=x"], "/nowhere"),
     ],
@@ -102,8 +126,89 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     assert process.returncode == 130
 
 
-def test_help_names_the_flags():
+def test_a_command_alone_says_what_to_do():
+    done = launch()
+    assert done.returncode == 2 and done.stdout == ""
+    assert "python launch.py --config=configs/demo.py\n" in done.stderr
+
+
+def test_help_has_modes_flags_fields_and_configs_and_nothing_of_absls():
     done = launch("--help")
+    assert done.returncode == 0 and done.stderr == ""
     assert "--config.FIELD=VALUE" in done.stdout
-    for flag in ("--sweep", "--workdir", "dry_run"):
-        assert flag in done.stdout
+    for flag in ("--sweep=FIELD=A,B", "--workdir=DIR", "--dry_run", "--verbose"):
+        assert f"\n  {flag}" in done.stdout
+    for mode in ("sweep", "going on", "folds", "replicas", "pre-training", "processes"):
+        assert f"\n  {mode} " in done.stdout
+    assert "  --config.max_iterations=80000" in done.stdout
+    assert "configs/ck_mresnet.py" in done.stdout
+    assert "helpfull" not in done.stdout and "stderrthreshold" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 88
+
+
+def test_help_beside_a_config_has_its_defaults():
+    done = launch("--config=configs/demo.py", "-h")
+    assert "with their defaults in configs/demo.py" in done.stdout
+    assert "  --config.max_iterations=2000 " in done.stdout
+
+
+def test_every_field_is_listed_with_its_value_and_comment():
+    given = ["--config=configs/ck_mresnet.py", "--config.seed=4", "--fields"]
+    done = launch(*given)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    config = ck_mresnet.get_config()
+    listed = [line.split("=")[0] for line in lines if line.startswith("  --config.")]
+    fields = {f"  --config.{field}" for field, _ in flatten(config.to_dict())}
+    assert fields <= set(listed) and len(listed) == len(set(listed))
+    assert "  --config.seed=4 " in done.stdout
+    at = lines.index(next(line for line in lines if ".dataset.crops=18" in line))
+    assert "1: the whole image; 18: 3x3 windows and their mirror" in lines[at]
+
+
+def test_helpfull_has_the_fields_as_well():
+    done = launch("--helpfull", "--config=configs/pretrain_faces.py")
+    assert "All fields" in done.stdout and "--config.center_loss.alpha=0.5" in (
+        done.stdout
+    )
+
+
+def test_a_dry_run_prints_the_command_and_the_config(tmp_path):
+    done = launch(
+        *("--config", "configs/demo.py", "--config.seed=3", "--dry_run"),
+        f"--workdir={tmp_path}/x",
+    )
+    command, *config = done.stdout.splitlines()
+    assert command == (
+        "python launch.py --config configs/demo.py --config.seed=3 "
+        f"--workdir={tmp_path}/x"
+    )
+    assert "seed: 3" in config and not (tmp_path / "x").exists()
+
+
+def test_a_verbose_run_says_what_each_round_found(tmp_path):
+    done = launch(
+        "--config=configs/demo.py",
+        "--config.iterations_per_round=2",
+        "--config.max_iterations=4",
+        "--config.tune=p_z,p_x",
+        "--config.fidelity.rounds=3",
+        f"--workdir={tmp_path}/run",
+        "--verbose",
+    )
+    assert done.returncode == 0, done.stderr
+    first, *lines = done.stdout.splitlines()
+    assert first.startswith(f"{tmp_path}/run: metrics.jsonl, ")
+    assert "config.fidelity.rounds: 3 never comes, as the run has 2 rounds" in lines
+    record = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[1])
+    at = lines.index(next(line for line in lines if line.startswith("round 2/2")))
+    setting = " ".join(f"{k} {record['hyper'][k]:.2g}," for k in ("p_z", "p_x"))
+    assert lines[at + 1] == f"  trained with {setting.removesuffix(',')}"
+    assert lines[at + 2].startswith(f"  of stage 1, the {record['chosen']} is kept")
+    best = max(c["score"] for c in record["candidates"])
+    assert lines[at + 3].startswith(f"  best of 6 candidates: score {best:.4f}, ")
+    assert lines[at + 4].startswith("  next: ")
+    parts = re.findall(r"(stage 1|stage 2|evaluation|search|other) ", lines[at + 5])
+    assert sorted(parts) == ["evaluation", "other", "search", "stage 1", "stage 2"]
+    seconds = sum(map(float, re.findall(r"\d+\.\d\d", lines[at + 5])))
+    assert seconds == pytest.approx(record["seconds"], abs=0.05)

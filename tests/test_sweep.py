@@ -84,6 +84,9 @@ def test_a_failed_point_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
     assert [isinstance(result, dict) for _, result in outcomes] == [True, False, True]
     out = capsys.readouterr().out
     assert "failed: seed 1 is unlucky" in out
+    assert "== 2/3 " in out
+    # 30 seconds each of those that did not fail.
+    assert "test 50.00 %, validation 60.00 %, training 70.00 %, 30 s; about 60 s" in out
     assert out.splitlines()[-1].split() == [
         *("seed=2", "70.00", "60.00", "70.00", "+20.00", "0.5")
     ]
@@ -91,6 +94,75 @@ def test_a_failed_point_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
     assert rows[0].startswith("seed,test_accuracy,")
     assert rows[2] == "1,failed"
     assert rows[3] == "2,0.7,0.6,0.7,10,20,30.0"
+
+
+def test_a_failed_point_is_told_with_the_command_that_runs_it(
+    monkeypatch, tmp_path, capsys
+):
+    def train(config, folder, command, quiet):
+        if config.seed:
+            raise InputError("unlucky")
+        return RESULT
+
+    monkeypatch.setattr(sweep, "train", train)
+    command = [
+        "launch.py",
+        "--config=c.py",
+        f"--workdir={tmp_path}",
+        "--sweep=seed=0,1",
+    ]
+    outcomes = run_sweep(common.get_config(), str(tmp_path), ["seed=0,1"], command)
+    capsys.readouterr()
+    sweep.say_failed(outcomes)
+    assert capsys.readouterr().out.splitlines() == [
+        "failed: seed=1: unlucky",
+        "  to run it again: python launch.py --config=c.py --config.seed=1 "
+        f"--workdir={tmp_path}/seed=1",
+    ]
+
+
+def test_replicas_that_failed_are_run_again_together(monkeypatch, tmp_path, capsys):
+    def train(config, folder, command, quiet):
+        if config.kappa:
+            raise InputError("no data")
+        return {0: RESULT, 1: InputError("diverged"), 2: InputError("diverged")}
+
+    monkeypatch.setattr(sweep.replicas, "train", train)
+    config = common.get_config()
+    config.replicas = 3
+    outcomes = run_sweep(config, str(tmp_path), ["kappa=1.0,0.0"], ["launch.py"])
+    assert (tmp_path / "sweep.csv").read_text().splitlines() == [
+        "kappa,seed,test_accuracy,validation_accuracy,train_accuracy,"
+        "original_steps,surrogate_steps,seconds",
+        *("1.0,,failed", "0.0,0,0.5,0.6,0.7,10,20,30.0", "0.0,1,failed"),
+        "0.0,2,failed",
+    ]
+    capsys.readouterr()
+    sweep.say_failed(outcomes)
+    out = capsys.readouterr().out
+    assert out.count("to run it again:") == 2 and out.count("failed: ") == 3
+    assert f"--config.kappa=0.0 --workdir={tmp_path}/kappa=0.0\n" in out
+
+
+def test_ctrl_c_leaves_the_finished_points_with_a_table(monkeypatch, tmp_path, capsys):
+    def train(config, folder, command, quiet):
+        if config.seed == stops_at:
+            raise KeyboardInterrupt
+        return RESULT | {"test_accuracy": 0.5 + 0.1 * config.seed}
+
+    monkeypatch.setattr(sweep, "train", train)
+    stops_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(common.get_config(), str(tmp_path), ["seed=0,1,2"])
+    _, table_ = capsys.readouterr().out.split("2 runs had ended:\n")
+    assert [line.split()[1] for line in table_.splitlines()[1:]] == ["50.00", "60.00"]
+    before = (tmp_path / "sweep.csv").read_text()
+    assert [line.split(",")[0] for line in before.splitlines()] == ["seed", "0", "1"]
+    # A call that came less far leaves the longer table alone.
+    stops_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(common.get_config(), str(tmp_path), ["seed=0,1,2"])
+    assert (tmp_path / "sweep.csv").read_text() == before
 
 
 def test_a_dry_run_prints_the_command_of_each_point(tmp_path, capsys):

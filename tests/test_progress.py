@@ -1,0 +1,106 @@
+"""What a user is told while runs go on."""
+
+import logging
+
+import pytest
+
+from surrojax import progress
+from surrojax.progress import Progress, Runs, details, minutes
+
+EVALUATION = {"validation_accuracy": 0.25, "validation_cross_entropy": 1.5}
+RECORD = {
+    "round": 2,
+    "step": 20,
+    "seconds": 4.0,
+    "hyper": {"lambda_z": 1.234e-5, "p_z": 0.5},
+    "chosen": "previous",
+    "stage1": {
+        "current": {"original": EVALUATION | {"validation_cross_entropy": None}},
+        "previous": {"original": EVALUATION},
+    },
+    "original": EVALUATION,
+    "test": {"original": {"accuracy": 0.5}},
+    "candidates": [
+        EVALUATION | {"score": None, "hyper": {"p_z": 0.1}},
+        EVALUATION | {"score": 0.2, "hyper": {"p_z": 0.2}},
+        EVALUATION | {"score": 0.3, "hyper": {"p_z": 0.3}},
+    ],
+    "current_best": {"p_z": 0.4},
+}
+
+
+@pytest.fixture
+def verbose():
+    log, handlers = (
+        logging.getLogger("surrojax"),
+        logging.getLogger("surrojax").handlers,
+    )
+    before = (log.level, log.propagate, list(handlers))
+    progress.show_log(quiet=False, verbose=True)
+    yield
+    log.level, log.propagate, log.handlers = before
+
+
+def test_the_details_of_a_round():
+    assert details(RECORD, {"stage 1": 2.5, "stage 2": 1.0}).splitlines() == [
+        "  trained with lambda_z 1.2e-05, p_z 0.5",
+        "  of stage 1, the previous is kept; current: validation 25.00 %, "
+        "cross-entropy not finite; previous: validation 25.00 %, cross-entropy 1.500",
+        "  best of 3 candidates: score 0.3000, validation 25.00 %, cross-entropy "
+        "1.500, p_z 0.3",
+        "  next: p_z 0.4",
+        "  seconds: stage 1 2.50, stage 2 1.00, other 0.50",
+    ]
+
+
+def test_details_where_nothing_is_tuned_and_nothing_was_timed():
+    plain = {k: v for k, v in RECORD.items() if k not in ("candidates", "current_best")}
+    assert len(details(plain, {}).splitlines()) == 2
+
+
+def test_what_is_off_in_a_setting_is_not_told():
+    none = RECORD | {"hyper": {"lambda_z": 0.0, "p_z": 0.0}}
+    assert details(none, {}).startswith("  trained with no regularisation\n")
+    some = RECORD | {"hyper": {"lambda_z": 0.0, "p_z": 0.25}}
+    assert details(some, {}).startswith("  trained with p_z 0.25\n")
+
+
+def test_details_are_for_those_who_ask(capsys, verbose):
+    Progress(5, 0, quiet=True).detail(RECORD, {})
+    assert capsys.readouterr().out == ""
+    Progress(5, 0, quiet=False).detail(RECORD, {}, "seed 3")
+    assert capsys.readouterr().out.splitlines()[:2] == (
+        ["  seed 3", "  trained with lambda_z 1.2e-05, p_z 0.5"]
+    )
+
+
+def test_no_more_time_is_left_than_the_budget_has(capsys):
+    shown = Progress(1000, 0, quiet=False, budget=100.0)
+    shown.update(RECORD | {"round": 1})
+    shown.update(RECORD)
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "round 2/1000, step 20: validation 25.00 %, test 50.00 %, 4.0 s, about 2 min "
+        "left"
+    )
+
+
+def test_the_time_left_is_that_of_the_runs_that_have_finished(capsys):
+    with Runs(4, quiet=False) as runs:
+        for told, seconds in (("a", 10.0), ("failed", None), ("b", 30.0)):
+            runs.begin("x")
+            runs.end(told, seconds)
+    assert capsys.readouterr().out.splitlines() == [
+        "== 1/4 x",
+        "   a; about 30 s left for the others",
+        "== 2/4 x",
+        "   failed; about 20 s left for the others",
+        "== 3/4 x",
+        "   b; about 20 s left for the others",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(40, "40 s"), (90, "90 s"), (720, "12 min"), (7200, "2.0 h")]
+)
+def test_times_in_words(seconds, text):
+    assert minutes(seconds) == text
