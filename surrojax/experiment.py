@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax import fidelity, plots, processes, stream
+from surrojax import fidelity, plots, processes, report, stream
 from surrojax.algorithm import (
     DivergedError,
     Round,
@@ -314,6 +314,7 @@ class Keeper:
         write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
         save(folder.path / "weights.safetensors", state.fusion.original.params)
         folder.write_result(outcome)
+        report.write(folder.path)
         return outcome
 
 
