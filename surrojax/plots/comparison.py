@@ -36,7 +36,7 @@ def plot_comparison(runs: Mapping[str, Sequence[Sequence[Record]]]) -> Figure:
         ]
         axes.set_title(f"{split} accuracy [%]", fontsize="medium")
         axes.set_xlabel("step")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     # With a space before it, no name is taken for one that is to be hidden.
     names = [f" {name}" for name in runs]
     legend = figure.legend(handles, names, loc="outside lower left", frameon=False)

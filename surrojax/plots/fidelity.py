@@ -62,7 +62,7 @@ def _plot_tau(axes: Axes, measured: list[Record]) -> None:
         axes.errorbar(at, value, reach, color=color, marker=marker, ls="", label=label)
     axes.set(ylabel="Kendall's tau", ylim=(-1.05, 1.05))
     axes.axhline(0, color="0.8", lw=0.8)
-    _legend_above(axes)
+    _legend_above(axes, columns=1)
 
 
 def _plot_regret(axes: Axes, measured: list[Record]) -> None:
@@ -81,14 +81,14 @@ def _plot_regret(axes: Axes, measured: list[Record]) -> None:
             label=f"{who}'s choice" if who == "surrogate" else "a random choice",
         )
     axes.set(ylabel="regret [points]")
-    _legend_above(axes)
+    _legend_above(axes, columns=2)
 
 
-def _legend_above(axes: Axes) -> None:
+def _legend_above(axes: Axes, columns: int) -> None:
     """Where it covers no data."""
     axes.legend(
         fontsize="small",
-        ncols=2,
+        ncols=columns,
         loc="lower left",
         bbox_to_anchor=(0, 1),
         frameon=False,

@@ -122,6 +122,11 @@ def read(path: Path) -> Run | Several:
         raise InputError(f"{path}: there is no such folder; give that of a run")
     if (path / "config.json").exists():
         return read_run(path)
+    if (path / "baselines.json").exists():
+        raise InputError(
+            f"{path}: holds a comparison of methods; its table is made by "
+            f"python -m surrojax.baselines --workdir={path} --table"
+        )
     runs, broken = {}, {}
     for folder in _folders(path):
         name = folder.relative_to(path).as_posix()

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,10 @@ def _swept(run: Run) -> dict[str, Any]:
     """
     fields, words = dict(flatten(run.config)), _words(run)
     found: dict[str, bool] = {}
-    for name, here in zip(words, [*words[1:], ""], strict=True):
-        flag = re.match(r"--?sweep(=|$)", name)
+    for word, following in pairwise([*words, ""]):
+        flag = re.match(r"--?sweep(=|$)", word)
         if flag:
-            given = name[flag.end() :] if flag[1] else here
+            given = word[flag.end() :] if flag[1] else following
             found[given.removeprefix("config.").partition("=")[0]] = True
     if fields.get("replicas", 1) != 1:
         found |= {"replicas": True, "seed": True}

@@ -87,7 +87,7 @@ def _settings(several: Several) -> Table:
             if (other := reference.get(repeat)) and run.result and other.result
         ]
         rows.append(
-            [name, str(len(done)), _test(done)]
+            [name, str(len(done)), _steps(done), _test(done)]
             + [
                 with_error(*mean_and_error([r.result[key] for r in done if r.result]))
                 for key in ("validation_accuracy", "train_accuracy")
@@ -96,9 +96,14 @@ def _settings(several: Several) -> Table:
             + [number(mean_and_error([r.cost for r in done if r.cost])[0])]
             + [_time(done)]
         )
-    head = ["setting", "runs", "test [%]", "validation [%]", "training [%]"]
+    head = ["setting", "runs", "steps", "test [%]", "validation [%]", "training [%]"]
     head += [f"gain over {first} [points]", "cost [trainings]", "time of a run"]
     return Table("Means over the runs of each setting", head, rows)
+
+
+def _steps(done: list[Run]) -> str:
+    """Of the network; several numbers where the runs are not equally long."""
+    return " / ".join(dict.fromkeys(count(run.steps) for run in done)) or "–"
 
 
 def _test(done: list[Run]) -> str:
@@ -226,13 +231,14 @@ def _costs(several: Several) -> Table:
     rows = []
     for name, runs in several.settings.items():
         results = [run.result for run in runs.values() if run.result]
+        costs = [run.cost for run in runs.values() if run.cost]
         rows.append(
             [name]
             + [
                 count(sum(result[key] for result in results))
                 for key in ("original_steps", "surrogate_steps")
             ]
-            + [number(sum(run.cost or 0 for run in runs.values()))]
+            + [number(sum(costs) if costs else None)]
             + [duration(sum(result["seconds"] for result in results))]
         )
     head = ["setting", "steps of the network", "steps of surrogates"]
