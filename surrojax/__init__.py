@@ -12,8 +12,8 @@ Letters of the shape comments, everywhere in the package:
 
 Modules, in the order in which data flow: `data` (readers, protocols, augmentation),
 `sites`, `space`, `networks`, `losses`, `search`, `evaluate`, `stage1`, `stage2`,
-`algorithm`; then `checkpoint`, `records`, `plots`, and `experiment`, where a config,
-a folder and the rest meet.
+`algorithm`; then `checkpoint`, `records`, `importance`, `plots`, `report`, and
+`experiment`, where a config, a folder and the rest meet.
 """
 
 __version__ = "0.1.0"

@@ -14,7 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from surrojax import pooling, replicas, report
-from surrojax.commandline import override, without
+from surrojax.calls import override, without
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.processes import want_one

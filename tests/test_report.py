@@ -517,3 +517,10 @@ def test_the_command(tmp_path):
     assert failed.returncode == 2
     [line] = failed.stderr.splitlines()
     assert line.startswith(f"surrojax.report: {folder}: holds neither a run")
+
+
+def test_a_run_that_ended_early_says_why(tmp_path):
+    ended = put(tmp_path / "a", result=result_of(stopped="time_budget"))
+    assert "The run ended early: time budget." in page_of(ended).text
+    whole = put(tmp_path / "b", result=result_of(stopped="max_iterations"))
+    assert "ended early" not in page_of(whole).text

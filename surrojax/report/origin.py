@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from surrojax.commandline import override, without
+from surrojax.calls import override, without
 from surrojax.records import Record
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, plain

@@ -34,6 +34,12 @@ def test_error(run: Run) -> float | None:
     return binomial_error(run.result["test_accuracy"], run.tested)
 
 
+def ended_early(run: Run) -> str | None:
+    """Why a run ended before max_iterations, in words; None: it did not."""
+    stopped = (run.result or {}).get("stopped", "max_iterations")
+    return None if stopped == "max_iterations" else str(stopped).replace("_", " ")
+
+
 def headline(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
     """The figures that a reader looks for first, each with what it is."""
     results = [run.result for run in runs.values() if run.result]

@@ -39,6 +39,7 @@ def page(run: Run, untuned: Run | None) -> str:
             "confusion": result.confusion(counts, names),
             "costs": result.costs(runs),
             "best_round": (run.result.get("best_round") or {}).get("round"),
+            "stopped": result.ended_early(run),
         }
     if run.records:
         context |= {
