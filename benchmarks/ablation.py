@@ -15,8 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.records import copy_records, launch, mean_and_error, read
+from benchmarks.records import copy_records, launch, read
 from benchmarks.rows import RESULTS
+from surrojax.outcome import cost_in_steps
+from surrojax.pooling import mean_and_error
 
 HELD_OUT = "--config.dataset.held_out=True"
 
@@ -139,7 +141,8 @@ def _figures(folder: Path) -> tuple[float, ...]:
     ratio = macs["surrogate"] / macs["original"]
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     return (
-        (result["original_steps"] + ratio * result["surrogate_steps"]) / 10_000,
+        cost_in_steps(result["original_steps"], result["surrogate_steps"], ratio)
+        / 10_000,
         100 * result["test_accuracy"],
         100 * result["validation_accuracy"],
         100 * last["original"]["validation_cross_entropy"],

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,12 +31,3 @@ def copy_records(source: Path, target: Path) -> int:
 def read(file: Path) -> Any:
     """What a JSON file holds."""
     return json.loads(file.read_text())
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Mean and standard error; None where there are too few."""
-    if not values:
-        return None, None
-    if len(values) == 1:
-        return values[0], None
-    return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5

@@ -13,11 +13,12 @@ from typing import Any
 
 from benchmarks import ablation
 from benchmarks.paper import command
-from benchmarks.records import mean_and_error, read
+from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.table import markdown, rows_of
 from surrojax.baselines.table import write as draw
+from surrojax.pooling import mean_and_error
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import pooling
+from surrojax import pooling, report
 from surrojax.data import EXPRESSIONS
 from surrojax.errors import InputError
 from surrojax.experiment import retest
@@ -70,6 +70,7 @@ def compare(
     pooled = {row: pooling.pool(found) for row, found in results.items() if found}
     say(pooling.table(pooled))
     write_json(root / "cross_database.json", pooled)
+    report.write(root)
     return outcomes
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax import fidelity, processes
+from surrojax import fidelity, processes, report
 from surrojax.algorithm import (
     DivergedError,
     RunState,
@@ -295,6 +295,7 @@ class Keeper(Diary):
         outcome = result(method, dataset, found, state, self.records)
         outcome |= {"seed": config.seed, "stopped": self.reached or "diverged"}
         self.finish(dataset, found, state.fusion.original.params, outcome)
+        report.write(self.folder.path)
         return outcome
 
 

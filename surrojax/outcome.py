@@ -144,6 +144,16 @@ def result(
     }
 
 
+def cost_in_steps(original: float, surrogate: float, ratio: float) -> float:
+    """What was trained altogether, in steps of the original.
+
+    Args:
+      original, surrogate: steps of each.
+      ratio: a surrogate's multiply-accumulates over those of the original.
+    """
+    return original + ratio * surrogate
+
+
 def predictions_csv(dataset: Dataset, found: Mapping[str, Voted]) -> str:
     """A line a unit of the validation and test splits: label, prediction, certainty."""
     text = io.StringIO()

@@ -1,5 +1,6 @@
 """Several test results as one: the folds of a protocol, pooled and averaged."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,6 +36,15 @@ def pool(results: Sequence[Record]) -> Record:
         "confusion_matrix": confusion.tolist(),
         "each": each,
     }
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Mean and standard error of independent values; None where there are too few."""
+    if not values:
+        return None, None
+    if len(values) == 1:
+        return values[0], None
+    return statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
 
 
 def table(pooled: Mapping[str, Record]) -> str:

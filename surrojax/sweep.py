@@ -14,7 +14,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import pooling, replicas
+from surrojax import pooling, replicas, report
+from surrojax.calls import override, without
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.fields import flatten, suggest
@@ -84,6 +85,7 @@ def run_sweep(
             pooled = _pool_folds(outcomes)
             say(pooling.table(pooled))
             write_json(root / "folds.json", pooled)
+        report.write(root)
     return outcomes
 
 
@@ -320,22 +322,9 @@ def command_of(command: Sequence[str], point: Point, folder: Path) -> str:
       point: what the point changes.
       folder: of the point.
     """
-    words, kept = iter(command), []
-    for word in words:
-        flag = re.match(r"--?(sweep|workdir|(no)?dry_run)(=|$)", word)
-        if flag is None:
-            kept.append(word)
-        elif flag[1] in ("sweep", "workdir") and not flag[3]:
-            next(words)  # its value is a word of its own
-    overrides = [
-        f"--config.{field}={_plain(field, value)}" for field, value in point.items()
-    ]
+    kept = without(command, "sweep", "workdir", "dry_run")
+    overrides = [override(field, value) for field, value in point.items()]
     return shlex.join(["python", *kept, *overrides, f"--workdir={folder}"])
-
-
-def _plain(field: str, value: Any) -> Any:
-    """A value as a command line takes it with the least quoting."""
-    return ",".join(value) if field == "tune" and value else value
 
 
 def _keep_table(root: Path, outcomes: Sequence[Outcome]) -> None:

@@ -82,7 +82,10 @@ def test_the_folder_of_a_run(small, tmp_path):
         assert {name: float(row[name]) for name in NAMES} == record["hyper"]
     figures = {file.name for file in (tmp_path / "plots").iterdir()}
     names = ("schedule", "history", "fidelity", "confusion_matrix")
+    names += ("parallel_coordinate", "importance")
     assert figures == {f"{name}.png" for name in names}
+    page = (tmp_path / "report.html").read_text()
+    assert f"{100 * result['test_accuracy']:.2f} ±" in page
     assert not list(tmp_path.rglob("*.part"))
 
 

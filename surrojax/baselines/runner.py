@@ -19,6 +19,7 @@ from surrojax.baselines.replay import NotYetError
 from surrojax.baselines.trainer import Trainer, alone, figures_of
 from surrojax.errors import InputError
 from surrojax.experiment import Setup
+from surrojax.outcome import cost_in_steps
 from surrojax.progress import say
 from surrojax.records import Record
 from surrojax.settings import MOST, make_method, resolve
@@ -205,7 +206,7 @@ class Bench:
         kept = self.methods[run.method].play(attempt)
         test_accuracy, bill = kept.test(), attempt.bill
         full = self._trainer.rounds * self._trainer.steps_per_round
-        steps = bill.original_steps + bill.ratio * bill.surrogate_steps
+        steps = cost_in_steps(bill.original_steps, bill.surrogate_steps, bill.ratio)
         record = {
             "method": run.method,
             "budget": run.budget,

@@ -1,0 +1,24 @@
+"""Figures from the records of a run, which are the lines of its metrics.jsonl.
+
+Each function takes records and returns a matplotlib `Figure`; `write` puts what the
+records allow into a folder.
+"""
+
+from surrojax.plots.candidates import plot_importance, plot_parallel_coordinate
+from surrojax.plots.comparison import plot_comparison
+from surrojax.plots.confusion import plot_confusion_matrix
+from surrojax.plots.fidelity import plot_fidelity
+from surrojax.plots.files import drawable, write
+from surrojax.plots.rounds import plot_history, plot_schedule
+
+__all__ = [
+    "drawable",
+    "plot_comparison",
+    "plot_confusion_matrix",
+    "plot_fidelity",
+    "plot_history",
+    "plot_importance",
+    "plot_parallel_coordinate",
+    "plot_schedule",
+    "write",
+]

@@ -1,0 +1,67 @@
+"""Which figures a run has, and their files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from surrojax.importance import importance
+from surrojax.plots.candidates import (
+    plot_importance,
+    plot_parallel_coordinate,
+    searched,
+)
+from surrojax.plots.confusion import plot_confusion_matrix
+from surrojax.plots.fidelity import plot_fidelity
+from surrojax.plots.rounds import plot_history, plot_schedule
+
+Record = dict[str, Any]
+
+AT_THE_END = ("parallel_coordinate", "importance")
+"""Figures that are not drawn again and again while a run goes on."""
+
+
+def drawable(
+    records: list[Record], result: Record | None = None
+) -> dict[str, Callable[[], Figure]]:
+    """By name, what draws each figure that the records allow.
+
+    Args:
+      records: of all rounds so far.
+      result: of a finished run; adds the confusion matrix.
+    """
+    figures: dict[str, Callable[[], Figure]] = {
+        "schedule": lambda: plot_schedule(records),
+        "history": lambda: plot_history(records),
+    }
+    if any("euclidean" in r or "fidelity" in r for r in records):
+        figures["fidelity"] = lambda: plot_fidelity(records)
+    if searched(records):
+        figures["parallel_coordinate"] = lambda: plot_parallel_coordinate(records)
+    if importance(records):
+        figures["importance"] = lambda: plot_importance(records)
+    if result is not None:
+        confusion = np.array(result["confusion_matrix"])
+        classes = list(result["recall"])
+        figures["confusion_matrix"] = lambda: plot_confusion_matrix(confusion, classes)
+    return figures
+
+
+def write(folder: Path, records: list[Record], result: Record | None = None) -> None:
+    """Writes the figures that the records allow as PNG files.
+
+    Args:
+      folder: made if it is missing.
+      records: of all rounds so far.
+      result: of a finished run; adds the confusion matrix, and the figures of its
+        candidates.
+    """
+    folder.mkdir(exist_ok=True)
+    for name, draw in drawable(records, result).items():
+        if result is None and name in AT_THE_END:
+            continue
+        part = folder / f".{name}.part"
+        draw().savefig(part, format="png", dpi=120)
+        part.replace(folder / f"{name}.png")

@@ -1,0 +1,48 @@
+"""One static HTML page on a run, or on a folder of several: a sweep, folds, seeds.
+
+    python -m surrojax.report FOLDER
+
+writes FOLDER/report.html, as a run and a sweep do by themselves at their end. The page
+is one file: it needs no network, no script and no other file. It is made of the small
+files of a run's folder alone (config.json, metrics.jsonl, result.json), so records that
+were kept without their checkpoints have their page as well.
+"""
+
+import os
+from pathlib import Path
+
+from surrojax.records import write_text
+from surrojax.report import run, several
+from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
+
+__all__ = ["write"]
+
+
+def write(folder: str | os.PathLike[str], anew: bool = False) -> Path:
+    """Writes the report of a folder.
+
+    Args:
+      folder: of a run, finished or not, or of several runs; each of those has a report
+        in its own folder, which is written where it is missing or out of date.
+      anew: write those of the single runs anew in any case.
+
+    Returns:
+      The page's file.
+
+    Raises:
+      InputError: the folder holds no run, a file is damaged, or the page cannot be
+        written.
+    """
+    found = read(Path(folder).expanduser().absolute())
+    if not isinstance(found, Several):
+        return _put(found.path, run.page(found, untuned_of(found)))
+    for one in found.runs.values():
+        untuned = untuned_of(one)
+        if anew or is_old(one, untuned):
+            _put(one.path, run.page(one, untuned))
+    return _put(found.path, several.page(found))
+
+
+def _put(folder: Path, page: str) -> Path:
+    write_text(folder / FILE, page)
+    return folder / FILE

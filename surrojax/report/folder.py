@@ -1,0 +1,367 @@
+"""What a report is made of: the small files of one run's folder, or of several."""
+
+import csv
+import glob
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from surrojax.errors import InputError
+from surrojax.outcome import cost_in_steps
+from surrojax.records import MAY_DIFFER, Record, read_json
+from surrojax.settings import flatten
+
+FILE = "report.html"
+
+DEPTH = 2
+"""Folders below that of a sweep in which its runs lie: a point, a seed of it."""
+
+REPEATS = ("seed", "dataset.fold", "fold")
+"""Fields in which the runs of one setting differ."""
+
+POOLED = ("folds.json", "cross_database.json")
+
+REMEDY = "restore the file, or let the run write it again"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's records.
+
+    Attributes:
+      path: its folder.
+      description: of config.json.
+      records: of the rounds done.
+      result: of result.json; None where rounds were done after it, or it is missing.
+    """
+
+    path: Path
+    description: Record
+    records: list[Record]
+    result: Record | None
+
+    @property
+    def config(self) -> Record:
+        """The resolved config."""
+        return self.description["config"]
+
+    @property
+    def steps(self) -> int:
+        """Steps of the network, from its first to its last."""
+        return self.records[-1]["step"] if self.records else 0
+
+    @property
+    def ratio(self) -> float | None:
+        """Multiply-accumulates of a surrogate's step over those of the network's."""
+        macs = self.description.get("multiply_accumulates")
+        return macs["surrogate"] / macs["original"] if macs else None
+
+    @property
+    def cost(self) -> float | None:
+        """In trainings of the network, of as many steps as this one had."""
+        if self.result is None or self.ratio is None:
+            return None
+        original, surrogate = (
+            self.result[f"{name}_steps"] for name in ("original", "surrogate")
+        )
+        return cost_in_steps(original, surrogate, self.ratio) / self.steps
+
+    @property
+    def tested(self) -> int:
+        """Units of the test split."""
+        rows = self.result["confusion_matrix"] if self.result else ()
+        return sum(map(sum, rows))
+
+
+@dataclass(frozen=True)
+class Several:
+    """The runs of a sweep, of a protocol's folds, or of several seeds.
+
+    Attributes:
+      path: the folder that holds theirs.
+      runs: by their folder below it, the untuned ones first.
+      broken: why others could not be read, by their folder.
+      failed: points of sweep.csv that failed, `FIELD=VALUE` each.
+      pooled: folds as one result, by setting.
+    """
+
+    path: Path
+    runs: dict[str, Run]
+    broken: dict[str, str]
+    failed: list[str]
+    pooled: dict[str, Record]
+
+    @cached_property
+    def settings(self) -> dict[str, dict[str, Run]]:
+        """The runs by what they have in common: their folder without seed and fold."""
+        found: dict[str, dict[str, Run]] = {}
+        for name, run in self.runs.items():
+            found.setdefault(setting_of(name), {})[name] = run
+        return found
+
+
+def setting_of(name: str) -> str:
+    """Of a run's folder, `optimizer=de,seed=1`: what it shares with its repeats."""
+    words = re.split(r"[,/]", name)
+    kept = [word for word in words if word.partition("=")[0] not in REPEATS]
+    return ",".join(kept) or "all"
+
+
+def read(path: Path) -> Run | Several:
+    """What a folder holds.
+
+    Raises:
+      InputError: it holds no run, or a file of its run is damaged.
+    """
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no such folder; give that of a run")
+    if (path / "config.json").exists():
+        return read_run(path)
+    if (path / "baselines.json").exists():
+        raise InputError(
+            f"{path}: holds a comparison of methods; its table is made by "
+            f"python -m surrojax.baselines --workdir={path} --table"
+        )
+    runs, broken = {}, {}
+    for folder in _folders(path):
+        name = folder.relative_to(path).as_posix()
+        try:
+            runs[name] = read_run(folder)
+        except InputError as error:
+            broken[name] = str(error)
+    failed = _failed(path / "sweep.csv")
+    if not (runs or broken or failed):
+        raise InputError(
+            f"{path}: holds neither a run nor a sweep; give a folder with a config.json"
+        )
+    pooled = [_pooled(path / file) for file in POOLED if (path / file).exists()]
+    ordered = sorted(runs, key=lambda name: bool(runs[name].config["tune"]))
+    return Several(
+        path,
+        {name: runs[name] for name in ordered},
+        broken,
+        failed,
+        {name: of for one in pooled for name, of in one.items()},
+    )
+
+
+def read_run(path: Path) -> Run:
+    """The run of a folder.
+
+    Raises:
+      InputError: a file is missing or damaged.
+    """
+    description = read_json(path / "config.json")
+    if isinstance(description, dict) and "task" in description.get("config", {}):
+        raise InputError(
+            f"{path}: holds a pre-training; a report is made of runs and sweeps"
+        )
+    _check(
+        path / "config.json",
+        description,
+        {
+            "config.network": str,
+            "config.dataset.name": str,
+            "config.max_iterations": int,
+            "config.iterations_per_round": int,
+            "config.seed": int,
+            "config.tune": list,
+        },
+    )
+    if "multiply_accumulates" in description:
+        macs = ("original", "surrogate")
+        fields = {f"multiply_accumulates.{name}": float for name in macs}
+        _check(path / "config.json", description, fields)
+    records = _read_metrics(path / "metrics.jsonl")
+    file = path / "result.json"
+    result = read_json(file) if file.exists() else None
+    if result is not None:
+        _check_result(file, result)
+    is_whole = result and records and result["rounds"] == len(records)
+    return Run(path, description, records, result if is_whole else None)
+
+
+def untuned_of(run: Run) -> Run | None:
+    """The finished run beside a tuned one that differs in that nothing is tuned.
+
+    It is looked for in the neighbouring folders, and in those of the same name in the
+    neighbours of the folder above, as the seeds of a sweep's points are.
+    """
+    if not run.config["tune"]:
+        return None
+    above = run.path.parent
+    files = [
+        *sorted(above.glob("*/result.json")),
+        *sorted(above.parent.glob(f"*/{glob.escape(run.path.name)}/result.json")),
+    ]
+    for folder in (file.parent for file in files):
+        try:
+            if read_json(folder / "config.json")["config"]["tune"]:
+                continue
+            other = read_run(folder)
+        except (InputError, KeyError, TypeError):
+            continue  # what is wrong with another run is no matter of this one's
+        if other.result and _alike(run.description, other.description):
+            return other
+    return None
+
+
+def is_old(run: Run, untuned: Run | None) -> bool:
+    """Whether a run has no report, or one that is older than what it would tell."""
+    page = run.path / FILE
+    if not page.exists():
+        return True
+    sources = [run.path / name for name in ("config.json", "metrics.jsonl")]
+    sources += [of.path / "result.json" for of in (run, untuned) if of]
+    newest = max(file.stat().st_mtime for file in sources if file.exists())
+    return page.stat().st_mtime < newest
+
+
+def _alike(a: Record, b: Record) -> bool:
+    """Whether two runs had the same data and the same config but for `tune`."""
+
+    def rest(description: Record) -> Record:
+        free = {f.removeprefix("config.") for f in MAY_DIFFER} - {"max_iterations"}
+        fields = dict(flatten(description["config"]))
+        return {f: v for f, v in fields.items() if f not in free | {"tune"}}
+
+    return a.get("data") == b.get("data") and rest(a) == rest(b)
+
+
+def _folders(path: Path) -> list[Path]:
+    """Those of runs, in natural order: seed=2 before seed=10."""
+    found = [
+        file.parent
+        for depth in range(1, DEPTH + 1)
+        for file in path.glob("/".join(["*"] * depth) + "/config.json")
+    ]
+    return sorted(
+        found,
+        key=lambda folder: [
+            (part.isdigit(), int(part) if part.isdigit() else part)
+            for part in re.split(r"(\d+)", folder.relative_to(path).as_posix())
+        ],
+    )
+
+
+def _failed(file: Path) -> list[str]:
+    """Points of a sweep.csv whose line has no figures."""
+    if not file.exists():
+        return []
+    try:
+        head, *rows = csv.reader(file.read_text().splitlines())
+        fields = head[: head.index("test_accuracy")]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: is no table of a sweep ({error}); {REMEDY}"
+        ) from None
+    return [
+        ",".join(f"{field}={value}" for field, value in zip(fields, row, strict=False))
+        for row in rows
+        if row[len(fields) :] == ["failed"]
+    ]
+
+
+def _pooled(file: Path) -> dict[str, Record]:
+    pooled = read_json(file)
+    if not isinstance(pooled, dict):
+        raise InputError(f"{file}: is no table of folds; {REMEDY}")
+    for name, of in pooled.items():
+        wanted = {"runs": int, "mean": float, "pooled_accuracy": float}
+        _check(file, of, wanted | {"macro_f1": float}, f"{name}: ")
+        _check_confusion(file, of)
+    return pooled
+
+
+def _read_metrics(file: Path) -> list[Record]:
+    """The records of the rounds done; a last line that was cut off is none."""
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    records: list[Record] = []
+    for number, line in enumerate(lines, start=1):
+        where = f"line {number}: "
+        try:
+            record = json.loads(line)
+        except ValueError:
+            if number == len(lines):
+                break  # a run is writing it, or was killed doing so
+            raise InputError(f"{file}: {where}is no JSON; {REMEDY}") from None
+        _check(
+            file,
+            record,
+            {
+                "round": int,
+                "step": int,
+                "hyper": dict,
+                "original.validation_accuracy": float,
+                "test.original.accuracy": float,
+                "seconds": float,
+            },
+            where,
+        )
+        if record["round"] != number:
+            raise InputError(f"{file}: {where}not of round {number}; {REMEDY}")
+        _check_parts(file, record, where)
+        if records and list(record["hyper"]) != list(records[0]["hyper"]):
+            raise InputError(
+                f"{file}: {where}has other hyper-parameters than line 1; {REMEDY}"
+            )
+        records.append(record)
+    return records
+
+
+def _check_parts(file: Path, record: Record, where: str) -> None:
+    """What not every round has."""
+    settings = [record, *(record.get("candidates") or ())]
+    for setting in settings:
+        _check(file, setting, {"hyper": dict}, where)
+        _check(file, setting["hyper"], dict.fromkeys(setting["hyper"], float), where)
+    for candidate in settings[1:]:
+        if candidate.get("score", math.nan) is not None:
+            _check(file, candidate, {"score": float}, where)
+        if list(candidate["hyper"]) != list(record["hyper"]):
+            raise InputError(
+                f"{file}: {where}a candidate has other hyper-parameters; {REMEDY}"
+            )
+    if "surrogate" in record:
+        accuracies = ("surrogate.validation_accuracy", "test.surrogate.accuracy")
+        _check(file, record, dict.fromkeys(accuracies, float), where)
+    if "fidelity" in record:
+        regret = dict.fromkeys(("fidelity.tau", "fidelity.regret.accuracy"), dict)
+        _check(file, record, regret, where)
+
+
+def _check_result(file: Path, result: Record) -> None:
+    accuracies = ("test_accuracy", "validation_accuracy", "train_accuracy", "macro_f1")
+    wanted = dict.fromkeys(accuracies, float) | {"seconds": float, "rounds": int}
+    _check(file, result, wanted | {"original_steps": int, "surrogate_steps": int})
+    _check_confusion(file, result)
+
+
+def _check_confusion(file: Path, result: Record) -> None:
+    _check(file, result, {"recall": dict, "confusion_matrix": list})
+    lengths = {len(row) for row in result["confusion_matrix"]}
+    classes = len(result["recall"])
+    if len(result["confusion_matrix"]) != classes or lengths != {classes}:
+        raise InputError(
+            f"{file}: its confusion_matrix is not {classes} by {classes}; {REMEDY}"
+        )
+
+
+def _check(
+    file: Path, record: Any, fields: Mapping[str, type], where: str = ""
+) -> None:
+    """Sees that a record has some fields, each of a type."""
+    for field, kind in fields.items():
+        value = record
+        for name in field.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        kinds = (int, float) if kind is float else (kind,)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise InputError(
+                f"{file}: {where}{field} is missing or no {kind.__name__}; {REMEDY}"
+            )

@@ -1,0 +1,167 @@
+"""What was run: the data, the config, the machine, and the command."""
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from surrojax.calls import override, without
+from surrojax.records import Record
+from surrojax.report.folder import Run
+from surrojax.report.tables import Table, count, plain
+from surrojax.settings import flatten
+
+
+def title(run: Run) -> str:
+    """The network and the database, in few words."""
+    dataset = run.config["dataset"]
+    target = dataset.get("target")
+    return f"{run.config['network']} on {dataset['name']}" + (
+        f", for {target}" if target else ""
+    )
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """What a reader asks first."""
+    manifest, search = _manifest(run), run.config.get("search") or {}
+    found = [
+        ("folder", shown(run.path)),
+        ("network", run.config["network"]),
+        ("database", run.config["dataset"]["name"]),
+        ("protocol", plain(manifest.get("protocol") or "the database's own splits")),
+        ("seed", plain(run.config["seed"])),
+        ("done", f"{len(run.records)} rounds, {count(run.steps)} steps"),
+        ("tuned", ", ".join(map(plain, run.config["tune"])) or "nothing: untuned"),
+    ]
+    if run.config["tune"]:
+        which, many = (plain(search.get(key)) for key in ("optimizer", "population"))
+        found.append(("search", f"{which}, {many} candidates a round"))
+    if manifest.get("held_out"):
+        found.append(("test split", plain(manifest["held_out"])))
+    return found
+
+
+def shown(path: Path) -> str:
+    """A path, as short as the working folder allows."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _manifest(run: Run) -> Record:
+    found = run.description.get("manifest")
+    return found if isinstance(found, dict) else {}
+
+
+def data(run: Run) -> list[Table]:
+    """The data's manifest: what was read, and with how many faults."""
+    tables, rest = [], {}
+    for key, value in _manifest(run).items():
+        table = _grid(key, value)
+        if table:
+            tables.append(table)
+        else:
+            rest[key] = value
+    rows = [(field.replace("_", " "), plain(value)) for field, value in flatten(rest)]
+    if rows:
+        named = Table("What was read, faults counted", ("", ""), rows, words=True)
+        tables.append(named)
+    return tables
+
+
+def _grid(name: str, value: Any) -> Table | None:
+    """A table of what has the same numbers for several things, such as splits."""
+    if not isinstance(value, dict) or len(value) < 2:
+        return None
+    parts = list(value.values())
+    if not all(isinstance(p, dict) and list(p) == list(parts[0]) for p in parts):
+        return None
+    if not all(type(cell) is int for part in parts for cell in part.values()):
+        return None
+    rows = [[key, *map(count, part.values())] for key, part in value.items()]
+    return Table(name.replace("_", " ").capitalize(), ["", *parts[0]], rows)
+
+
+def environment(run: Run) -> Table:
+    """Versions and device."""
+    versions = run.description.get("versions")
+    rows = [(name, plain(of)) for name, of in (versions or {}).items()]
+    rows.append(("device", plain(run.description.get("device"))))
+    return Table("Versions and device", ("", ""), rows, words=True)
+
+
+def config(run: Run) -> Table:
+    """Every field of the resolved config."""
+    rows = [(field, plain(value)) for field, value in flatten(run.config)]
+    return Table("The resolved config", ("field", "value"), rows, words=True)
+
+
+def command(run: Run) -> str | None:
+    """How the run was called; None: from Python."""
+    words = _words(run)
+    return _lines(["python", *words]) if words else None
+
+
+def alone(run: Run) -> str | None:
+    """How to call one run of several by itself; None where that is `command`."""
+    fields = _swept(run)
+    if not fields or not _words(run):
+        return None
+    return _changed(run, fields, run.path)
+
+
+def untuned_command(run: Run) -> str | None:
+    """How to get the untuned network beside this one; None: from Python."""
+    if not _words(run):
+        return None
+    changes = _swept(run) | {"tune": ()}
+    name = run.path.name
+    beside = re.sub(r"(^|,)tune=[^,]*", r"\1tune=none", name)
+    if beside == name:
+        beside = f"{name},tune=none"
+    return _changed(run, changes, run.path.parent / beside)
+
+
+def _changed(run: Run, changes: dict[str, Any], folder: Path) -> str:
+    flags = [f"config.{field}" for field in changes]
+    kept = without(_words(run), "sweep", "workdir", "dry_run", *flags)
+    overrides = [override(field, value) for field, value in changes.items()]
+    return _lines(["python", *kept, *overrides, f"--workdir={shown(folder)}"])
+
+
+def _lines(words: list[str]) -> str:
+    """A command for a shell, a flag a line."""
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word.startswith("-"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n    ".join(shlex.join(line) for line in lines)
+
+
+def _words(run: Run) -> list[str]:
+    return [str(word) for word in run.description.get("command") or ()]
+
+
+def _swept(run: Run) -> dict[str, Any]:
+    """What the run had of fields of which its command had several values.
+
+    A sweep's are named by its flags; launch.py itself makes one of the folds and of
+    `replicas`, whose runs' folders say so.
+    """
+    fields, words = dict(flatten(run.config)), _words(run)
+    found: dict[str, bool] = {}
+    for word, following in pairwise([*words, ""]):
+        flag = re.match(r"--?sweep(=|$)", word)
+        if flag:
+            given = word[flag.end() :] if flag[1] else following
+            found[given.removeprefix("config.").partition("=")[0]] = True
+    if fields.get("replicas", 1) != 1:
+        found |= {"replicas": True, "seed": True}
+    if run.path.name.startswith("dataset.fold="):
+        found["dataset.fold"] = True
+    values = {field: fields[field] for field in found if field in fields}
+    return {
+        field: tuple(value) if isinstance(value, list) else value
+        for field, value in values.items()
+    } | ({"replicas": 1} if "replicas" in values else {})

@@ -1,0 +1,51 @@
+"""The page on one run."""
+
+from surrojax.report import origin, result, rounds
+from surrojax.report.folder import Run
+from surrojax.report.page import render
+from surrojax.report.tables import count
+
+
+def page(run: Run, untuned: Run | None) -> str:
+    """The HTML of a run's report.
+
+    Args:
+      run: finished or not.
+      untuned: the same without tuning, where there is one to compare with.
+    """
+    runs = result.finished(run, untuned)
+    context = {
+        "title": origin.title(run),
+        "facts": origin.facts(run),
+        "done": count(run.steps),
+        "asked": count(run.config["max_iterations"]),
+        "is_finished": run.result is not None,
+        "is_tuned": bool(run.config["tune"]),
+        "untuned": untuned and origin.shown(untuned.path),
+        "untuned_command": origin.untuned_command(run),
+        "pictures": rounds.pictures(run),
+        "data": origin.data(run),
+        "environment": origin.environment(run),
+        "config": origin.config(run),
+        "command": origin.command(run),
+        "alone": origin.alone(run),
+    }
+    if run.result is not None:
+        counts, names = run.result["confusion_matrix"], list(run.result["recall"])
+        context |= {
+            "figures": result.headline(runs),
+            "accuracies": result.accuracies(runs),
+            "classes": result.classes(runs),
+            "confusion": result.confusion(counts, names),
+            "costs": result.costs(runs),
+            "best_round": (run.result.get("best_round") or {}).get("round"),
+            "stopped": result.ended_early(run),
+        }
+    if run.records:
+        context |= {
+            "schedule": rounds.schedule(run),
+            "schedule_link": rounds.schedule_link(run),
+            "importances": rounds.importances(run),
+            "fidelities": rounds.fidelities(run),
+        }
+    return render("run.html", context)

@@ -1,0 +1,526 @@
+"""The report, read as a browser would: numbers, links, escaping, damaged folders."""
+
+import base64
+import json
+import os
+from html.parser import HTMLParser
+
+import pytest
+from conftest import as_user
+
+from configs import common
+from surrojax import report, sweep
+from surrojax.errors import InputError
+
+TUNE = ["lambda_z", "p_z"]
+CONFUSION = [[30, 10], [20, 40]]
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Page(HTMLParser):
+    """What a test asks of a page."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.tables, self.headings, self.links, self.figures = {}, [], {}, []
+        self.attributes, self.ids, self.open, self.words = [], [], [], []
+        self.tags, self.commands = [], []
+        self._rows = self._text = None
+        self.source = file.read_text()
+        self.feed(self.source)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append((tag, attrs))
+        self.attributes += [(tag, *pair) for pair in attrs.items()]
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self._rows = []
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag == "svg":
+            self.figures.append(attrs["aria-label"])
+        if tag in ("th", "td", "caption", "h1", "h2", "h3", "a", "pre"):
+            self._text = ""
+            self._href = attrs.get("href")
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, *pair) for pair in attrs]
+        self.ids += [value for key, value in attrs if key == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag in ("th", "td"):
+            self._rows[-1].append(self._text)
+        elif tag == "caption":
+            self._caption = self._text
+        elif tag == "table":
+            self.tables[self._caption] = self._rows
+        elif tag in ("h1", "h2", "h3"):
+            self.headings.append((tag, self._text))
+        elif tag == "a":
+            self.links[self._text] = self._href
+        elif tag == "pre":
+            self.commands.append(self._text)
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+        if self._text is not None:
+            self._text += data
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def column(self, caption, head):
+        """`{row: cell}` of a table's column."""
+        names, *rows = self.tables[caption]
+        return {row[0]: row[names.index(head)] for row in rows}
+
+
+def config_of(**changes):
+    config = {
+        "network": "lenet",
+        "dataset": {"name": "faces", "fold": 0},
+        "max_iterations": 200,
+        "iterations_per_round": 100,
+        "replicas": 1,
+        "seed": 0,
+        "search": {"optimizer": "pso", "population": 3},
+        "tune": TUNE,
+    }
+    return config | changes
+
+
+def result_of(**changes):
+    result = {
+        "test_accuracy": 0.7,
+        "validation_accuracy": 0.65,
+        "train_accuracy": 0.9,
+        "macro_f1": 0.69,
+        "recall": {"happy": 0.75, "sad": 2 / 3},
+        "confusion_matrix": CONFUSION,
+        "best_round": {"round": 1},
+        "rounds": 2,
+        "original_steps": 300,
+        "surrogate_steps": 800,
+        "seconds": 120.0,
+    }
+    return result | changes
+
+
+def records_of(tuned=True):
+    candidates = [
+        {"score": 0.1 * i, "hyper": {"lambda_z": 10.0**-i, "p_z": p}}
+        for i, p in enumerate((0.3, 0.1, 0.2), start=1)
+    ]
+    return [
+        {
+            "round": n,
+            "step": 100 * n,
+            "hyper": {"lambda_z": 1e-5 * n if tuned else 0.0, "p_z": 0.123456789 * n},
+            "original": {"validation_accuracy": 0.5 + 0.05 * n},
+            "test": {"original": {"accuracy": 0.6 + 0.05 * n}},
+            "seconds": 60.0,
+        }
+        | ({"candidates": candidates} if tuned else {})
+        for n in (1, 2)
+    ]
+
+
+def put(folder, result=True, records=None, command=(), config=None, **more):
+    """A run's small files, by hand."""
+    config = config or config_of()
+    folder.mkdir(parents=True)
+    description = {
+        "command": list(command),
+        "seed": config["seed"],
+        "config": config,
+        "data": {"fingerprint": "f"},
+        "classes": ["happy", "sad"],
+        "multiply_accumulates": {"original": 400, "surrogate": 100},
+        "versions": {"jax": "0.10.2"},
+        "device": "cpu",
+        "manifest": {"source": "drawn", "faults": {"constant_images": 12}},
+    }
+    (folder / "config.json").write_text(json.dumps(description | more))
+    records = records_of(bool(config["tune"])) if records is None else records
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / "metrics.jsonl").write_text(lines)
+    if result:
+        outcome = result_of() if result is True else result
+        (folder / "result.json").write_text(json.dumps(outcome))
+    return folder
+
+
+def page_of(folder):
+    return Page(report.write(folder))
+
+
+def assert_sound(page):
+    """One file that reads nothing else, with headings in order."""
+    for tag, name, value in page.attributes:
+        assert tag not in ("script", "link", "iframe", "object") and name != "src"
+        assert not name.startswith("on")
+        if name == "href" and tag != "a":
+            assert value.startswith(("#", "data:image/png;base64,"))
+        if name == "style":
+            assert "url(" not in value
+    assert "@import" not in page.source and "url(http" not in page.source
+    assert len(page.ids) == len(set(page.ids))
+    levels = [int(tag[1]) for tag, _ in page.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(attrs.get("scope") for tag, attrs in page.tags if tag == "th")
+    assert all(attrs.get("role") == "img" for tag, attrs in page.tags if tag == "svg")
+    assert all(page.figures)
+
+
+def test_the_report_of_a_run(tmp_path):
+    command = ["launch.py", "--config=configs/demo.py", "--workdir=runs/a"]
+    page = page_of(put(tmp_path / "a", command=command))
+    assert_sound(page)
+    assert page.headings[0] == ("h1", "lenet on faces")
+    assert "unfinished" not in page.text
+    assert "Test figures are reported and choose nothing" in page.text
+    found = page.column("The network after the last round", "this run")
+    # 70 % of 100 samples: sqrt(0.7 * 0.3 / 100) is 4.58 %.
+    assert found["test accuracy [%]"] == "70.00 ± 4.58"
+    assert found["validation accuracy [%]"] == "65.00"
+    assert found["training accuracy [%]"] == "90.00"
+    assert found["macro-F1 on test [%]"] == "69.00"
+    assert page.tables["Recall by class"][1:] == [
+        ["happy", "40", "75.00 ± 6.85"],
+        ["sad", "60", "66.67 ± 6.09"],
+    ]
+    cost = page.column("What it took", "this run")
+    # 300 steps and 800 of a quarter each, over a training of 200 steps.
+    assert cost["cost in trainings of the network"] == "2.5"
+    assert cost["time of all rounds"] == "2.0 min"
+    faults = dict(page.tables["What was read, faults counted"])
+    assert faults["faults.constant images"] == "12"
+    assert ["jax", "0.10.2"] in page.tables["Versions and device"]
+    assert ["search.population", "3"] in page.tables["The resolved config"]
+    assert len(page.figures) == 5
+
+
+def test_the_schedule_is_there_in_numbers_and_as_a_file(tmp_path):
+    page = page_of(put(tmp_path / "a"))
+    rows = page.tables["The schedule by round"]
+    assert rows[0][:4] == ["round", "step", "lambda_z", "p_z"]
+    assert rows[2] == ["2", "200", "2e-05", "0.247", "60.00", "70.00"]
+    head, data = page.links["The schedule as CSV"].split(",")
+    assert head == "data:text/csv;charset=utf-8;base64"
+    lines = base64.b64decode(data).decode().splitlines()
+    assert lines == [
+        "round,step,lambda_z,p_z",
+        "1,100,1e-05,0.123456789",
+        "2,200,2e-05,0.246913578",
+    ]
+
+
+def test_importance_is_told_in_numbers(tmp_path):
+    page = page_of(put(tmp_path / "a"))
+    # In both rounds lambda_z falls as the score rises; p_z is in the order 3 1 2.
+    [table] = [rows for name, rows in page.tables.items() if "Importance" in name]
+    assert table[1:] == [["lambda_z", "-1.00"], ["p_z", "-0.50"]]
+
+
+def test_an_unfinished_run_says_so(tmp_path):
+    folder = put(tmp_path / "a", result=False, records=records_of()[:1])
+    page = page_of(folder)
+    assert_sound(page)
+    assert "This run is unfinished: 100 of 200 steps are done." in page.text
+    assert "The network after the last round" not in page.tables
+    assert "The schedule by round" in page.tables
+
+
+def test_a_run_that_goes_on_after_its_result_is_unfinished(tmp_path):
+    page = page_of(put(tmp_path / "a", result=result_of(rounds=1)))
+    assert "This run is unfinished: 200 of 200 steps are done." in page.text
+
+
+def test_a_run_without_a_round_has_its_page(tmp_path):
+    page = page_of(put(tmp_path / "a", result=False, records=[]))
+    assert_sound(page)
+    assert "0 of 200 steps" in page.text and not page.figures
+
+
+def test_a_line_that_is_being_written_is_no_record(tmp_path):
+    folder = put(tmp_path / "a", result=False, records=records_of()[:1])
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"round": 2, "st')
+    assert "100 of 200 steps" in page_of(folder).text
+
+
+def test_the_untuned_neighbour_stands_beside_it(tmp_path):
+    other = result_of(test_accuracy=0.6, original_steps=200, surrogate_steps=0)
+    put(tmp_path / "untuned", result=other, config=config_of(tune=[]))
+    page = page_of(put(tmp_path / "tuned"))
+    [row] = [
+        row
+        for row in page.tables["The network after the last round"]
+        if row[0] == "test accuracy [%]"
+    ]
+    assert row == ["test accuracy [%]", "70.00 ± 4.58", "60.00 ± 4.90", "+10.00"]
+    assert "+10.00 points" in page.text
+    cost = page.column("What it took", "untuned")
+    assert cost["cost in trainings of the network"] == "1"
+
+
+def test_a_seed_is_compared_with_the_same_seed_of_the_untuned(tmp_path):
+    for seed, accuracy in ((0, 0.1), (1, 0.6)):
+        put(
+            tmp_path / f"tune=none/seed={seed}",
+            result=result_of(test_accuracy=accuracy),
+            config=config_of(tune=[], seed=seed),
+        )
+    page = page_of(put(tmp_path / "tune=p_z/seed=1", config=config_of(seed=1)))
+    assert "60.00 ± 4.90" in page.text
+
+
+@pytest.mark.parametrize(
+    "different",
+    [{"max_iterations": 300}, {"seed": 1}, {"dataset": {"name": "faces", "fold": 1}}],
+)
+def test_another_network_is_not_compared_with(tmp_path, different):
+    put(tmp_path / "b", config=config_of(tune=[], **different))
+    command = ["launch.py", "--config=c.py", "--workdir", "runs/a", "--sweep=seed=0,1"]
+    page = page_of(put(tmp_path / "a", command=command))
+    assert "No untuned network is there to compare with" in page.text
+    assert page.commands[0].split() == [
+        *("python", "launch.py", "\\", "--config=c.py", "\\", "--config.seed=0", "\\"),
+        *("'--config.tune=()'", "\\", f"--workdir={tmp_path}/a,tune=none"),
+    ]
+
+
+def test_one_run_of_several_has_a_command_of_its_own(tmp_path):
+    command = ["launch.py", "--config=c.py", "--sweep", "tune=p_z,()", "--workdir=runs"]
+    folder = tmp_path / "dataset.fold=3,tune=p_z"
+    fold = {"name": "faces", "fold": 3}
+    page = page_of(
+        put(folder, command=command, config=config_of(dataset=fold, tune=["p_z"]))
+    )
+    assert page.commands[2].split() == [
+        *(
+            "python",
+            "launch.py",
+            "\\",
+            "--config=c.py",
+            "\\",
+            "--config.tune=p_z",
+            "\\",
+        ),
+        *("--config.dataset.fold=3", "\\", f"--workdir={folder}"),
+    ]
+    alone = put(tmp_path / "alone", command=["launch.py", "--config=c.py"])
+    assert "This one alone" not in page_of(alone).text
+
+
+def test_whatever_comes_from_files_is_escaped(tmp_path):
+    evil = '<script>alert("x")</script>&amp;$\\frac$'
+    recall = {evil: 0.75, "sad": 0.5}
+    folder = put(
+        tmp_path / evil.replace("/", "_"),
+        result=result_of(recall=recall),
+        command=["launch.py", f"--config={evil}"],
+        config=config_of(dataset={"name": evil, "fold": 0}),
+        device=evil,
+        manifest={evil: {evil: evil}},
+    )
+    page = page_of(folder)
+    assert_sound(page)
+    assert page.source.count("<script") == 0
+    assert page.headings[0] == ("h1", f"lenet on {evil}")
+    assert page.tables["Recall by class"][1][0] == evil
+    assert ["device", evil] in page.tables["Versions and device"]
+    assert any(evil in command for command in page.commands)
+    assert_sound(page_of(tmp_path))
+
+
+def test_the_report_of_a_sweep(tmp_path):
+    for seed, tests in ((0, (0.50, 0.60)), (1, (0.52, 0.64))):
+        for tune, test in zip(([], TUNE), tests, strict=True):
+            name = f"tune={'+'.join(tune) or 'none'},seed={seed}"
+            result = result_of(test_accuracy=test)
+            put(tmp_path / name, result=result, config=config_of(tune=tune, seed=seed))
+    page = page_of(tmp_path)
+    assert_sound(page)
+    table = page.tables["Means over the runs of each setting"]
+    gain = "gain over tune=none [points]"
+    assert gain in table[0]
+    rows = [dict(zip(table[0], row, strict=True)) for row in table[1:]]
+    assert [row["setting"] for row in rows] == ["tune=none", "tune=lambda_z+p_z"]
+    # Half the difference of two is the standard error of their mean.
+    assert [row["test [%]"] for row in rows] == ["51.00 ± 1.00", "62.00 ± 2.00"]
+    assert rows[1][gain] == "+11.00 ± 1.00"
+    assert [row["runs"] for row in rows] == ["2", "2"]
+    took = page.column("What all runs of a setting took", "in trainings of the network")
+    assert took == {"tune=none": "5", "tune=lambda_z+p_z": "5"}
+    link = page.links["tune=lambda_z+p_z,seed=1"]
+    assert link == "tune%3Dlambda_z%2Bp_z%2Cseed%3D1/report.html"
+    of_point = Page(tmp_path / "tune=lambda_z+p_z,seed=1" / "report.html")
+    assert "+12.00 points" in of_point.text
+    assert page.figures == [
+        "Accuracy by step; validation after the last round: tune=none 60.00 %, "
+        "tune=lambda_z+p_z 60.00 %"
+    ]
+    assert "Test figures are reported and choose nothing" in page.text
+
+
+def test_folds_are_shown_pooled(tmp_path):
+    for fold in (0, 1):
+        dataset = {"name": "faces", "fold": fold}
+        put(tmp_path / f"dataset.fold={fold}", config=config_of(dataset=dataset))
+    pooled = {
+        "runs": 2,
+        "mean": 0.61,
+        "sd": 0.02,
+        "pooled_accuracy": 0.62,
+        "macro_f1": 0.6,
+        "recall": {"happy": 0.75, "sad": None},
+        "confusion_matrix": [[3, 1], [0, 0]],
+    }
+    (tmp_path / "folds.json").write_text(json.dumps({"all": pooled}))
+    page = page_of(tmp_path)
+    assert_sound(page)
+    assert page.tables["Folds as one result"][1] == [
+        *("all", "2", "61.00", "2.00", "62.00", "60.00")
+    ]
+    rows = page.tables["Recall by class, all folds"]
+    assert rows[1:] == [["happy", "4", "75.00"], ["sad", "0", "–"]]
+    assert ("h3", "all") in page.headings
+
+
+def test_failed_damaged_and_unfinished_points_are_named(tmp_path):
+    put(tmp_path / "seed=0")
+    put(tmp_path / "seed=1", result=False)
+    (put(tmp_path / "seed=2") / "result.json").write_text("{")
+    table = "seed,test_accuracy,validation_accuracy\n0,0.7,0.6\n3,failed\n"
+    (tmp_path / "sweep.csv").write_text(table)
+    page = page_of(tmp_path)
+    assert "1 of the last sweep's runs failed: seed=3" in page.text
+    assert "seed=2/result.json: cannot be read" in page.text
+    found = page.column("Each run, with its own report", "test [%]")
+    assert found == {
+        "seed=0": "70.00 ± 4.58",
+        "seed=1": "unfinished: 200 of 200 steps",
+    }
+
+
+def test_reports_of_points_are_made_anew_where_they_are_old(tmp_path):
+    folder = put(tmp_path / "tune=p_z")
+    report.write(tmp_path)
+    page = folder / "report.html"
+    page.write_text("mine")
+    report.write(tmp_path)
+    assert page.read_text() == "mine"
+    result = put(tmp_path / "tune=none", config=config_of(tune=[])) / "result.json"
+    later = page.stat().st_mtime + 10
+    os.utime(result, (later, later))
+    report.write(tmp_path)
+    assert "untuned" in page.read_text() and "gain [points]" in page.read_text()
+    page.write_text("mine")
+    os.utime(page, (later + 10, later + 10))
+    report.write(tmp_path, anew=True)
+    assert page.read_text() != "mine"
+
+
+def test_a_sweep_writes_its_report_by_itself(monkeypatch, tmp_path):
+    def train(config, folder, command, quiet):
+        put(folder, config=config_of(seed=config.seed), command=command)
+        return result_of()
+
+    monkeypatch.setattr(sweep, "train", train)
+    sweep.run_sweep(
+        common.get_config(),
+        str(tmp_path),
+        ["seed=0,1"],
+        ["launch.py", "--sweep=seed=0,1"],
+    )
+    page = Page(tmp_path / "report.html")
+    assert list(page.links) == ["seed=0", "seed=1"]
+    assert page.commands == ["python launch.py \\\n    --sweep=seed=0,1"]
+    for seed in (0, 1):
+        assert (tmp_path / f"seed={seed}/report.html").exists()
+
+
+def break_line(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    (folder / "metrics.jsonl").write_text("\n".join(["{", *lines[1:]]) + "\n")
+
+
+def change(name, *path, to):
+    """Puts a value at a place of a JSON file; of metrics.jsonl, into its line 2."""
+
+    def do(folder):
+        text = (folder / name).read_text()
+        *others, last = text.splitlines() if name == "metrics.jsonl" else [text]
+        tree = json.loads(last)
+        place = tree
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = to
+        (folder / name).write_text("\n".join([*others, json.dumps(tree)]))
+
+    return do
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "config.json").write_text("["), "config.json: cannot be read"),
+        (lambda f: (f / "config.json").write_text("[]"), "config.network is missing"),
+        (change("config.json", "config", "tune", to="p_z"), "config.tune .* no list"),
+        (change("config.json", "config", "task", to="pretrain"), "a pre-training"),
+        (break_line, "metrics.jsonl: line 1: is no JSON"),
+        (change("metrics.jsonl", "round", to=3), "line 2: not of round 2"),
+        (change("metrics.jsonl", "seconds", to="1"), "line 2: seconds .* no float"),
+        (change("metrics.jsonl", "hyper", to={"p": 1}), "line 2: .* hyper-parameters"),
+        (change("metrics.jsonl", "hyper", "p_z", to=None), "line 2: p_z is missing"),
+        (change("metrics.jsonl", "candidates", 0, "score", to="a"), "line 2: score"),
+        (change("result.json", "test_accuracy", to=None), "test_accuracy is missing"),
+        (change("result.json", "confusion_matrix", to=[[1]]), "not 2 by 2"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, damage, message):
+    folder = put(tmp_path / "a")
+    damage(folder)
+    with pytest.raises(InputError, match=message):
+        report.write(folder)
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="there is no such folder"):
+        report.write(tmp_path / "none")
+    with pytest.raises(InputError, match="neither a run nor a sweep"):
+        report.write(tmp_path)
+    (tmp_path / "sweep.csv").write_text("a,b\n")
+    with pytest.raises(InputError, match="sweep.csv: is no table of a sweep"):
+        report.write(tmp_path)
+    (tmp_path / "baselines.json").write_text("{}")
+    with pytest.raises(InputError, match="surrojax.baselines --workdir"):
+        report.write(tmp_path)
+
+
+def test_the_command(tmp_path):
+    folder = put(tmp_path / "a")
+    done = as_user("-m", "surrojax.report", str(folder))
+    assert done.returncode == 0 and done.stdout.strip() == f"{folder}/report.html"
+    (folder / "config.json").unlink()
+    failed = as_user("-m", "surrojax.report", str(folder))
+    assert failed.returncode == 2
+    [line] = failed.stderr.splitlines()
+    assert line.startswith(f"surrojax.report: {folder}: holds neither a run")
+
+
+def test_a_run_that_ended_early_says_why(tmp_path):
+    ended = put(tmp_path / "a", result=result_of(stopped="time_budget"))
+    assert "The run ended early: time budget." in page_of(ended).text
+    whole = put(tmp_path / "b", result=result_of(stopped="max_iterations"))
+    assert "ended early" not in page_of(whole).text
