@@ -21,9 +21,6 @@ from jax.typing import ArrayLike
 
 from surrojax.errors import InputError
 
-LEAST_POPULATION = {"pso": 2, "de": 4, "ga": 2}
-"""A lone particle never moves; DE needs three others for each individual."""
-
 
 @struct.dataclass
 class SearchState:
@@ -50,13 +47,15 @@ class Search(NamedTuple):
     """An optimiser.
 
     Attributes:
-      name: `pso`, `de` or `ga`.
+      name: under which a config asks for it: `pso`, `de`, `ga`.
+      least: the fewest candidates N that it can work with.
       init: `population [N, D] -> state`. InputError: the population is too small.
       ask: `(key, state) -> (candidates [N, D], state)`, within the bounds.
       tell: `(state, candidates [N, D], scores [N]) -> state`.
     """
 
     name: str
+    least: int
     init: Callable[[jax.Array], SearchState]
     ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]]
     tell: Callable[[SearchState, jax.Array, jax.Array], SearchState]
@@ -71,6 +70,84 @@ def lead(state: SearchState, leader: jax.Array, score: jax.Array) -> SearchState
       score: the score it had as a candidate; -inf if it never was one.
     """
     return replace(state, leader=leader, leader_score=score)
+
+
+def follow(state: SearchState, candidates: jax.Array, scores: jax.Array) -> SearchState:
+    """The best candidate takes the lead if it scores at least as high (eq. 13).
+
+    Args:
+      state: any optimiser's.
+      candidates, scores: of `Search.tell`.
+    """
+    best = jnp.argmax(scores)
+    # A candidate that failed scores -inf and must not win a tie at -inf.
+    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
+    return replace(
+        state,
+        position=candidates,
+        leader=jnp.where(better, candidates[best], state.leader),
+        leader_score=jnp.where(better, scores[best], state.leader_score),
+    )
+
+
+def keep_better(
+    state: SearchState, candidates: jax.Array, scores: jax.Array
+) -> SearchState:
+    """PSO's and DE's: each individual keeps the better of the new and the stored.
+
+    A tie goes to the new one (eq. 12, 13).
+
+    Args:
+      state: any optimiser's.
+      candidates, scores: of `Search.tell`.
+    """
+    better = scores >= state.scores
+    return replace(
+        follow(state, candidates, scores),
+        population=jnp.where(better[:, None], candidates, state.population),
+        scores=jnp.where(better, scores, state.scores),
+    )
+
+
+def optimizer(
+    name: str,
+    ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]],
+    tell: Callable[[SearchState, jax.Array, jax.Array], SearchState] = keep_better,
+    least: int = 1,
+) -> Search:
+    """An optimiser that begins as all do: no velocity, no score, anyone leads.
+
+    Args:
+      name, ask, tell, least: of `Search`.
+    """
+
+    def init(population: jax.Array) -> SearchState:
+        n = population.shape[0]
+        check_population(search, n)
+        return SearchState(
+            position=population,
+            velocity=jnp.zeros_like(population),
+            population=population,
+            scores=jnp.full(n, -jnp.inf, jnp.float32),
+            leader=population[0],
+            leader_score=jnp.array(-jnp.inf, jnp.float32),
+        )
+
+    search = Search(name, least, init, ask, tell)
+    return search
+
+
+def check_population(search: Search, n: int) -> None:
+    """Checks that an optimiser can work with n candidates.
+
+    Raises:
+      InputError: n is too small.
+    """
+    if n < search.least:
+        raise InputError(
+            f"search.population: {n} is too few for {search.name}, which needs at "
+            f"least {search.least}"
+        )
 
 
 def pso(
@@ -101,7 +178,8 @@ def pso(
         velocity = jnp.where(position == moved, velocity, 0.0)
         return position, replace(state, velocity=velocity)
 
-    return Search("pso", _init("pso"), ask, _tell_each)
+    # A lone particle would never move.
+    return optimizer("pso", ask, least=2)
 
 
 def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> Search:
@@ -128,7 +206,7 @@ def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> S
         taken = (jax.random.uniform(cross, (n, d)) <= CR) | (jnp.arange(d) == rn)
         return jnp.clip(jnp.where(taken, V, X), low, high), state
 
-    return Search("de", _init("de"), ask, _tell_each)
+    return optimizer("de", ask, least=4)  # three others for each individual
 
 
 def ga(
@@ -169,12 +247,12 @@ def ga(
         stays = state.scores[best] > scores[worst]
         elite = jnp.where(stays, state.population[best], candidates[worst])
         return replace(
-            _follow(state, candidates, scores),
+            follow(state, candidates, scores),
             population=candidates.at[worst].set(elite),
             scores=scores.at[worst].max(state.scores[best]),
         )
 
-    return Search("ga", _init("ga"), ask, tell)
+    return optimizer("ga", ask, tell, least=2)
 
 
 def restless(
@@ -199,62 +277,3 @@ def restless(
         return jnp.clip(moved, low, high), state
 
     return search._replace(ask=ask)
-
-
-def check_population(name: str, n: int) -> None:
-    """Checks that an optimiser can work with n candidates.
-
-    Raises:
-      InputError: n is too small.
-    """
-    if n < LEAST_POPULATION[name]:
-        raise InputError(
-            f"search.population: {n} is too few for {name}, which needs at "
-            f"least {LEAST_POPULATION[name]}"
-        )
-
-
-def _init(name: str) -> Callable[[jax.Array], SearchState]:
-    def init(population: jax.Array) -> SearchState:
-        n = population.shape[0]
-        check_population(name, n)
-        return SearchState(
-            position=population,
-            velocity=jnp.zeros_like(population),
-            population=population,
-            scores=jnp.full(n, -jnp.inf, jnp.float32),
-            leader=population[0],
-            leader_score=jnp.array(-jnp.inf, jnp.float32),
-        )
-
-    return init
-
-
-def _follow(
-    state: SearchState, candidates: jax.Array, scores: jax.Array
-) -> SearchState:
-    """The best candidate takes the lead if it scores at least as high (eq. 13)."""
-    best = jnp.argmax(scores)
-    # A candidate that failed scores -inf and must not win a tie at -inf.
-    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
-    return replace(
-        state,
-        position=candidates,
-        leader=jnp.where(better, candidates[best], state.leader),
-        leader_score=jnp.where(better, scores[best], state.leader_score),
-    )
-
-
-def _tell_each(
-    state: SearchState, candidates: jax.Array, scores: jax.Array
-) -> SearchState:
-    """PSO's and DE's: each individual keeps the better of the new and the stored.
-
-    A tie goes to the new one (eq. 12, 13).
-    """
-    better = scores >= state.scores
-    return replace(
-        _follow(state, candidates, scores),
-        population=jnp.where(better[:, None], candidates, state.population),
-        scores=jnp.where(better, scores, state.scores),
-    )

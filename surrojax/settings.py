@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,17 +20,18 @@ from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
+"""Optimisers by name: `(lower [D], upper [D], **config.search.NAME) -> Search`."""
 
 CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 
-CHOICES: dict[str, Sequence[str]] = {
+CHOICES: dict[str, Collection[str]] = {
     "network": networks.NETWORKS,
     "dataset.name": data.DATASETS,
     "surrogate": SURROGATES,
     "norm": NORMS,
     "objective": OBJECTIVES,
     "selection": OBJECTIVES,
-    "search.optimizer": tuple(OPTIMIZERS),
+    "search.optimizer": OPTIMIZERS,
     "convolution": CONVOLUTIONS,
     "compute_dtype": ("float32", "bfloat16"),
     "dataset.camera": ("VL", "NI"),
@@ -323,9 +324,9 @@ def make_search(config: ConfigDict, space: Space) -> Search:
       InputError: the population is too small for it.
     """
     name = config.search.optimizer
-    check_population(name, config.search.population)
     settings = config.search[name].to_dict()
     search = OPTIMIZERS[name](space.lower, space.upper, **settings)
+    check_population(search, config.search.population)
     noise = space.deviation(config.search.noise.to_dict())
     if not noise.any():
         return search
@@ -341,9 +342,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
-def suggest(word: str, words: Sequence[str]) -> str:
+def suggest(word: str, words: Collection[str]) -> str:
     """` (did you mean 'de'?)` where a word is near one of the known ones."""
-    near = difflib.get_close_matches(word, words, n=1)
+    near = difflib.get_close_matches(word, list(words), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
