@@ -72,84 +72,6 @@ def lead(state: SearchState, leader: jax.Array, score: jax.Array) -> SearchState
     return replace(state, leader=leader, leader_score=score)
 
 
-def follow(state: SearchState, candidates: jax.Array, scores: jax.Array) -> SearchState:
-    """The best candidate takes the lead if it scores at least as high (eq. 13).
-
-    Args:
-      state: any optimiser's.
-      candidates, scores: of `Search.tell`.
-    """
-    best = jnp.argmax(scores)
-    # A candidate that failed scores -inf and must not win a tie at -inf.
-    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
-    return replace(
-        state,
-        position=candidates,
-        leader=jnp.where(better, candidates[best], state.leader),
-        leader_score=jnp.where(better, scores[best], state.leader_score),
-    )
-
-
-def keep_better(
-    state: SearchState, candidates: jax.Array, scores: jax.Array
-) -> SearchState:
-    """PSO's and DE's: each individual keeps the better of the new and the stored.
-
-    A tie goes to the new one (eq. 12, 13).
-
-    Args:
-      state: any optimiser's.
-      candidates, scores: of `Search.tell`.
-    """
-    better = scores >= state.scores
-    return replace(
-        follow(state, candidates, scores),
-        population=jnp.where(better[:, None], candidates, state.population),
-        scores=jnp.where(better, scores, state.scores),
-    )
-
-
-def optimizer(
-    name: str,
-    ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]],
-    tell: Callable[[SearchState, jax.Array, jax.Array], SearchState] = keep_better,
-    least: int = 1,
-) -> Search:
-    """An optimiser that begins as all do: no velocity, no score, anyone leads.
-
-    Args:
-      name, ask, tell, least: of `Search`.
-    """
-
-    def init(population: jax.Array) -> SearchState:
-        n = population.shape[0]
-        check_population(search, n)
-        return SearchState(
-            position=population,
-            velocity=jnp.zeros_like(population),
-            population=population,
-            scores=jnp.full(n, -jnp.inf, jnp.float32),
-            leader=population[0],
-            leader_score=jnp.array(-jnp.inf, jnp.float32),
-        )
-
-    search = Search(name, least, init, ask, tell)
-    return search
-
-
-def check_population(search: Search, n: int) -> None:
-    """Checks that an optimiser can work with n candidates.
-
-    Raises:
-      InputError: n is too small.
-    """
-    if n < search.least:
-        raise InputError(
-            f"search.population: {n} is too few for {search.name}, which needs at "
-            f"least {search.least}"
-        )
-
-
 def pso(
     lower: ArrayLike,
     upper: ArrayLike,
@@ -277,3 +199,85 @@ def restless(
         return jnp.clip(moved, low, high), state
 
     return search._replace(ask=ask)
+
+
+def check_population(search: Search, n: int) -> None:
+    """Checks that an optimiser can work with n candidates.
+
+    Raises:
+      InputError: n is too small.
+    """
+    if n < search.least:
+        raise InputError(
+            f"search.population: {n} is too few for {search.name}, which needs at "
+            f"least {search.least}"
+        )
+
+
+def follow(state: SearchState, candidates: jax.Array, scores: jax.Array) -> SearchState:
+    """The best candidate takes the lead if it scores at least as high (eq. 13).
+
+    Args:
+      state: any optimiser's.
+      candidates, scores: of `Search.tell`.
+    """
+    best = jnp.argmax(scores)
+    # A candidate that failed scores -inf and must not win a tie at -inf.
+    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
+    return replace(
+        state,
+        position=candidates,
+        leader=jnp.where(better, candidates[best], state.leader),
+        leader_score=jnp.where(better, scores[best], state.leader_score),
+    )
+
+
+def keep_better(
+    state: SearchState, candidates: jax.Array, scores: jax.Array
+) -> SearchState:
+    """PSO's and DE's: each individual keeps the better of the new and the stored.
+
+    A tie goes to the new one (eq. 12, 13).
+
+    Args:
+      state: any optimiser's.
+      candidates, scores: of `Search.tell`.
+    """
+    better = scores >= state.scores
+    return replace(
+        follow(state, candidates, scores),
+        population=jnp.where(better[:, None], candidates, state.population),
+        scores=jnp.where(better, scores, state.scores),
+    )
+
+
+def optimizer(
+    name: str,
+    ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]],
+    tell: Callable[[SearchState, jax.Array, jax.Array], SearchState] = keep_better,
+    least: int = 1,
+) -> Search:
+    """An optimiser that begins as all do: no velocity, no score, anyone leads.
+
+    Args:
+      name, ask, tell, least: of `Search`.
+    """
+
+    def init(population: jax.Array) -> SearchState:
+        n = population.shape[0]
+        check_population(search, n)
+        return SearchState(
+            position=population,
+            velocity=jnp.zeros_like(population),
+            population=population,
+            scores=jnp.full(n, -jnp.inf, jnp.float32),
+            leader=population[0],
+            leader_score=jnp.array(-jnp.inf, jnp.float32),
+        )
+
+    search = Search(name, least, init, ask, tell)
+    return search
+
+
+OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
+"""By name: `(lower, upper, **constants) -> Search`."""

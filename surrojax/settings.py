@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,12 +15,9 @@ from surrojax.evaluate import Views
 from surrojax.execution import execution_of
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
-from surrojax.search import Search, check_population, de, ga, pso, restless
+from surrojax.search import OPTIMIZERS, Search, check_population, restless
 from surrojax.sites import Sites
 from surrojax.space import Space, make_space, present_names
-
-OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
-"""Optimisers by name: `(lower [D], upper [D], **config.search.NAME) -> Search`."""
 
 CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 
@@ -125,7 +122,7 @@ def _check(config: ConfigDict) -> None:
         if values[field] not in choices:
             raise InputError(
                 f"config.{field}: {values[field]!r} is unknown"
-                f"{suggest(str(values[field]), choices)}; "
+                f"{suggest(str(values[field]), tuple(choices))}; "
                 f"choose from {', '.join(choices)}"
             )
     target = values["dataset.target"]
@@ -342,9 +339,9 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
-def suggest(word: str, words: Collection[str]) -> str:
+def suggest(word: str, words: Sequence[str]) -> str:
     """` (did you mean 'de'?)` where a word is near one of the known ones."""
-    near = difflib.get_close_matches(word, list(words), n=1)
+    near = difflib.get_close_matches(word, words, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
