@@ -21,6 +21,9 @@ from jax.typing import ArrayLike
 
 from surrojax.errors import InputError
 
+LEAST_POPULATION = {"pso": 2, "de": 4, "ga": 2}
+"""A lone particle never moves; DE needs three others for each individual. Else 1."""
+
 
 @struct.dataclass
 class SearchState:
@@ -48,14 +51,12 @@ class Search(NamedTuple):
 
     Attributes:
       name: under which a config asks for it: `pso`, `de`, `ga`.
-      least: the fewest candidates N that it can work with.
       init: `population [N, D] -> state`. InputError: the population is too small.
       ask: `(key, state) -> (candidates [N, D], state)`, within the bounds.
       tell: `(state, candidates [N, D], scores [N]) -> state`.
     """
 
     name: str
-    least: int
     init: Callable[[jax.Array], SearchState]
     ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]]
     tell: Callable[[SearchState, jax.Array, jax.Array], SearchState]
@@ -100,8 +101,7 @@ def pso(
         velocity = jnp.where(position == moved, velocity, 0.0)
         return position, replace(state, velocity=velocity)
 
-    # A lone particle would never move.
-    return optimizer("pso", ask, least=2)
+    return optimizer("pso", ask)
 
 
 def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> Search:
@@ -128,7 +128,7 @@ def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> S
         taken = (jax.random.uniform(cross, (n, d)) <= CR) | (jnp.arange(d) == rn)
         return jnp.clip(jnp.where(taken, V, X), low, high), state
 
-    return optimizer("de", ask, least=4)  # three others for each individual
+    return optimizer("de", ask)
 
 
 def ga(
@@ -174,7 +174,7 @@ def ga(
             scores=scores.at[worst].max(state.scores[best]),
         )
 
-    return optimizer("ga", ask, tell, least=2)
+    return optimizer("ga", ask, tell)
 
 
 def restless(
@@ -201,16 +201,17 @@ def restless(
     return search._replace(ask=ask)
 
 
-def check_population(search: Search, n: int) -> None:
+def check_population(name: str, n: int) -> None:
     """Checks that an optimiser can work with n candidates.
 
     Raises:
       InputError: n is too small.
     """
-    if n < search.least:
+    least = LEAST_POPULATION.get(name, 1)
+    if n < least:
         raise InputError(
-            f"search.population: {n} is too few for {search.name}, which needs at "
-            f"least {search.least}"
+            f"search.population: {n} is too few for {name}, which needs at "
+            f"least {least}"
         )
 
 
@@ -255,17 +256,16 @@ def optimizer(
     name: str,
     ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]],
     tell: Callable[[SearchState, jax.Array, jax.Array], SearchState] = keep_better,
-    least: int = 1,
 ) -> Search:
     """An optimiser that begins as all do: no velocity, no score, anyone leads.
 
     Args:
-      name, ask, tell, least: of `Search`.
+      name, ask, tell: of `Search`.
     """
 
     def init(population: jax.Array) -> SearchState:
         n = population.shape[0]
-        check_population(search, n)
+        check_population(name, n)
         return SearchState(
             position=population,
             velocity=jnp.zeros_like(population),
@@ -275,8 +275,7 @@ def optimizer(
             leader_score=jnp.array(-jnp.inf, jnp.float32),
         )
 
-    search = Search(name, least, init, ask, tell)
-    return search
+    return Search(name, init, ask, tell)
 
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}

@@ -321,9 +321,9 @@ def make_search(config: ConfigDict, space: Space) -> Search:
       InputError: the population is too small for it.
     """
     name = config.search.optimizer
+    check_population(name, config.search.population)
     settings = config.search[name].to_dict()
     search = OPTIMIZERS[name](space.lower, space.upper, **settings)
-    check_population(search, config.search.population)
     noise = space.deviation(config.search.noise.to_dict())
     if not noise.any():
         return search
