@@ -1,10 +1,10 @@
-# `make demo` and `make test` do all set-up; they need Python >= 3.11 and make.
+# `make demo`, `make test` and `make docs` do all set-up; they need Python >= 3.11 and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow lint format docs clean
 
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --editable
 
@@ -18,6 +18,10 @@ $(VENV)/usable: pyproject.toml
 
 $(VENV)/installed: $(VENV)/usable
 	$(PIP) '.[dev]'
+	touch $@
+
+$(VENV)/documenting: $(VENV)/usable
+	$(PIP) '.[docs]'
 	touch $@
 
 demo: $(VENV)/usable
@@ -39,6 +43,12 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# build/docs/index.html; a broken link is an error.
+docs: $(VENV)/documenting
+	rm -rf build/docs
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -b html \
+	  -c docs -d build/doctrees . build/docs
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -200,7 +200,7 @@ def pytorch_rows(given: argparse.Namespace) -> Iterator[Row]:
     import torch
 
     from benchmarks import pytorch as other
-    from surrojax.networks import IMAGES as SIZES
+    from surrojax.networks import NETWORKS
     from surrojax.sites import Hyper, Sites
 
     started, config = time.perf_counter(), config_of(given)
@@ -209,7 +209,8 @@ def pytorch_rows(given: argparse.Namespace) -> Iterator[Row]:
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_float32_matmul_precision("high")
-    size, channels = SIZES[config.network]
+    entry = NETWORKS[config.network]
+    size, channels = entry.image_size, entry.channels
     pair = other.make_pair(config.network, 7, size, channels, device)
     look = other.Look(size, channels)
     rng = np.random.default_rng(0)

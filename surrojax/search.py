@@ -22,7 +22,7 @@ from jax.typing import ArrayLike
 from surrojax.errors import InputError
 
 LEAST_POPULATION = {"pso": 2, "de": 4, "ga": 2}
-"""A lone particle never moves; DE needs three others for each individual."""
+"""A lone particle never moves; DE needs three others for each individual. Else 1."""
 
 
 @struct.dataclass
@@ -50,7 +50,7 @@ class Search(NamedTuple):
     """An optimiser.
 
     Attributes:
-      name: `pso`, `de` or `ga`.
+      name: under which a config asks for it: `pso`, `de`, `ga`.
       init: `population [N, D] -> state`. InputError: the population is too small.
       ask: `(key, state) -> (candidates [N, D], state)`, within the bounds.
       tell: `(state, candidates [N, D], scores [N]) -> state`.
@@ -101,7 +101,7 @@ def pso(
         velocity = jnp.where(position == moved, velocity, 0.0)
         return position, replace(state, velocity=velocity)
 
-    return Search("pso", _init("pso"), ask, _tell_each)
+    return optimizer("pso", ask)
 
 
 def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> Search:
@@ -128,7 +128,7 @@ def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> S
         taken = (jax.random.uniform(cross, (n, d)) <= CR) | (jnp.arange(d) == rn)
         return jnp.clip(jnp.where(taken, V, X), low, high), state
 
-    return Search("de", _init("de"), ask, _tell_each)
+    return optimizer("de", ask)
 
 
 def ga(
@@ -169,12 +169,12 @@ def ga(
         stays = state.scores[best] > scores[worst]
         elite = jnp.where(stays, state.population[best], candidates[worst])
         return replace(
-            _follow(state, candidates, scores),
+            follow(state, candidates, scores),
             population=candidates.at[worst].set(elite),
             scores=scores.at[worst].max(state.scores[best]),
         )
 
-    return Search("ga", _init("ga"), ask, tell)
+    return optimizer("ga", ask, tell)
 
 
 def restless(
@@ -207,14 +207,62 @@ def check_population(name: str, n: int) -> None:
     Raises:
       InputError: n is too small.
     """
-    if n < LEAST_POPULATION[name]:
+    least = LEAST_POPULATION.get(name, 1)
+    if n < least:
         raise InputError(
             f"search.population: {n} is too few for {name}, which needs at "
-            f"least {LEAST_POPULATION[name]}"
+            f"least {least}"
         )
 
 
-def _init(name: str) -> Callable[[jax.Array], SearchState]:
+def follow(state: SearchState, candidates: jax.Array, scores: jax.Array) -> SearchState:
+    """The best candidate takes the lead if it scores at least as high (eq. 13).
+
+    Args:
+      state: any optimiser's.
+      candidates, scores: of `Search.tell`.
+    """
+    best = jnp.argmax(scores)
+    # A candidate that failed scores -inf and must not win a tie at -inf.
+    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
+    return replace(
+        state,
+        position=candidates,
+        leader=jnp.where(better, candidates[best], state.leader),
+        leader_score=jnp.where(better, scores[best], state.leader_score),
+    )
+
+
+def keep_better(
+    state: SearchState, candidates: jax.Array, scores: jax.Array
+) -> SearchState:
+    """PSO's and DE's: each individual keeps the better of the new and the stored.
+
+    A tie goes to the new one (eq. 12, 13).
+
+    Args:
+      state: any optimiser's.
+      candidates, scores: of `Search.tell`.
+    """
+    better = scores >= state.scores
+    return replace(
+        follow(state, candidates, scores),
+        population=jnp.where(better[:, None], candidates, state.population),
+        scores=jnp.where(better, scores, state.scores),
+    )
+
+
+def optimizer(
+    name: str,
+    ask: Callable[[jax.Array, SearchState], tuple[jax.Array, SearchState]],
+    tell: Callable[[SearchState, jax.Array, jax.Array], SearchState] = keep_better,
+) -> Search:
+    """An optimiser that begins as all do: no velocity, no score, anyone leads.
+
+    Args:
+      name, ask, tell: of `Search`.
+    """
+
     def init(population: jax.Array) -> SearchState:
         n = population.shape[0]
         check_population(name, n)
@@ -227,37 +275,7 @@ def _init(name: str) -> Callable[[jax.Array], SearchState]:
             leader_score=jnp.array(-jnp.inf, jnp.float32),
         )
 
-    return init
-
-
-def _follow(
-    state: SearchState, candidates: jax.Array, scores: jax.Array
-) -> SearchState:
-    """The best candidate takes the lead if it scores at least as high (eq. 13)."""
-    best = jnp.argmax(scores)
-    # A candidate that failed scores -inf and must not win a tie at -inf.
-    better = (scores[best] >= state.leader_score) & jnp.isfinite(scores[best])
-    return replace(
-        state,
-        position=candidates,
-        leader=jnp.where(better, candidates[best], state.leader),
-        leader_score=jnp.where(better, scores[best], state.leader_score),
-    )
-
-
-def _tell_each(
-    state: SearchState, candidates: jax.Array, scores: jax.Array
-) -> SearchState:
-    """PSO's and DE's: each individual keeps the better of the new and the stored.
-
-    A tie goes to the new one (eq. 12, 13).
-    """
-    better = scores >= state.scores
-    return replace(
-        _follow(state, candidates, scores),
-        population=jnp.where(better[:, None], candidates, state.population),
-        scores=jnp.where(better, scores, state.scores),
-    )
+    return Search(name, init, ask, tell)
 
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}

@@ -1,7 +1,7 @@
 """From a config to the objects that it describes; the only module that checks one."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from ml_collections import ConfigDict
@@ -21,14 +21,14 @@ from surrojax.space import Space, Values, make_space, present_names
 
 CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 
-CHOICES: dict[str, Sequence[str]] = {
+CHOICES: dict[str, Collection[str]] = {
     "network": networks.NETWORKS,
     "dataset.name": data.DATASETS,
     "surrogate": SURROGATES,
     "norm": NORMS,
     "objective": OBJECTIVES,
     "selection": OBJECTIVES,
-    "search.optimizer": tuple(OPTIMIZERS),
+    "search.optimizer": OPTIMIZERS,
     "convolution": CONVOLUTIONS,
     "compute_dtype": ("float32", "bfloat16"),
     "dataset.camera": ("VL", "NI"),
@@ -132,7 +132,7 @@ def _check(config: ConfigDict) -> None:
         if values[field] not in choices:
             raise InputError(
                 f"config.{field}: {values[field]!r} is unknown"
-                f"{suggest(str(values[field]), choices)}; "
+                f"{suggest(str(values[field]), tuple(choices))}; "
                 f"choose from {', '.join(choices)}"
             )
     target = values["dataset.target"]

@@ -350,7 +350,7 @@ def test_sites_of_original_and_surrogate_have_the_same_shapes(name, shapes):
 def test_unknown_network():
     with pytest.raises(KeyError):
         make_pair("vgg", K)
-    assert NETWORKS == ("lenet", "resnet20", "mresnet")
+    assert tuple(NETWORKS) == ("lenet", "resnet20", "mresnet")
 
 
 @cache

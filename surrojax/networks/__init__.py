@@ -1,7 +1,8 @@
 """The networks: each original side by side with its surrogate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
@@ -15,13 +16,31 @@ from surrojax.networks.mresnet import MResNet, MResNetSurrogate
 from surrojax.networks.resnet20 import ResNet20, ResNet20Surrogate
 from surrojax.sites import Sites
 
-NETWORKS = ("lenet", "resnet20", "mresnet")
 
-IMAGES = {"lenet": (28, 1), "resnet20": (28, 1), "mresnet": (227, 3)}
-"""Height (and width) and channels of the images in Table 2 and Figure 3."""
+class Entry(NamedTuple):
+    """A row of `NETWORKS`.
 
-SMALLEST = {"lenet": 16, "resnet20": 4, "mresnet": mresnet.SMALLEST}
-"""Pixels: the least height that leaves a feature map of at least 1 x 1."""
+    Attributes:
+      original: `(classes, form) -> module`, as in `Pair`.
+      surrogate: `(classes) -> module`.
+      image_size: height and width of its images, in pixels.
+      channels: of its images.
+      smallest: pixels: the least height that leaves a feature map of at least 1 x 1.
+    """
+
+    original: Callable[[int, ConvForm], nn.Module]
+    surrogate: Callable[[int], nn.Module]
+    image_size: int
+    channels: int
+    smallest: int
+
+
+NETWORKS: dict[str, Entry] = {
+    "lenet": Entry(LeNet, LeNetSurrogate, 28, 1, 16),
+    "resnet20": Entry(ResNet20, ResNet20Surrogate, 28, 1, 4),
+    "mresnet": Entry(MResNet, MResNetSurrogate, 227, 3, mresnet.SMALLEST),
+}
+"""The pairs of the paper's Table 2 and Figure 3, by the names that a config gives."""
 
 HEAD = "head"
 """Where an original keeps the parameters of its fully connected layers."""
@@ -78,7 +97,7 @@ def make_pair(
     image_size: int = 0,
     channels: int = 0,
 ) -> Pair:
-    """The pair of the paper's Table 2 or Figure 3 that `name`, of `NETWORKS`, means.
+    """The pair that `name`, of `NETWORKS`, means.
 
     Args:
       name: of the network.
@@ -90,19 +109,16 @@ def make_pair(
     Raises:
       InputError: the images are too small for the network.
     """
-    size, depth = IMAGES[name]
-    size, depth = image_size or size, channels or depth
-    if size < SMALLEST[name]:
+    entry = NETWORKS[name]
+    size, depth = image_size or entry.image_size, channels or entry.channels
+    if size < entry.smallest:
         raise InputError(
             f"dataset.image_size: {size} is too small for {name}; the least is "
-            f"{SMALLEST[name]}"
+            f"{entry.smallest}"
         )
-    modules: dict[str, tuple[nn.Module, nn.Module]] = {
-        "lenet": (LeNet(classes, form), LeNetSurrogate(classes)),
-        "resnet20": (ResNet20(classes, form), ResNet20Surrogate(classes)),
-        "mresnet": (MResNet(classes, form), MResNetSurrogate(classes)),
-    }
-    return Pair(*modules[name], (size, size, depth))
+    return Pair(
+        entry.original(classes, form), entry.surrogate(classes), (size, size, depth)
+    )
 
 
 def blank(pair: Pair, batch: int = 1) -> jax.Array:

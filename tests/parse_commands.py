@@ -1,0 +1,62 @@
+"""Parses commands as `launch.py` and `surrojax.baselines` do, without running them.
+
+    python tests/parse_commands.py launch FILE.json
+
+The file is a list of (words of a command line, whether its config is checked as a whole
+too, which takes a second). What is wrong with one is printed, a line each. Flags are a
+process's own, so each command has a fork.
+"""
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from surrojax import commandline
+from surrojax.errors import InputError
+from surrojax.settings import resolve
+from surrojax.sweep import points
+
+MODULES = {"launch": "launch", "baselines": "surrojax.baselines.__main__"}
+
+
+def parse(which, argv, whole):
+    sys.argv = argv  # where ml_collections looks for what is overridden
+    module = import_module(MODULES[which])
+    rest = commandline.parse(module.CONFIG, argv)
+    if len(rest) > 1:
+        raise InputError(f"{rest[1]!r} is no flag")
+    config = module.CONFIG.value
+    if which == "baselines" and not module.TABLE.value:
+        from surrojax.baselines.methods import check
+
+        asked = module._asked()
+        check(asked.methods, tuple(asked.others))
+    if config is None or config.get("task") == "pretrain":
+        return
+    if which == "launch":
+        points(config, module.SWEEP.value)
+    if whole:
+        resolve(config)
+
+
+def main(which, file):
+    import_module(MODULES[which])
+    for words, whole in json.loads(Path(file).read_text()):
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            try:
+                parse(which, words, whole)
+            except InputError as error:
+                print(f"{' '.join(words)}: {error}", flush=True)
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            print(f"{' '.join(words)}: failed")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
