@@ -77,13 +77,37 @@ VARIANTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "--config.search.noise.ratio=0.3",
         ),
     ),
+    "short": (
+        "and one setting in stage 1, a quarter of stage 2, 25,000 steps",
+        IMPROVED,
+        (*_steps(25_000), "--config.iterations_per_round=1000"),
+    ),
     "improved": (
-        "the improved form: one setting in stage 1, a quarter of stage 2, 25,000 steps",
+        "the improved form: the same, NI = 5,000",
         IMPROVED,
         _steps(25_000),
     ),
+    "half": (
+        "NI = 2,500, half of stage 2, 20,000 steps",
+        IMPROVED,
+        (
+            *_steps(20_000),
+            "--config.iterations_per_round=2500",
+            "--config.stage2_share=0.5",
+        ),
+    ),
+    "few": (
+        "NI = 4,000, half of stage 2, three candidates, 24,000 steps",
+        IMPROVED,
+        (
+            *_steps(24_000),
+            "--config.iterations_per_round=4000",
+            "--config.stage2_share=0.5",
+            "--config.search.population=3",
+        ),
+    ),
     "horizon": (
-        "the same, NI = 2,500 and candidates trained as long: ten times as far ahead",
+        "NI = 2,500 and candidates trained as long, at twice the cost",
         IMPROVED,
         (
             *_steps(25_000),
