@@ -135,7 +135,7 @@ def read(path: Path) -> Run | Several:
         except InputError as error:
             broken[name] = str(error)
     failed = _failed(path / "sweep.csv")
-    if not (runs or broken or failed):
+    if not (runs or broken or (path / "sweep.csv").exists()):
         raise InputError(
             f"{path}: holds neither a run nor a sweep; give a folder with a config.json"
         )
