@@ -524,3 +524,18 @@ def test_a_run_that_ended_early_says_why(tmp_path):
     assert "The run ended early: time budget." in page_of(ended).text
     whole = put(tmp_path / "b", result=result_of(stopped="max_iterations"))
     assert "ended early" not in page_of(whole).text
+
+
+def test_a_sweep_that_fails_at_every_point_has_its_page(tmp_path):
+    (tmp_path / "sweep.csv").write_text("seed,test_accuracy\n0,failed\n1,failed\n")
+    page = page_of(tmp_path)
+    assert_sound(page)
+    assert "2 of the last sweep's runs failed: seed=0 seed=1" in page.text
+    assert not page.tables
+
+
+def test_a_table_of_folds_alone_has_its_page(tmp_path):
+    (tmp_path / "cross_database.json").write_text("{}")
+    page = page_of(tmp_path)
+    assert_sound(page)
+    assert ["0 finished" in page.text, page.tables] == [True, {}]

@@ -135,7 +135,8 @@ def read(path: Path) -> Run | Several:
         except InputError as error:
             broken[name] = str(error)
     failed = _failed(path / "sweep.csv")
-    if not (runs or broken or failed):
+    tables = [path / name for name in ("sweep.csv", *POOLED)]
+    if not (runs or broken or any(file.exists() for file in tables)):
         raise InputError(
             f"{path}: holds neither a run nor a sweep; give a folder with a config.json"
         )

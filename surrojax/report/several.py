@@ -87,17 +87,19 @@ def _settings(several: Several) -> Table:
             if (other := reference.get(repeat)) and run.result and other.result
         ]
         rows.append(
-            [name, str(len(done)), _steps(done), _test(done)]
+            [name, _test(done)]
             + [
                 with_error(*mean_and_error([r.result[key] for r in done if r.result]))
                 for key in ("validation_accuracy", "train_accuracy")
             ]
             + ["" if name == first else with_error(*mean_and_error(gains), sign="+")]
+            + [str(len(done)), _steps(done)]
             + [number(mean_and_error([r.cost for r in done if r.cost])[0])]
             + [_time(done)]
         )
-    head = ["setting", "runs", "steps", "test [%]", "validation [%]", "training [%]"]
-    head += [f"gain over {first} [points]", "cost [trainings]", "time of a run"]
+    head = ["setting", "test [%]", "validation [%]", "training [%]"]
+    head += [f"gain over {first} [points]", "runs", "steps", "cost [trainings]"]
+    head += ["time of a run"]
     return Table("Means over the runs of each setting", head, rows)
 
 
