@@ -18,7 +18,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-from sklearn.datasets import load_digits
 
 import surrojax
 from surrojax.versions import versions
@@ -64,6 +63,8 @@ class Digits(nn.Module):
 
 def splits(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Training, validation and test examples."""
+    from sklearn.datasets import load_digits
+
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 8, 8, 1) / 8 - 1).astype(np.float32)
     order = np.random.default_rng(seed).permutation(len(labels))
