@@ -10,7 +10,9 @@ process's own, so each command has a fork.
 import json
 import os
 import sys
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -49,10 +51,16 @@ def main(which, file):
         sys.stdout.flush()
         child = os.fork()
         if child == 0:
+            found = None
             try:
-                parse(which, words, whole)
+                with redirect_stdout(StringIO()):
+                    parse(which, words, whole)
             except InputError as error:
-                print(f"{' '.join(words)}: {error}", flush=True)
+                found = f"{' '.join(words)}: {error}"
+            except SystemExit as asked:  # --help
+                found = f"{' '.join(words)}: exits" if asked.code else None
+            if found:
+                print(found, flush=True)
             os._exit(0)
         if os.waitpid(child, 0)[1]:
             print(f"{' '.join(words)}: failed")
