@@ -36,7 +36,8 @@ def page(several: Several) -> str:
         "failed": several.failed,
         "broken": several.broken,
         "settings": _settings(several) if several.runs else None,
-        "single": any(len(runs) == 1 for runs in several.settings.values()),
+        "single": _reported(several) == "test"
+        and any(len(runs) == 1 for runs in several.settings.values()),
         "has_test": _reported(several) == "test",
         "each": _each(several) if several.runs else None,
         "comparison": _comparison(several),
