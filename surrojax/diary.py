@@ -17,7 +17,7 @@ from surrojax.data import Dataset
 from surrojax.errors import InputError
 from surrojax.outcome import Voted, predictions_csv
 from surrojax.records import Record, RunFolder, explained, write_bytes, write_text
-from surrojax.weights import save
+from surrojax.weights import save, whole
 
 PLOT_EVERY = 10
 """Rounds between two drawings of the figures; they are drawn at the end as well."""
@@ -115,7 +115,7 @@ class Diary:
         self,
         dataset: Dataset,
         found: Mapping[str, Voted],
-        params: Mapping[str, Any],
+        variables: Mapping[str, Any],
         outcome: Record,
     ) -> None:
         """Writes figures, predictions, weights and result.json.
@@ -123,14 +123,14 @@ class Diary:
         Args:
           dataset: that the run was given.
           found: by split, what `outcome.classify` yields.
-          params: of the network after the last round.
+          variables: of the network after the last round, as its users know them.
           outcome: what goes into result.json.
         """
         folder = self.folder
         with explained(folder.plots):
             plots.write(folder.plots, self.records, outcome)
         write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
-        save(folder.path / "weights.safetensors", params)
+        save(folder.path / "weights.safetensors", whole(variables))
         folder.write_result(outcome)
 
 

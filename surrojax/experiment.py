@@ -294,7 +294,7 @@ class Keeper(Diary):
         }
         outcome = result(method, dataset, found, state, self.records)
         outcome |= {"seed": config.seed, "stopped": self.reached or "diverged"}
-        self.finish(dataset, found, state.fusion.original.params, outcome)
+        self.finish(dataset, found, state.fusion.original.variables, outcome)
         report.write(self.folder.path)
         return outcome
 

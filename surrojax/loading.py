@@ -15,7 +15,7 @@ from surrojax.evaluate import predict
 from surrojax.experiment import config_of, restore
 from surrojax.records import metrics_of, read_json
 from surrojax.result import Result, Trained
-from surrojax.settings import make_look, make_views
+from surrojax.settings import make_look, make_views, sources
 
 
 def load(workdir: str | os.PathLike[str]) -> Result:
@@ -29,10 +29,14 @@ def load(workdir: str | os.PathLike[str]) -> Result:
       InputError: the folder holds no run, or it is damaged.
     """
     path = Path(workdir).expanduser().absolute()
+    if not (path / "config.json").exists():
+        raise InputError(f"{path}: is no folder of a run; name one with a config.json")
     saved = read_json(path / "config.json")
-    if "classes" not in saved or "dataset" not in saved.get("config", {}):
-        if "classes" not in saved:
-            raise InputError(f"{path}: is no folder of a run; name one")
+    if not isinstance(saved, dict) or not {"classes", "config"} <= saved.keys():
+        raise InputError(
+            f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
+        )
+    if "dataset" not in saved["config"]:
 
         def none() -> Trained:
             raise InputError(
@@ -76,7 +80,12 @@ def _trained(path: Path, best: bool = False) -> Trained:
         )
         return np.exp(np.asarray(found.log_probabilities))
 
-    return Trained(jax.tree.map(np.asarray, variables), probabilities)
+    trained_on, tested_on = sources(config)
+    return Trained(
+        jax.tree.map(np.asarray, variables),
+        probabilities,
+        (tested_on or trained_on).preparation,
+    )
 
 
 def _pixels(images: Any) -> np.ndarray:

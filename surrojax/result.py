@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from surrojax import plots
+from surrojax import plots, report
+from surrojax.data.pictures import Preparation
 from surrojax.errors import InputError
+from surrojax.prediction import predict_files
 from surrojax.records import Record
 from surrojax.schedule import Schedule
-from surrojax.weights import save
+from surrojax.weights import save, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +26,12 @@ class Trained:
     Attributes:
       variables: as its own module takes them: `params`, and what else it has.
       probabilities: `inputs [n, ...] -> [n, K]`, as the run was given its inputs.
+      preparation: how image files become its inputs; None: it was given arrays.
     """
 
     variables: Mapping[str, Any]
     probabilities: Callable[[Any], np.ndarray]
+    preparation: Preparation | None = None
 
 
 class Result:
@@ -160,13 +164,85 @@ class Result:
         """
         return self._trained.probabilities(inputs)
 
+    def predict_folder(
+        self,
+        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        out: str | os.PathLike[str] | None = None,
+        *,
+        best: bool = False,
+        align: bool | None = None,
+    ) -> Any:
+        """What the network says of image files.
+
+        They are read as the run read its own: made square, of its size, in its colours,
+        averaged over its crops.
+
+        Args:
+          images: a file, a folder that is searched with all its sub-folders, or several
+            of both.
+          out: a CSV file to write as well; None: none.
+          best: take the network of the round of the highest validation accuracy.
+          align: whether faces are found and aligned; None: as the run did. An image in
+            which none is found is named in the log and has no prediction.
+
+        Returns:
+          A pandas `DataFrame` with a row an image, in natural order of the paths:
+          `file`, `prediction`, and `probability_NAME` of each class.
+
+        Raises:
+          InputError: the run was given arrays, a place has no image, or a file is no
+            image; nothing is written then.
+        """
+        file = None if out is None else Path(out).expanduser()
+        if file is not None and self.folder is not None:
+            own = self.folder / "predictions.csv"
+            if file.absolute().resolve() == own.resolve():
+                raise InputError(
+                    f"{file}: holds the run's own predictions; give another --out"
+                )
+        trained = self.best if best else self._trained
+        if trained.preparation is None:
+            raise InputError(
+                "predict_folder: this run was given arrays, so how images become its "
+                "inputs is not known; read them yourself and call predict"
+            )
+        how = trained.preparation
+        if align is not None:
+            how = replace(how, align=align)
+        places = [images] if isinstance(images, str | os.PathLike) else images
+        found = predict_files(places, how, trained.probabilities, self.classes)
+        if file is not None:
+            found.write(file)
+        return found.frame
+
     def save_weights(self, file: str | os.PathLike[str]) -> None:
-        """Writes the network's parameters as `.safetensors` or `.npz`.
+        """Writes the network as `.safetensors` or `.npz`, an array a name.
+
+        Names are the paths in its tree of parameters, joined by dots; running
+        statistics, where it has any, follow under `batch_stats`.
 
         Raises:
           InputError: the file has another suffix or cannot be written.
         """
-        save(Path(file).expanduser(), self.variables["params"])
+        save(Path(file).expanduser(), whole(self.variables))
+
+    def report(self, file: str | os.PathLike[str] | None = None) -> Path:
+        """Writes the run's report, one HTML file.
+
+        Args:
+          file: where it goes; None: report.html in the run's folder.
+
+        Returns:
+          The file.
+
+        Raises:
+          InputError: the run has no folder, or the file cannot be written.
+        """
+        if self.folder is None:
+            raise InputError(
+                "report: this run left no records to make a page of; give it a workdir"
+            )
+        return report.write(self.folder, file=file)
 
     def plot_schedule(self) -> Figure:
         """Hyper-parameters by round (Fig. 6), accuracy below (Fig. 5)."""
@@ -175,6 +251,19 @@ class Result:
     def plot_history(self) -> Figure:
         """Accuracy of original and surrogate by round (Fig. 7)."""
         return plots.plot_history(self.records)
+
+    def plot_fidelity(self) -> Figure:
+        """Fitting errors (eq. 9) by round, and the surrogate's fidelity where measured.
+
+        Raises:
+          InputError: the run has neither.
+        """
+        if not any({"euclidean", "fidelity"} & r.keys() for r in self.records):
+            raise InputError(
+                "plot_fidelity: no surrogate was fitted in this run, and its fidelity "
+                "was not measured"
+            )
+        return plots.plot_fidelity(self.records)
 
     def plot_parallel_coordinate(self) -> Figure:
         """All candidates, a line each, coloured by score."""

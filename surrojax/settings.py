@@ -223,6 +223,19 @@ def load_data(config: ConfigDict) -> data.Dataset:
             "config.dataset.fold: a run takes one fold, 0 to 9; the command line runs "
             "all ten"
         )
+    trained_on, tested_on = sources(config)
+    protocol = data.Protocol(
+        fold=fold,
+        target=tested_on,
+        held_out=config.dataset.held_out,
+        train_on_fold=config.dataset.train_on_target_fold,
+        mask_absent=config.dataset.mask_absent_classes,
+    )
+    return data.load(trained_on, protocol)
+
+
+def sources(config: ConfigDict) -> tuple[data.Source, data.Source | None]:
+    """The database that a config trains on, and that which it tests on, if another."""
     look = make_look(config, make_pair(config, len(data.EXPRESSIONS)))
 
     def source(name: str, directory: str | None) -> data.Source:
@@ -239,14 +252,10 @@ def load_data(config: ConfigDict) -> data.Dataset:
         )
 
     target = config.dataset.target
-    protocol = data.Protocol(
-        fold=fold,
-        target=source(target, config.dataset.target_dir) if target else None,
-        held_out=config.dataset.held_out,
-        train_on_fold=config.dataset.train_on_target_fold,
-        mask_absent=config.dataset.mask_absent_classes,
+    return (
+        source(config.dataset.name, config.dataset.dir),
+        source(target, config.dataset.target_dir) if target else None,
     )
-    return data.load(source(config.dataset.name, config.dataset.dir), protocol)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pickle
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ OF_A_RUN = "weights.safetensors"
 
 METADATA = "__metadata__"
 """Where safetensors keeps its metadata, as JSON; an .npz has an array of that name."""
+
+STATISTICS = "batch_stats"
+"""The collection of batch normalisation's running means and variances, and what their
+names begin with in a file."""
 
 SHOWN = 5
 """Names in a message, of many."""
@@ -79,6 +83,19 @@ def flatten(params: Mapping[str, Any]) -> Weights:
 def unflatten(weights: Mapping[str, Any]) -> dict[str, Any]:
     """The tree of parameters of which `flatten` made `weights`."""
     return unflatten_dict(dict(weights), sep=".")
+
+
+def whole(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What it takes to use a network elsewhere: parameters, and running statistics.
+
+    Args:
+      variables: the network's collections, `params` among them.
+
+    Returns:
+      A tree for `save`: the parameters, and `batch_stats` beside them, if any.
+    """
+    statistics = {n: v for n, v in variables.items() if n == STATISTICS and v}
+    return {**variables["params"], **statistics}
 
 
 def save(
@@ -255,6 +272,7 @@ def fit_into(
     """Puts every layer of `weights` that fits into a network's parameters.
 
     A layer is loaded as a whole or not at all: its kernel, its bias and its slopes.
+    Running statistics begin afresh.
 
     Args:
       params: the network's tree of parameters.
@@ -267,7 +285,8 @@ def fit_into(
       InputError: no layer fits.
     """
     here = flatten_dict(params, sep=".")
-    ours, theirs = _layers(here), _layers(weights)
+    ours = _layers(here)
+    theirs = _layers([n for n in weights if not n.startswith(f"{STATISTICS}.")])
     loaded, fresh = [], []
     for layer, names in ours.items():
         reason = _misfit(here, names, weights, theirs.get(layer, []))
@@ -287,7 +306,7 @@ def fit_into(
     return unflatten(here), Fitted(tuple(loaded), tuple(fresh), unused)
 
 
-def _layers(names: Mapping[str, Any]) -> dict[str, list[str]]:
+def _layers(names: Iterable[str]) -> dict[str, list[str]]:
     """The names of the arrays of each layer."""
     layers: dict[str, list[str]] = {}
     for name in names:

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_report import Page, assert_sound
 
 import surrojax
+from surrojax import report
 from surrojax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -238,3 +240,61 @@ def test_importing_the_package_starts_nothing():
     code = "import surrojax, sys; print('jax' in sys.modules, len(dir(surrojax)) > 10)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stdout == "False True\n"
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_a_folder_has_its_report(tmp_path, test):
+    folder = tmp_path / "own"
+    small = SMALL | {"max_iterations": 40}
+    result = surrojax.tune(Table(), *splits(TABLE, test), workdir=folder, **small)
+    page = Page(folder / "report.html")
+    assert_sound(page)
+    assert page.headings[0] == ("h1", "Table on own data")
+    accuracies = page.column("The network after the last round", "this run")
+    validation = f"{100 * result.validation_accuracy:.2f}"
+    assert accuracies["validation accuracy [%]"] == validation
+    head, *rows = page.tables["The schedule by round"]
+    assert [row[1] for row in rows] == ["20", "40"]
+    assert rows[-1][head.index("validation [%]")] == validation
+    assert ("test [%]" in head) == ("Recall by class" in page.tables) == test
+    if test:
+        told = accuracies["test accuracy [%]"]
+        assert told.startswith(f"{100 * result.test_accuracy:.2f} ±")
+    else:
+        assert "test accuracy" not in page.text
+        assert "There are no test data." in page.text
+    assert "It was called from Python: surrojax.tune with" in page.text
+    assert page.commands == [
+        f"surrojax.tune(..., tune=(), workdir='{folder},tune=none')"
+    ]
+    assert result.report(tmp_path / "page.html") == tmp_path / "page.html"
+    assert Page(tmp_path / "page.html").tables == page.tables
+    assert surrojax.load(folder).report() == folder / "report.html"
+
+
+def test_the_untuned_network_of_one_s_own_stands_beside(tmp_path):
+    small = SMALL | {"max_iterations": 20}
+    untuned, tuned = (
+        surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path / name, **small, **more)
+        for name, more in (("a,tune=none", {"tune": ()}), ("a", {}))
+    )
+    page = Page(tmp_path / "a/report.html")
+    gain = 100 * (tuned.validation_accuracy - untuned.validation_accuracy)
+    assert page.commands == []
+    [row] = [
+        row
+        for row in page.tables["The network after the last round"]
+        if row[0] == "validation accuracy [%]"
+    ]
+    assert row[1:] == [
+        f"{100 * tuned.validation_accuracy:.2f}",
+        f"{100 * untuned.validation_accuracy:.2f}",
+        f"{gain:+.2f}",
+    ]
+    both = Page(report.write(tmp_path))
+    head = both.tables["Means over the runs of each setting"][0]
+    assert "validation gain over a,tune=none [points]" in head
+    assert both.column("Each run, with its own report", "test [%]") == {
+        "a,tune=none": "–",
+        "a": "–",
+    }

@@ -7,7 +7,9 @@ from importlib import import_module
 
 from surrojax.data import faces, folder
 from surrojax.data.dataset import Dataset
+from surrojax.data.fer2013_csv import SIDE
 from surrojax.data.listing import Listing
+from surrojax.data.pictures import Preparation
 from surrojax.data.places import data_folder
 from surrojax.data.protocols import (
     Samples,
@@ -34,7 +36,10 @@ READERS = {
 }
 """The databases of image and video files, and what `Source.options` may say of each."""
 
-DATASETS = ("faces", "fer2013", "ferplus", *READERS)
+GREY = ("fer2013", "ferplus")
+"""The databases of grey images of 48 x 48 pixels."""
+
+DATASETS = ("faces", *GREY, *READERS)
 
 FOLDED = ("ck", "oulu", "mmi")
 """The databases without official splits; a folder may be with or without."""
@@ -61,6 +66,19 @@ class Source:
     classes: int = 0
     align: bool = False
     options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def preparation(self) -> Preparation:
+        """How its images are read.
+
+        Those of a database whose images are small keep their size and their grey
+        levels: a larger image is made of them on the device, which saves memory.
+        """
+        if self.name == "faces":
+            return Preparation(min(self.side, LARGEST_DRAWN), self.channels)
+        if self.name in GREY:
+            return Preparation(min(self.side, SIDE), 1)
+        return Preparation(self.side, self.channels, self.align)
 
 
 @dataclass(frozen=True)
@@ -133,9 +151,9 @@ def read(source: Source) -> Samples:
       InputError: the data are missing or damaged.
     """
     if source.name == "faces":
-        side = min(source.side, LARGEST_DRAWN)
-        samples = samples_of(faces.load(side, source.channels))
-    elif source.name in ("fer2013", "ferplus"):
+        how = source.preparation
+        samples = samples_of(faces.load(how.side, how.channels))
+    elif source.name in GREY:
         samples = _read_fer2013(source)
     elif source.name in READERS:
         samples = _read_files(source)
@@ -157,9 +175,10 @@ def _read_fer2013(source: Source) -> Samples:
     # TFDS takes seconds to import, and the drawn faces do not need it.
     from surrojax.data import fer2013
 
-    # Grey images as small as these are enlarged on the device, which keeps them small.
-    side = min(source.side, fer2013.SIDE)
-    return samples_of(fer2013.load(source.name, side, 1, source.directory))
+    how = source.preparation
+    return samples_of(
+        fer2013.load(source.name, how.side, how.channels, source.directory)
+    )
 
 
 def _read_files(source: Source) -> Samples:

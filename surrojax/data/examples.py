@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from surrojax.data import align as faces
 from surrojax.data import video
 from surrojax.data.dataset import digest_of
 from surrojax.data.keypoints import KeyPoints
 from surrojax.data.listing import Frame, Listing
-from surrojax.data.pixels import Box, open_rgb, resize, to_square
+from surrojax.data.pictures import face_of
+from surrojax.data.pixels import Box, open_rgb
 from surrojax.data.tfds_local import encode_png
 from surrojax.errors import InputError
 
@@ -106,14 +106,12 @@ class Examples:
         frame = self._listing.frames[row]
         if frame.box is not None:
             _check_box(self._listing.root / frame.file, image.shape, frame.box)
-        if self._points is None:
-            face = to_square(image, frame.box)
-        else:
+        points = None
+        if self._points is not None:
             points = self._points.of(row, frame, image)
             if points is None:
                 return None
-            face = faces.align(image, points, self._image_size)
-        return resize(face, self._image_size, self._channels)
+        return face_of(image, self._image_size, self._channels, points, frame.box)
 
 
 class _Progress:

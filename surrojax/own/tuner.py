@@ -68,6 +68,7 @@ class Tuner:
         if not bounds:
             raise InputError("bounds: name at least one hyper-parameter")
         self.names = tuple(bounds)
+        self._lower, self._upper = _logarithms(bounds)
         if optimizer not in OPTIMIZERS:
             raise InputError(
                 f"optimizer: {optimizer!r} is unknown; choose from "
@@ -84,7 +85,6 @@ class Tuner:
             "noise": noise,
             "constants": dict(constants or {}),
         }
-        self._lower, self._upper = _logarithms(bounds)
         center = _center(bounds, start or {})
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
@@ -135,13 +135,18 @@ class Tuner:
           scores: N numbers, the higher the better; NaN or -inf for what failed.
 
         Raises:
-          InputError: there are more or fewer scores than settings.
+          InputError: there are more or fewer scores than settings, or one is infinite.
         """
         found = np.asarray(scores, np.float32)
         if found.shape != (len(self._population),):
             raise InputError(
                 f"tell: {found.size} scores for {len(self._population)} settings; give "
                 "one for each setting that ask returned, in that order"
+            )
+        if np.isposinf(found).any():
+            raise InputError(
+                f"tell: the score of setting {int(np.isposinf(found).argmax())} is "
+                "infinite; give finite numbers, and NaN for what failed"
             )
         settings = self.ask()
         found = np.where(np.isnan(found), -np.inf, found)
@@ -206,6 +211,12 @@ class Tuner:
             tuner._population = jnp.asarray(there["population"], jnp.float32)
             tuner._state = SearchState(**state)
             tuner.history = there["history"]
+            shapes = [
+                [leaf.shape for leaf in jax.tree.leaves((one._population, one._state))]
+                for one in (cls(**there["arguments"]), tuner)
+            ]
+            if shapes[0] != shapes[1]:
+                raise ValueError("its population is of another size")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{file}: is no tuner's file ({error}); name one that Tuner.save wrote"
@@ -213,19 +224,20 @@ class Tuner:
         return tuner
 
     def _setting(self, vector: jax.Array) -> Setting:
-        # Rounding in exp must not carry a clipped value over its bound.
-        low, high = np.exp(self._lower), np.exp(self._upper)
-        values = np.clip(np.exp(np.asarray(vector)), low, high)
+        # Rounding must not carry a clipped value over its bound.
+        low, high = np.array(list(self._arguments["bounds"].values())).T
+        values = np.clip(np.exp(np.asarray(vector, np.float64)), low, high)
         return dict(zip(self.names, values.tolist(), strict=True))
 
 
 def _logarithms(
     bounds: Mapping[str, tuple[float, float]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    for name, pair in bounds.items():
+    for name, given in bounds.items():
+        pair = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
         if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
             raise InputError(
-                f"bounds: {name}: {tuple(pair)} must be two positive numbers, the "
+                f"bounds: {name}: {pair} must be two positive numbers, the "
                 "lower one first"
             )
     lower, upper = np.log(np.array(list(bounds.values()), np.float32)).T

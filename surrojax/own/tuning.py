@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from surrojax import report
 from surrojax.algorithm import RunState, initial_state
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary
@@ -220,8 +221,8 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     outcome = result(method, going.dataset, found, state, records)
     outcome |= {"seed": going.seed, "stopped": reason}
     if diary is not None:
-        params = _joined(method, variables)["params"]
-        diary.finish(going.dataset, found, params, outcome)
+        diary.finish(going.dataset, found, _joined(method, variables), outcome)
+        report.write(diary.folder.path)
     return Done(records, outcome, variables, best)
 
 

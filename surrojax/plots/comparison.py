@@ -18,16 +18,20 @@ STYLES = ("-", "--", ":", "-.")
 def plot_comparison(runs: Mapping[str, Sequence[Sequence[Record]]]) -> Figure:
     """Validation and test accuracy of several settings, by step of the network.
 
+    Test accuracy is left out where a run has no test data.
+
     Args:
       runs: by the name of a setting, the records of its runs, such as one of each seed.
         A thin line is a run, and a thick one their mean over the rounds that all have.
     """
     figure = Figure(figsize=(7, 3.6 + 0.22 * len(runs)), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     splits: dict[str, Callable[[Record], float]] = {
         "validation": lambda record: record["original"]["validation_accuracy"],
         "test": lambda record: record["test"]["original"]["accuracy"],
     }
+    if any("test" not in run[0] for of in runs.values() for run in of):
+        del splits["test"]
+    panels = figure.subplots(1, len(splits), sharex=True, sharey=True, squeeze=False)[0]
     handles: list[Line2D] = []
     for axes, (split, accuracy) in zip(panels, splits.items(), strict=True):
         handles = [

@@ -30,7 +30,7 @@ def drawable(
 
     Args:
       records: of all rounds so far.
-      result: of a finished run; adds the confusion matrix.
+      result: of a finished run; adds the confusion matrix, if it has test data.
     """
     figures: dict[str, Callable[[], Figure]] = {
         "schedule": lambda: plot_schedule(records),
@@ -42,7 +42,7 @@ def drawable(
         figures["parallel_coordinate"] = lambda: plot_parallel_coordinate(records)
     if importance(records):
         figures["importance"] = lambda: plot_importance(records)
-    if result is not None:
+    if result is not None and "confusion_matrix" in result:
         confusion = np.array(result["confusion_matrix"])
         classes = list(result["recall"])
         figures["confusion_matrix"] = lambda: plot_confusion_matrix(confusion, classes)

@@ -5,7 +5,8 @@
 writes FOLDER/report.html, as a run and a sweep do by themselves at their end. The page
 is one file: it needs no network, no script and no other file. It is made of the small
 files of a run's folder alone (config.json, metrics.jsonl, result.json), so records that
-were kept without their checkpoints have their page as well.
+were kept without their checkpoints have their page as well. A folder that
+`surrojax.tune` left has one too; what it lacks, such as test data, is left out.
 """
 
 import os
@@ -18,13 +19,18 @@ from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
 __all__ = ["write"]
 
 
-def write(folder: str | os.PathLike[str], anew: bool = False) -> Path:
+def write(
+    folder: str | os.PathLike[str],
+    anew: bool = False,
+    file: str | os.PathLike[str] | None = None,
+) -> Path:
     """Writes the report of a folder.
 
     Args:
       folder: of a run, finished or not, or of several runs; each of those has a report
         in its own folder, which is written where it is missing or out of date.
       anew: write those of the single runs anew in any case.
+      file: where the page goes; None: report.html in the folder.
 
     Returns:
       The page's file.
@@ -34,15 +40,16 @@ def write(folder: str | os.PathLike[str], anew: bool = False) -> Path:
         written.
     """
     found = read(Path(folder).expanduser().absolute())
+    out = found.path / FILE if file is None else Path(file).expanduser().absolute()
     if not isinstance(found, Several):
-        return _put(found.path, run.page(found, untuned_of(found)))
+        return _put(out, run.page(found, untuned_of(found)))
     for one in found.runs.values():
         untuned = untuned_of(one)
         if anew or is_old(one, untuned):
-            _put(one.path, run.page(one, untuned))
-    return _put(found.path, several.page(found))
+            _put(one.path / FILE, run.page(one, untuned))
+    return _put(out, several.page(found))
 
 
-def _put(folder: Path, page: str) -> Path:
-    write_text(folder / FILE, page)
-    return folder / FILE
+def _put(file: Path, page: str) -> Path:
+    write_text(file, page)
+    return file

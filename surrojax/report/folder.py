@@ -38,6 +38,8 @@ class Run:
       description: of config.json.
       records: of the rounds done.
       result: of result.json; None where rounds were done after it, or it is missing.
+
+    A run of `surrojax.tune` has no database in its config, and may have no test data.
     """
 
     path: Path
@@ -49,6 +51,31 @@ class Run:
     def config(self) -> Record:
         """The resolved config."""
         return self.description["config"]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether `surrojax.tune` made it, of a user's own network and arrays."""
+        return "dataset" not in self.config
+
+    @property
+    def network(self) -> str:
+        """The network's name; of a user's own, that of its class."""
+        return re.split(r"\W", self.config["network"], maxsplit=1)[0]
+
+    @property
+    def database(self) -> str:
+        """The database's name."""
+        return "own data" if self.is_own else self.config["dataset"]["name"]
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test data; a database always has some."""
+        return _has_test(self.description)
+
+    @property
+    def reported(self) -> str:
+        """The split whose accuracy stands for the run: `test`, else `validation`."""
+        return "test" if self.has_test else "validation"
 
     @property
     def steps(self) -> int:
@@ -74,7 +101,7 @@ class Run:
     @property
     def tested(self) -> int:
         """Units of the test split."""
-        rows = self.result["confusion_matrix"] if self.result else ()
+        rows = self.result.get("confusion_matrix", ()) if self.result else ()
         return sum(map(sum, rows))
 
 
@@ -162,29 +189,38 @@ def read_run(path: Path) -> Run:
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"
         )
-    _check(
-        path / "config.json",
-        description,
-        {
-            "config.network": str,
-            "config.dataset.name": str,
-            "config.max_iterations": int,
-            "config.iterations_per_round": int,
-            "config.seed": int,
-            "config.tune": list,
-        },
-    )
+    fields: dict[str, type] = {
+        "config.network": str,
+        "config.max_iterations": int,
+        "config.seed": int,
+        "config.tune": list,
+    }
+    if not _is_own(description):
+        fields["config.dataset.name"] = str
+    _check(path / "config.json", description, fields)
     if "multiply_accumulates" in description:
         macs = ("original", "surrogate")
         fields = {f"multiply_accumulates.{name}": float for name in macs}
         _check(path / "config.json", description, fields)
-    records = _read_metrics(path / "metrics.jsonl")
+    has_test = _has_test(description)
+    records = _read_metrics(path / "metrics.jsonl", has_test)
     file = path / "result.json"
     result = read_json(file) if file.exists() else None
     if result is not None:
-        _check_result(file, result)
+        _check_result(file, result, has_test)
     is_whole = result and records and result["rounds"] == len(records)
     return Run(path, description, records, result if is_whole else None)
+
+
+def _is_own(description: Any) -> bool:
+    """Whether a config.json is of a run of `surrojax.tune`: its config is flat."""
+    config = description.get("config") if isinstance(description, dict) else None
+    return isinstance(config, dict) and "dataset" not in config and "layers" in config
+
+
+def _has_test(description: Record) -> bool:
+    manifest = description.get("manifest") or {}
+    return not _is_own(description) or "test" in manifest.get("counts", {})
 
 
 def untuned_of(run: Run) -> Run | None:
@@ -279,8 +315,17 @@ def _pooled(file: Path) -> dict[str, Record]:
     return pooled
 
 
-def _read_metrics(file: Path) -> list[Record]:
+def _read_metrics(file: Path, has_test: bool) -> list[Record]:
     """The records of the rounds done; a last line that was cut off is none."""
+    fields = {
+        "round": int,
+        "step": int,
+        "hyper": dict,
+        "original.validation_accuracy": float,
+        "seconds": float,
+    }
+    if has_test:
+        fields["test.original.accuracy"] = float
     lines = file.read_bytes().splitlines() if file.exists() else []
     records: list[Record] = []
     for number, line in enumerate(lines, start=1):
@@ -291,22 +336,10 @@ def _read_metrics(file: Path) -> list[Record]:
             if number == len(lines):
                 break  # a run is writing it, or was killed doing so
             raise InputError(f"{file}: {where}is no JSON; {REMEDY}") from None
-        _check(
-            file,
-            record,
-            {
-                "round": int,
-                "step": int,
-                "hyper": dict,
-                "original.validation_accuracy": float,
-                "test.original.accuracy": float,
-                "seconds": float,
-            },
-            where,
-        )
+        _check(file, record, fields, where)
         if record["round"] != number:
             raise InputError(f"{file}: {where}not of round {number}; {REMEDY}")
-        _check_parts(file, record, where)
+        _check_parts(file, record, where, has_test)
         if records and list(record["hyper"]) != list(records[0]["hyper"]):
             raise InputError(
                 f"{file}: {where}has other hyper-parameters than line 1; {REMEDY}"
@@ -315,7 +348,7 @@ def _read_metrics(file: Path) -> list[Record]:
     return records
 
 
-def _check_parts(file: Path, record: Record, where: str) -> None:
+def _check_parts(file: Path, record: Record, where: str, has_test: bool) -> None:
     """What not every round has."""
     settings = [record, *(record.get("candidates") or ())]
     for setting in settings:
@@ -329,18 +362,23 @@ def _check_parts(file: Path, record: Record, where: str) -> None:
                 f"{file}: {where}a candidate has other hyper-parameters; {REMEDY}"
             )
     if "surrogate" in record:
-        accuracies = ("surrogate.validation_accuracy", "test.surrogate.accuracy")
+        accuracies = ["surrogate.validation_accuracy"]
+        if has_test:
+            accuracies.append("test.surrogate.accuracy")
         _check(file, record, dict.fromkeys(accuracies, float), where)
     if "fidelity" in record:
         regret = dict.fromkeys(("fidelity.tau", "fidelity.regret.accuracy"), dict)
         _check(file, record, regret, where)
 
 
-def _check_result(file: Path, result: Record) -> None:
-    accuracies = ("test_accuracy", "validation_accuracy", "train_accuracy", "macro_f1")
+def _check_result(file: Path, result: Record, has_test: bool) -> None:
+    accuracies = ["validation_accuracy", "train_accuracy"]
+    if has_test:
+        accuracies += ["test_accuracy", "macro_f1"]
     wanted = dict.fromkeys(accuracies, float) | {"seconds": float, "rounds": int}
     _check(file, result, wanted | {"original_steps": int, "surrogate_steps": int})
-    _check_confusion(file, result)
+    if has_test:
+        _check_confusion(file, result)
 
 
 def _check_confusion(file: Path, result: Record) -> None:

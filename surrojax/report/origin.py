@@ -15,24 +15,24 @@ from surrojax.settings import flatten
 
 def title(run: Run) -> str:
     """The network and the database, in few words."""
-    dataset = run.config["dataset"]
-    target = dataset.get("target")
-    return f"{run.config['network']} on {dataset['name']}" + (
-        f", for {target}" if target else ""
-    )
+    target = run.config.get("dataset", {}).get("target")
+    return f"{run.network} on {run.database}" + (f", for {target}" if target else "")
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
     """What a reader asks first."""
-    manifest, search = _manifest(run), run.config.get("search") or {}
+    manifest = _manifest(run)
+    # Of a run of `surrojax.tune`, the search's settings stand among the others.
+    search = run.config if run.is_own else run.config.get("search") or {}
+    splits = "as they were given" if run.is_own else "the database's own splits"
     found = [
         ("folder", shown(run.path)),
-        ("network", run.config["network"]),
-        ("database", run.config["dataset"]["name"]),
-        ("protocol", plain(manifest.get("protocol") or "the database's own splits")),
+        ("network", run.network),
+        ("database", run.database),
+        ("protocol", plain(manifest.get("protocol") or splits)),
         ("seed", plain(run.config["seed"])),
         ("done", f"{len(run.records)} rounds, {count(run.steps)} steps"),
-        ("tuned", ", ".join(map(plain, run.config["tune"])) or "nothing: untuned"),
+        ("tuned", ", ".join(map(plain, run.config["tune"])) or _instead(run)),
     ]
     if run.config["tune"]:
         which, many = (plain(search.get(key)) for key in ("optimizer", "population"))
@@ -40,6 +40,12 @@ def facts(run: Run) -> list[tuple[str, str]]:
     if manifest.get("held_out"):
         found.append(("test split", plain(manifest["held_out"])))
     return found
+
+
+def _instead(run: Run) -> str:
+    """What a run without a search was trained with."""
+    replayed = "schedule" in (run.description.get("data") or {})
+    return "nothing: a schedule was replayed" if replayed else "nothing: untuned"
 
 
 def shown(path: Path) -> str:
@@ -110,16 +116,32 @@ def alone(run: Run) -> str | None:
     return _changed(run, fields, run.path)
 
 
+def called(run: Run) -> str:
+    """What was called in Python, where there was no command."""
+    return "surrojax.tune" if run.is_own else "surrojax.experiment.train"
+
+
 def untuned_command(run: Run) -> str | None:
     """How to get the untuned network beside this one; None: from Python."""
     if not _words(run):
         return None
-    changes = _swept(run) | {"tune": ()}
+    return _changed(run, _swept(run) | {"tune": ()}, _beside(run))
+
+
+def untuned_call(run: Run) -> str | None:
+    """The same in Python, for a run of `surrojax.tune`; None: of a config."""
+    if not run.is_own:
+        return None
+    return f"surrojax.tune(..., tune=(), workdir={shown(_beside(run))!r})"
+
+
+def _beside(run: Run) -> Path:
+    """The folder of the untuned network."""
     name = run.path.name
     beside = re.sub(r"(^|,)tune=[^,]*", r"\1tune=none", name)
     if beside == name:
         beside = f"{name},tune=none"
-    return _changed(run, changes, run.path.parent / beside)
+    return run.path.parent / beside
 
 
 def _changed(run: Run, changes: dict[str, Any], folder: Path) -> str:

@@ -29,7 +29,7 @@ def finished(run: Run, untuned: Run | None) -> dict[str, Run]:
 
 def test_error(run: Run) -> float | None:
     """Standard error of a run's test accuracy, by the number of its test samples."""
-    if run.result is None:
+    if run.result is None or not run.has_test:
         return None
     return binomial_error(run.result["test_accuracy"], run.tested)
 
@@ -43,17 +43,22 @@ def ended_early(run: Run) -> str | None:
 def headline(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
     """The figures that a reader looks for first, each with what it is."""
     results = [run.result for run in runs.values() if run.result]
-    error = test_error(next(iter(runs.values())))
-    test = with_error(results[0]["test_accuracy"], error)
+    first = next(iter(runs.values()))
+    error = test_error(first)
     found = [
-        (f"{test} %", "test accuracy"),
-        (f"{percent(results[0]['validation_accuracy'])} %", "validation accuracy"),
-        (f"{percent(results[0]['train_accuracy'])} %", "training accuracy"),
-        (f"{percent(results[0]['macro_f1'])} %", "macro-F1 on test"),
+        (
+            f"{with_error(value, error if name == 'test_accuracy' else None)} %",
+            label.removesuffix(" [%]"),
+        )
+        for name, label in ACCURACIES.items()
+        if (value := results[0].get(name)) is not None
     ]
     if len(results) > 1:
-        gain = results[0]["test_accuracy"] - results[1]["test_accuracy"]
-        found.append((f"{percent(gain, '+')} points", "test, over untuned"))
+        name = f"{first.reported}_accuracy"
+        gain = results[0][name] - results[1][name]
+        found.append(
+            (f"{percent(gain, '+')} points", f"{first.reported}, over untuned")
+        )
     return found
 
 
@@ -61,7 +66,9 @@ def accuracies(runs: Mapping[str, Run]) -> Table:
     """Accuracies of the last round's network, and the gain of the first run."""
     rows = []
     for name, label in ACCURACIES.items():
-        values = [run.result[name] for run in runs.values() if run.result]
+        values = [run.result.get(name) for run in runs.values() if run.result]
+        if values[0] is None:
+            continue
         errors = [
             test_error(run) if name == "test_accuracy" else None
             for run in runs.values()

@@ -13,9 +13,8 @@ from surrojax.report.tables import Table, count, number, percent
 
 CAPTIONS = {
     "schedule": "The schedule: the hyper-parameters that the network was trained with "
-    "in each round. What is 0 throughout is not drawn. Below, its test accuracy.",
-    "history": "Accuracy after each round. The validation figures choose; the test "
-    "figures are only reported.",
+    "in each round. What is 0 throughout is not drawn. Below, its {reported} accuracy.",
+    "history": "Accuracy after each round. The validation figures choose{only}.",
     "parallel_coordinate": "The candidates of all rounds, a line each: from left to "
     "right its hyper-parameters, then its score. The score's axis is the key to the "
     "colours.",
@@ -35,8 +34,12 @@ def pictures(run: Run) -> dict[str, Picture]:
     """The figures that a run's records allow, by name."""
     if not run.records:
         return {}
+    only = "; the test figures are only reported" if run.has_test else ""
+    words = {"reported": run.reported, "only": only}
     return {
-        name: picture(name, draw, _alternative(name, run), CAPTIONS[name])
+        name: picture(
+            name, draw, _alternative(name, run), CAPTIONS[name].format(**words)
+        )
         for name, draw in plots.drawable(run.records, run.result).items()
     }
 
@@ -54,10 +57,12 @@ def _alternative(name: str, run: Run) -> str:
         return f"Hyper-parameters over {len(records)} rounds: {told}"
     if name == "history":
         first, last = (_validation(record) for record in (records[0], records[-1]))
-        return (
+        told = (
             f"Validation accuracy over {len(records)} rounds: {percent(first)} % after "
-            f"the first, {percent(last)} % after the last; test accuracy "
-            f"{percent(records[-1]['test']['original']['accuracy'])} %"
+            f"the first, {percent(last)} % after the last"
+        )
+        return told + (
+            f"; test accuracy {percent(_test(records[-1]))} %" if run.has_test else ""
         )
     if name == "parallel_coordinate":
         return "Candidates of all rounds over their hyper-parameters, by score"
@@ -75,16 +80,22 @@ def _validation(record: Record) -> float:
     return record["original"]["validation_accuracy"]
 
 
+def _test(record: Record) -> float:
+    return record["test"]["original"]["accuracy"]
+
+
 def schedule(run: Run) -> Table:
     """The hyper-parameters of each round, and how well it went."""
     names = list(run.records[0]["hyper"])
     rows = [
         [count(r["round"]), count(r["step"])]
         + [number(r["hyper"][name]) for name in names]
-        + [percent(_validation(r)), percent(r["test"]["original"]["accuracy"])]
+        + [percent(_validation(r))]
+        + ([percent(_test(r))] if run.has_test else [])
         for r in run.records
     ]
-    head = ["round", "step", *names, "validation [%]", "test [%]"]
+    head = ["round", "step", *names, "validation [%]"]
+    head += ["test [%]"] if run.has_test else []
     return Table("The schedule by round", head, rows)
 
 

@@ -21,25 +21,31 @@ def page(run: Run, untuned: Run | None) -> str:
         "asked": count(run.config["max_iterations"]),
         "is_finished": run.result is not None,
         "is_tuned": bool(run.config["tune"]),
+        "is_own": run.is_own,
+        "has_test": run.has_test,
         "untuned": untuned and origin.shown(untuned.path),
-        "untuned_command": origin.untuned_command(run),
+        "untuned_command": origin.untuned_command(run) or origin.untuned_call(run),
         "pictures": rounds.pictures(run),
         "data": origin.data(run),
         "environment": origin.environment(run),
         "config": origin.config(run),
         "command": origin.command(run),
+        "called": origin.called(run),
         "alone": origin.alone(run),
     }
     if run.result is not None:
-        counts, names = run.result["confusion_matrix"], list(run.result["recall"])
         context |= {
             "figures": result.headline(runs),
             "accuracies": result.accuracies(runs),
-            "classes": result.classes(runs),
-            "confusion": result.confusion(counts, names),
             "costs": result.costs(runs),
             "best_round": (run.result.get("best_round") or {}).get("round"),
             "stopped": result.ended_early(run),
+        }
+    if run.result is not None and run.has_test:
+        counts, names = run.result["confusion_matrix"], list(run.result["recall"])
+        context |= {
+            "classes": result.classes(runs),
+            "confusion": result.confusion(counts, names),
         }
     if run.records:
         context |= {

@@ -36,7 +36,9 @@ def page(several: Several) -> str:
         "failed": several.failed,
         "broken": several.broken,
         "settings": _settings(several) if several.runs else None,
-        "single": any(len(runs) == 1 for runs in several.settings.values()),
+        "single": _reported(several) == "test"
+        and any(len(runs) == 1 for runs in several.settings.values()),
+        "has_test": _reported(several) == "test",
         "each": _each(several) if several.runs else None,
         "comparison": _comparison(several),
         "pooled": [_pooled(*pair) for pair in enumerate(several.pooled.items())],
@@ -60,29 +62,31 @@ def _facts(several: Several) -> list[tuple[str, str]]:
     others = len(runs) - done
     if others:
         found.append(("unfinished", str(others)))
-    for name, of in (("network", ("network",)), ("database", ("dataset", "name"))):
-        values = dict.fromkeys(_field(run, of) for run in runs)
+    for name, values in (
+        ("network", dict.fromkeys(run.network for run in runs)),
+        ("database", dict.fromkeys(run.database for run in runs)),
+    ):
         if values:
             found.append((name, ", ".join(values)))
     return found
 
 
-def _field(run: Run, path: tuple[str, ...]) -> str:
-    value: Any = run.config
-    for name in path:
-        value = value[name]
-    return str(value)
+def _reported(several: Several) -> str:
+    """The split by which settings are compared: `test`, where all runs have one."""
+    splits = {run.reported for run in several.runs.values()}
+    return "validation" if "validation" in splits else "test"
 
 
 def _settings(several: Several) -> Table:
     """A row for each setting: means over its runs, and the gain over the first row."""
     rows = []
-    first = next(iter(several.settings))
+    first, split = next(iter(several.settings)), _reported(several)
+    accuracy = f"{split}_accuracy"
     reference = _by_repeat(several.settings[first])
     for name, runs in several.settings.items():
         done = [run for run in runs.values() if run.result]
         gains = [
-            run.result["test_accuracy"] - other.result["test_accuracy"]
+            run.result[accuracy] - other.result[accuracy]
             for repeat, run in _by_repeat(runs).items()
             if (other := reference.get(repeat)) and run.result and other.result
         ]
@@ -98,7 +102,8 @@ def _settings(several: Several) -> Table:
             + [_time(done)]
         )
     head = ["setting", "test [%]", "validation [%]", "training [%]"]
-    head += [f"gain over {first} [points]", "runs", "steps", "cost [trainings]"]
+    gained = "gain" if split == "test" else "validation gain"
+    head += [f"{gained} over {first} [points]", "runs", "steps", "cost [trainings]"]
     head += ["time of a run"]
     return Table("Means over the runs of each setting", head, rows)
 
@@ -110,8 +115,9 @@ def _steps(done: list[Run]) -> str:
 
 def _test(done: list[Run]) -> str:
     """With the standard error over several runs, or over the samples of one."""
-    mean, error = mean_and_error([r.result["test_accuracy"] for r in done if r.result])
-    if len(done) == 1:
+    found = [r.result["test_accuracy"] for r in done if r.result and r.has_test]
+    mean, error = mean_and_error(found)
+    if len(done) == len(found) == 1:
         return f"{with_error(mean, result.test_error(done[0]))} †"
     return with_error(mean, error)
 
@@ -142,9 +148,9 @@ def _each(several: Several) -> Table:
         rows.append(
             [
                 link,
-                with_error(run.result["test_accuracy"], result.test_error(run)),
+                with_error(run.result.get("test_accuracy"), result.test_error(run)),
                 *(
-                    percent(run.result[key])
+                    percent(run.result.get(key))
                     for key in ("validation_accuracy", "train_accuracy", "macro_f1")
                 ),
                 number(run.cost),
@@ -172,8 +178,9 @@ def _comparison(several: Several) -> Picture | None:
         "comparison",
         lambda: plots.plot_comparison(runs),
         f"Accuracy by step; validation after the last round: {', '.join(ends)}",
-        "Validation and test accuracy by step of the network. Thick: the mean over a "
-        "setting's runs; thin: each of several.",
+        f"Validation {'and test ' if _reported(several) == 'test' else ''}accuracy by "
+        "step of the network. Thick: the mean over a setting's runs; thin: each of "
+        "several.",
     )
 
 

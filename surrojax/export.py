@@ -1,0 +1,89 @@
+"""Writes what a run found as files for other programs.
+
+    python -m surrojax.export runs/fer2013_lenet schedule.json weights.npz
+
+The ending of each OUT says what goes into it: the schedule as .csv or .json, the
+network's weights as .safetensors or .npz.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from surrojax.errors import InputError
+from surrojax.progress import say
+
+
+def export(
+    run: str | os.PathLike[str],
+    outs: Sequence[str | os.PathLike[str]],
+    best: bool = False,
+) -> None:
+    """Writes a run's schedule and weights.
+
+    Args:
+      run: its folder, of launch.py or of `surrojax.tune`.
+      outs: files; their endings say what goes into each. Nothing is written unless all
+        of them can be made.
+      best: whether the weights are those of the round of the highest validation
+        accuracy; else of the last round.
+
+    Raises:
+      InputError: the folder holds no such run, or an ending is unknown.
+    """
+    from surrojax import replay, weights
+    from surrojax.loading import load
+
+    known = (*replay.SUFFIXES, *weights.SUFFIXES)
+    files = [Path(out).expanduser() for out in outs]
+    for file in files:
+        if file.suffix not in known:
+            raise InputError(f"{file}: give it one of the endings {', '.join(known)}")
+    path = Path(run).expanduser()
+    result = load(path)
+    schedule, tree = result.schedule, dict[str, Any]()
+    if any(file.suffix in weights.SUFFIXES for file in files):
+        # The file of the last round's is there for a user's own network as well.
+        tree = (
+            weights.whole(result.best.variables)
+            if best
+            else weights.unflatten(weights.load(path))
+        )
+    for file in files:
+        if file.suffix in replay.SUFFIXES:
+            replay.write_schedule(schedule, file)
+        else:
+            weights.save(file, tree)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m surrojax.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="the folder of a run")
+    parser.add_argument(
+        "out", nargs="+", type=Path, help=".csv, .json, .safetensors or .npz"
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="the weights of the highest validation accuracy, not of the last round",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        export(given.run, given.out, given.best)
+    except InputError as error:
+        print(f"surrojax.export: {error}", file=sys.stderr)
+        return 2
+    for file in given.out:
+        say(str(file))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

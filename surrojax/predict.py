@@ -1,0 +1,66 @@
+"""Puts images through the network of a run.
+
+    python -m surrojax.predict runs/fer2013_lenet photos --out=predictions.csv
+
+IMAGES are files, and folders that are searched for images with all that is below them.
+The CSV file has a line an image, in natural order of the paths: file, prediction, and
+the probability of each class.
+
+Images are read as the run read its own: made square, of its size, in its colours,
+averaged over its crops. Where it aligned faces, they are found and aligned; an image in
+which none is found is named and has an empty prediction. Each image stands for itself,
+in a run of sequences too.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from surrojax.errors import InputError
+from surrojax.progress import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m surrojax.predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="the folder of a run of launch.py")
+    parser.add_argument("images", nargs="+", type=Path, help="images or folders")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("predictions.csv"),
+        help="the file to write; predictions.csv unless said",
+    )
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="the network of the highest validation accuracy, not of the last round",
+    )
+    parser.add_argument(
+        "--align",
+        action=argparse.BooleanOptionalAction,
+        help="find and align faces, or do not; as the run did unless said",
+    )
+    given = parser.parse_args(arguments)
+    # JAX takes a second to import, which --help need not wait for.
+    from surrojax.loading import load
+
+    try:
+        table = load(given.run).predict_folder(
+            given.images, given.out, best=given.best, align=given.align
+        )
+    except InputError as error:
+        print(f"surrojax.predict: {error}", file=sys.stderr)
+        return 2
+    missing = int(table["prediction"].isna().sum())
+    left_out = f", no face found in {missing}" if missing else ""
+    say(f"{given.out}: {len(table)} images{left_out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a trained network says of image files: a table, and its CSV file."""
+
+import csv
+import io
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrojax.data.pictures import Preparation, find
+from surrojax.records import write_text
+
+BATCH = 256
+"""Images that are read at a time, which bounds the memory."""
+
+_log = logging.getLogger("surrojax")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a network says of n images.
+
+    Attributes:
+      classes: K names.
+      files: n paths, as they were given, in natural order.
+      probabilities: `[n, K]`; NaN where no face was found.
+    """
+
+    classes: tuple[str, ...]
+    files: tuple[Path, ...]
+    probabilities: np.ndarray
+
+    @property
+    def head(self) -> list[str]:
+        """The table's columns."""
+        return ["file", "prediction", *(f"probability_{name}" for name in self.classes)]
+
+    def label(self, row: int) -> str | None:
+        """The most probable class; None where no face was found."""
+        mass = self.probabilities[row]
+        return None if np.isnan(mass).any() else self.classes[int(mass.argmax())]
+
+    @property
+    def frame(self) -> Any:
+        """A pandas `DataFrame`: `file`, `prediction`, and a probability a class."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.probabilities, columns=self.head[2:])
+        files = [file.as_posix() for file in self.files]
+        table.insert(0, "file", files)
+        table.insert(1, "prediction", [self.label(row) for row in range(len(files))])
+        return table
+
+    def write(self, file: Path) -> None:
+        """Writes the table as CSV, replacing the file as a whole.
+
+        Raises:
+          InputError: it cannot be written.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.head)
+        for row, path in enumerate(self.files):
+            label = self.label(row)
+            mass = self.probabilities[row].tolist()
+            cells = [""] * len(mass) if label is None else [f"{p:.4f}" for p in mass]
+            writer.writerow([path.as_posix(), label or "", *cells])
+        write_text(file, text.getvalue())
+
+
+def predict_files(
+    places: Iterable[str | os.PathLike[str]],
+    preparation: Preparation,
+    probabilities: Callable[[Any], np.ndarray],
+    classes: Sequence[str],
+) -> Predictions:
+    """Puts image files through a network, some at a time.
+
+    An image in which no face is found is named in the log and has no prediction.
+
+    Args:
+      places: of `data.pictures.find`.
+      preparation: how the network's images are read.
+      probabilities: `images [n, S, S, C] uint8 -> [n, K]`.
+      classes: K names.
+
+    Raises:
+      InputError: a place has no image, or a file is no image.
+    """
+    files = find(places)
+    found = np.full((len(files), len(classes)), np.nan)
+    for begin in range(0, len(files), BATCH):
+        rows, pixels = [], []
+        for row, file in enumerate(files[begin : begin + BATCH], begin):
+            image = preparation.read(file)
+            if image is None:
+                _log.warning("%s: no face found; it has no prediction", file)
+                continue
+            rows.append(row)
+            pixels.append(image)
+        if rows:
+            found[rows] = probabilities(np.stack(pixels))
+    return Predictions(tuple(classes), tuple(files), found)

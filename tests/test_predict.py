@@ -1,0 +1,237 @@
+"""Image files through the network of a run, and what a run exports."""
+
+import csv
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_run
+from PIL import Image
+from safetensors.numpy import load_file
+
+import surrojax
+from surrojax import export, predict, prediction
+from surrojax.data import EXPRESSIONS, align, faces
+from surrojax.data.pictures import find
+from surrojax.errors import InputError
+from surrojax.experiment import restore
+
+PROBABILITIES = [f"probability_{name}" for name in EXPRESSIONS]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield small_run.make(monkeypatch, tmp_path_factory.mktemp("predict"))
+
+
+def rows_of(file):
+    with file.open(newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def test_predictions_are_those_of_the_run(root, tmp_path, capsys):
+    """Files of 48 x 48 in colour, read to 12 x 12 grey, over four crops."""
+    out = tmp_path / "found.csv"
+    images = root / "images"
+    assert predict.main([str(root / "run"), str(images), f"--out={out}"]) == 0
+    assert capsys.readouterr().out.split() == [f"{out}:", "70", "images"]
+    found = {row["file"]: row for row in rows_of(out)}
+    assert list(next(iter(found.values()))) == ["file", "prediction", *PROBABILITIES]
+    assert len(found) == 70
+    reported = rows_of(root / "run/predictions.csv")
+    assert len(reported) == 14  # a fold to validate, a fold to test
+    tested = [row for row in reported if row["split"] == "test"]
+    for row in tested:
+        here = found[str(images / row["sample"])]
+        assert here["prediction"] == row["prediction"]
+        for name in PROBABILITIES:
+            assert float(here[name]) == pytest.approx(float(row[name]), abs=1.1e-4)
+    assert len({row["probability_happy"] for row in tested}) > 3
+
+
+def test_images_as_the_run_was_given_them(root, tmp_path):
+    """Written as PNG files of the network's size, they are what they were."""
+    dataset = surrojax.load(root / "run")
+    side = small_run.SIDE
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (5, side, side, 1), dtype=np.uint8)
+    # Crops are cut from a larger image than the network takes: 12 / 0.9.
+    pixels = pixels.repeat(2, axis=1).repeat(2, axis=2)[:, :13, :13]
+    for number, image in enumerate(pixels):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+    table = dataset.predict_folder(tmp_path)
+    expected = dataset.predict(pixels)
+    np.testing.assert_allclose(table[PROBABILITIES], expected, rtol=1e-5, atol=1e-7)
+    assert list(table["prediction"]) == [EXPRESSIONS[k] for k in expected.argmax(1)]
+
+
+def test_batches_change_nothing(root, monkeypatch):
+    result = surrojax.load(root / "run")
+    whole = result.predict_folder(root / "images/happy")
+    monkeypatch.setattr(prediction, "BATCH", 3)
+    parts = result.predict_folder(root / "images/happy")
+    pd.testing.assert_frame_equal(whole, parts, rtol=1e-5)
+
+
+def test_places_are_files_and_folders_in_natural_order(tmp_path):
+    for name in ("b/2.png", "b/10.png", "a.jpg", "b/notes.txt", "b/.hidden.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    names = ["a.jpg", "b/2.png", "b/10.png"]
+    assert find([tmp_path]) == [tmp_path / name for name in names]
+    single = [tmp_path / "b/10.png", tmp_path / "b", tmp_path / "b/2.png"]
+    assert find(single) == [tmp_path / name for name in names[1:]]
+
+
+def test_drawn_faces_in_colour_and_a_table_beside(root, tmp_path):
+    for name in ("happy", "sad"):
+        face = faces.draw(faces.action_units(name), image_size=40, channels=3)
+        Image.fromarray(face).save(tmp_path / f"{name}.png")
+    out = tmp_path / "table.csv"
+    table = surrojax.load(root / "run").predict_folder(tmp_path, out)
+    written = pd.read_csv(out)
+    assert list(written["file"]) == [
+        str(tmp_path / f) for f in ("happy.png", "sad.png")
+    ]
+    assert list(written["prediction"]) == list(table["prediction"])
+    np.testing.assert_allclose(written[PROBABILITIES].sum(axis=1), 1, atol=5e-4)
+
+
+def test_the_best_round_s_network_is_another(root):
+    result = surrojax.load(root / "run")
+    image = root / "images/sad/p00_sad.png"
+    best = result.predict_folder(image, best=True)
+    pixels = np.asarray(Image.open(image).convert("L").resize((13, 13), 2))
+    expected = result.best.probabilities(pixels[None])[0]
+    np.testing.assert_allclose(
+        best[PROBABILITIES].iloc[0].astype(float), expected, 1e-4
+    )
+
+
+def test_a_face_that_is_not_found_has_no_prediction(
+    root, tmp_path, monkeypatch, caplog
+):
+    class Blind:
+        def landmarks(self, image):
+            return None if image.mean() > 200 else align.template(len(image))
+
+    monkeypatch.setattr(align, "Detector", Blind)
+    for name, level in (("bright", 250), ("dark", 20)):
+        Image.new("RGB", (30, 30), (level,) * 3).save(tmp_path / f"{name}.png")
+    out = tmp_path / "found.csv"
+    arguments = [str(root / "run"), str(tmp_path), f"--out={out}"]
+    with caplog.at_level(logging.WARNING, "surrojax"):
+        assert predict.main([*arguments, "--align"]) == 0
+    assert caplog.messages == [
+        f"{tmp_path}/bright.png: no face found; it has no prediction"
+    ]
+    bright, dark = rows_of(out)
+    assert bright["prediction"] == "" and {bright[n] for n in PROBABILITIES} == {""}
+    assert dark["prediction"] in EXPRESSIONS
+    table = surrojax.load(root / "run").predict_folder(tmp_path, align=True)
+    assert table["prediction"].isna().tolist() == [True, False]
+    assert predict.main([*arguments, "--no-align"]) == 0
+    assert all(row["prediction"] for row in rows_of(out))
+
+
+def test_a_mistake_is_one_line_and_writes_nothing(root, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged").mkdir()
+    image = root / "images/happy/p00_happy.png"
+    (tmp_path / "damaged/a.png").write_bytes(image.read_bytes())
+    (tmp_path / "damaged/b.png").write_bytes(image.read_bytes()[:60])
+    own = str(root / "run/predictions.csv")
+    for run, images, out, message in (
+        ("run", tmp_path / "damaged", "x.csv", "b.png: cannot be read as an image"),
+        ("run", tmp_path / "empty", "x.csv", "empty: has no images"),
+        ("run", tmp_path / "none", "x.csv", "none: there is no such file or folder"),
+        ("run", image, own, "holds the run's own predictions"),
+        ("images", image, "x.csv", "images: is no folder of a run"),
+    ):
+        before = (root / "run/predictions.csv").read_bytes()
+        target = tmp_path / out
+        code = predict.main([str(root / run), str(images), f"--out={target}"])
+        assert code == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("surrojax.predict: ") and message in line
+        assert not (tmp_path / "x.csv").exists()
+        assert (root / "run/predictions.csv").read_bytes() == before
+
+
+def test_a_run_loads_with_its_network(root):
+    result = surrojax.load(str(root / "run"))
+    _, state = restore(root / "run")
+    for mine, kept in zip(
+        result.variables["params"]["head"].values(),
+        state.fusion.original.params["head"].values(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, kept)
+    outcome = json.loads((root / "run/result.json").read_text())
+    assert result.test_accuracy == outcome["test_accuracy"]
+    assert result.setting == outcome["hyper"] and result.classes == EXPRESSIONS
+    assert result.best_round["round"] == outcome["best_round"]["round"]
+    assert result.plot_fidelity().axes and result.plot_confusion_matrix().axes
+
+
+def test_what_is_no_run_does_not_load(tmp_path):
+    with pytest.raises(InputError, match="is no folder of a run"):
+        surrojax.load(tmp_path)
+    (tmp_path / "config.json").write_text('{"task": "pretrain"}')
+    with pytest.raises(InputError, match=r"holds no run of launch.py or surrojax.tune"):
+        surrojax.load(tmp_path)
+
+
+def test_images_must_be_whole_pixels(root):
+    result = surrojax.load(root / "run")
+    grey = np.full((2, 13, 13), 90, np.uint8)
+    np.testing.assert_allclose(result.predict(grey), result.predict(grey[..., None]))
+    with pytest.raises(InputError, match=r"predict: images of shape \(2, 13, 13, 1\)"):
+        result.predict(grey[..., None] / 255)
+
+
+def test_schedule_and_weights_in_one_line(root, tmp_path, capsys):
+    run = root / "run"
+    names = ("s.csv", "s.json", "w.safetensors", "w.npz")
+    outs = [str(tmp_path / name) for name in names]
+    assert export.main([str(run), *outs]) == 0
+    assert capsys.readouterr().out.split() == outs
+    assert (tmp_path / "s.csv").read_bytes() == (run / "schedule.csv").read_bytes()
+    schedule = surrojax.read_schedule(tmp_path / "s.json")
+    assert schedule.rows() == surrojax.load(run).schedule.rows()
+    expected = load_file(run / "weights.safetensors")
+    assert set(expected) >= {"Dense_0.kernel", "head.V", "head.bias_W"}
+    for found in (load_file(tmp_path / "w.safetensors"), np.load(tmp_path / "w.npz")):
+        assert set(found) == set(expected)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+    assert export.main([str(run), outs[3], "--best"]) == 0
+    best = surrojax.load(run).best.variables["params"]["head"]["V"]
+    np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["head.V"], best)
+
+
+def test_an_export_that_cannot_be_made_writes_nothing(root, tmp_path, capsys):
+    for run, wrong, message in (
+        ("run", "w.onnx", "w.onnx: give it one of the endings .csv, .json"),
+        ("images", "w.npz", "images: is no folder of a run"),
+    ):
+        outs = [str(tmp_path / "s.csv"), str(tmp_path / wrong)]
+        assert export.main([str(root / run), *outs]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("surrojax.export: ") and message in line
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_run_of_arrays_has_no_way_to_read_images(tmp_path):
+    trained = surrojax.result.Trained({"params": {}}, lambda inputs: inputs)
+    record = {"round": 1, "hyper": {"p_z": 0.1}, "original": {}}
+    result = surrojax.Result([record], lambda: trained, ("a", "b"))
+    with pytest.raises(InputError, match="read them yourself and call predict"):
+        result.predict_folder(tmp_path)
+    with pytest.raises(InputError, match="give it a workdir"):
+        result.report()
+    with pytest.raises(InputError, match="no surrogate was fitted"):
+        result.plot_fidelity()

@@ -1,0 +1,167 @@
+"""Schedules by step and in files, and runs that replay one."""
+
+import csv
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_run
+from conftest import assert_same
+from flax.traverse_util import flatten_dict
+
+from surrojax import InputError, Schedule, read_schedule, write_schedule
+from surrojax.experiment import restore, train
+
+ENDS = np.array([10, 25])
+VALUES = np.array([[0.1, 1e-5], [1 / 3, 0.0]])
+NAMES = ("p_z", "lambda_V")
+SCHEDULE = Schedule(NAMES, ENDS, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("step", "row"), [(0, 0), (9, 0), (10, 1), (24, 1), (25, 1), (10_000, 1)]
+)
+def test_a_round_ends_after_its_last_step(step, row):
+    np.testing.assert_allclose(SCHEDULE.at(step), VALUES[row], rtol=1e-6)
+    expected = dict(zip(NAMES, VALUES[row].tolist(), strict=True))
+    assert SCHEDULE.setting(step) == pytest.approx(expected)
+
+
+def test_callables_under_jit():
+    functions = SCHEDULE.callables()
+    assert list(functions) == list(NAMES)
+    steps = jnp.array([0, 9, 10, 99])
+    for column, name in enumerate(NAMES):
+        expected = VALUES[[0, 0, 1, 1], column]
+        np.testing.assert_allclose(jax.jit(functions[name])(steps), expected, 1e-6)
+        assert functions[name](10).shape == ()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_files_hold_every_bit(tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    values = rng.random((7, 2)) * [1, 1e-12]
+    schedule = Schedule(NAMES, np.arange(1, 8) * 3, values)
+    file = tmp_path / f"s{suffix}"
+    write_schedule(schedule, file)
+    again = read_schedule(file)
+    assert again.names == NAMES and again.ends.tolist() == [3, 6, 9, 12, 15, 18, 21]
+    assert again.values.tobytes() == values.tobytes()
+    assert list(again.frame.columns) == ["step", *NAMES]
+
+
+def test_a_network_s_own_order_with_0_for_what_is_not_there():
+    own = SCHEDULE.ordered(("lambda_z", "lambda_V", "p_z", "p_V"))
+    zero = [0.0, 0.0]
+    expected = np.array([zero, VALUES[:, 1], VALUES[:, 0], zero]).T
+    np.testing.assert_array_equal(own.values, expected)
+    idle = Schedule(("p_z", "p_x"), ENDS, VALUES * [1, 0])
+    assert idle.ordered(("p_z",)).values.tolist() == [[0.1], [1 / 3]]
+    with pytest.raises(InputError, match="schedule: lambda_V is none of this network"):
+        SCHEDULE.ordered(("p_z",))
+
+
+@pytest.mark.parametrize(
+    ("names", "ends", "values", "message"),
+    [
+        (NAMES, [10], VALUES, r"\(2, 2\) values for 1 rounds"),
+        (NAMES, [], np.zeros((0, 2)), "a row of values for each round"),
+        (("p_z", "p_y"), ENDS, VALUES, "schedule: p_y: only hyper-parameters"),
+        (("p_z", "p_z"), ENDS, VALUES, "each once"),
+        (NAMES, [10, 10], VALUES, "steps must grow"),
+        (NAMES, [0, 10], VALUES, "steps must grow"),
+        (NAMES, ENDS, VALUES + [[0, 0], [0.7, 0]], "round 2: p_z = 1.03"),
+        (NAMES, ENDS, VALUES - [[0, 1], [0, 0]], "round 1: lambda_V = -0.99"),
+        (NAMES, ENDS, VALUES * np.nan, "round 1: p_z = nan"),
+    ],
+)
+def test_an_impossible_schedule_is_refused(names, ends, values, message):
+    with pytest.raises(InputError, match=message):
+        Schedule(names, np.array(ends, int), np.array(values))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("s.csv", None, "s.csv: cannot be read"),
+        ("s.csv", "", "s.csv: holds no rows"),
+        ("s.json", "{}", "s.json: holds no rows"),
+        ("s.json", "[", "s.json: cannot be read"),
+        ("s.csv", "step,p_z\n10,0.1\n20,\n", "s.csv, row 2: "),
+        ("s.csv", "round,p_z\n1,0.1\n", "row 1: 'step' is missing"),
+        ("s.csv", "step,p_z\n10,1.5\n", r"s.csv: schedule, round 1: p_z = 1.5"),
+        ("s.txt", "", "s.txt: a schedule is a run's folder, a .csv or a .json"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_schedule(tmp_path / name)
+
+
+def test_a_run_without_a_round_has_none(tmp_path):
+    with pytest.raises(InputError, match="has done no round yet"):
+        Schedule.of([])
+    with pytest.raises(InputError, match="schedule.csv: cannot be read"):
+        read_schedule(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield small_run.make(monkeypatch, tmp_path_factory.mktemp("replay"))
+
+
+def replayed(root, folder, **changes):
+    given = {"replay": str(root / "run")} | changes
+    train(small_run.config_of(root / "images", **given), folder, quiet=True)
+    return restore(folder)[1]
+
+
+def params_of(state):
+    return flatten_dict(state.fusion.original.params, sep=".")
+
+
+def test_a_replay_trains_the_same_network(root, tmp_path):
+    searched = params_of(restore(root / "run")[1])
+    again = params_of(replayed(root, tmp_path / "again"))
+    assert set(again) == set(searched)
+    for name, array in searched.items():
+        np.testing.assert_allclose(again[name], array, rtol=1e-3, atol=1e-5)
+    with (
+        (tmp_path / "again/schedule.csv").open() as a,
+        (root / "run/schedule.csv").open() as b,
+    ):
+        for mine, theirs in zip(csv.DictReader(a), csv.DictReader(b), strict=True):
+            for name in theirs:
+                assert float(mine[name]) == pytest.approx(float(theirs[name]))
+    other = params_of(replayed(root, tmp_path / "other", seed=1))
+    assert np.abs(other["head.V"] - searched["head.V"]).max() > 1e-2
+
+
+def test_a_replay_goes_on_with_its_own_schedule_alone(root, tmp_path):
+    short = replayed(root, tmp_path / "a", max_iterations=6)
+    assert int(short.round) == 2
+    copy = tmp_path / "moved.json"
+    write_schedule(read_schedule(root / "run"), copy)
+    whole = replayed(root, tmp_path / "a", replay=str(copy))
+    assert_same(params_of(whole), params_of(replayed(root, tmp_path / "b")))
+    schedule = read_schedule(copy)
+    write_schedule(Schedule(schedule.names, schedule.ends, schedule.values / 2), copy)
+    with pytest.raises(InputError, match="another configuration.*schedule"):
+        replayed(root, tmp_path / "a", replay=str(copy))
+
+
+def test_a_schedule_of_another_network_is_refused(root, tmp_path):
+    """ResNet20 has one fully connected layer: neither x nor W."""
+    config = small_run.config_of(root / "images", replay=str(root / "run"))
+    config.network = "resnet20"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        from surrojax import networks, settings
+
+        pair = networks.make_pair("resnet20", 7, "matmul", 0, 0)
+        monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
+        with pytest.raises(InputError, match="lambda_x is none of this network's"):
+            train(config, tmp_path / "r", quiet=True)

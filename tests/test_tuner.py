@@ -1,0 +1,198 @@
+"""Ask and tell: bounds, leaders, trajectories, files, mistakes."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from surrojax import InputError, Tuner
+
+BOUNDS = {"weight_decay": (1e-6, 1e-2), "dropout": (0.01, 0.9)}
+
+
+def score(setting):
+    """Highest, 0, at weight_decay = 1e-4 and dropout = 0.3; smooth in the logarithm."""
+    decay = math.log10(setting["weight_decay"] / 1e-4) / 2
+    dropout = math.log10(setting["dropout"] / 0.3)
+    return -(decay**2 + dropout**2)
+
+
+def go(tuner, rounds):
+    for _ in range(rounds):
+        tuner.tell([score(setting) for setting in tuner.ask()])
+    return tuner
+
+
+@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
+def test_all_settings_are_within_bounds(optimizer):
+    tuner = Tuner(BOUNDS, optimizer, population=5, noise=3.0)
+    for _ in range(6):
+        asked = tuner.ask()
+        assert len(asked) == 5 and asked == tuner.ask()
+        for setting in asked:
+            assert list(setting) == list(BOUNDS)
+            for name, (low, high) in BOUNDS.items():
+                assert low <= setting[name] <= high
+        tuner.tell([score(setting) for setting in asked])
+        assert tuner.ask() != asked
+    assert tuner.round == 6
+
+
+def test_the_first_settings_are_a_latin_hypercube_of_the_whole_box():
+    bounds = {"a": (1e-4, 1.0)}
+    places = [math.log10(s["a"]) + 4 for s in Tuner(bounds, population=4).ask()]
+    assert sorted(int(place) for place in places) == [0, 1, 2, 3]
+
+
+def test_they_lie_around_the_start():
+    start = {"dropout": 0.3, "weight_decay": 1e-4}
+    width = {"dropout": 0.1, "weight_decay": 0.5}
+    for setting in Tuner(BOUNDS, start=start, width=width).ask():
+        for name, middle in start.items():
+            away = abs(math.log10(setting[name] / middle))
+            assert away <= width[name] + 1e-5
+
+
+def test_the_best_is_the_highest_score_of_all_rounds():
+    tuner = Tuner(BOUNDS)
+    first = tuner.ask()
+    assert tuner.best == first[0] and tuner.best_score == -math.inf
+    tuner.tell([0.1, 0.2, 0.9, 0.3, 0.1, 0.1])
+    assert tuner.best == first[2] and tuner.best_score == pytest.approx(0.9)
+    tuner.tell([0.5] * 6)
+    assert tuner.best == first[2]
+    third = tuner.ask()
+    tuner.tell([0.0, 0.0, 0.0, 0.0, 0.95, 0.0])
+    assert tuner.best == third[4]
+    assert [r["round"] for r in tuner.history] == [1, 2, 3]
+    assert tuner.history[0]["settings"] == first
+    assert tuner.history[2]["best"] == third[4]
+
+
+@pytest.mark.parametrize("failed", [math.nan, -math.inf])
+def test_what_failed_never_leads(failed):
+    tuner = Tuner(BOUNDS, population=3)
+    asked = tuner.ask()
+    tuner.tell([failed, -5.0, failed])
+    assert tuner.best == asked[1]
+    assert tuner.history[0]["scores"] == [None, -5.0, None]
+    tuner.tell([failed] * 3)
+    assert tuner.best == asked[1] and tuner.best_score == -5.0
+
+
+def test_a_seed_decides_all():
+    a, b = (go(Tuner(BOUNDS, seed=3), 4) for _ in range(2))
+    assert a.history == b.history and a.ask() == b.ask()
+    other = go(Tuner(BOUNDS, seed=4), 1)
+    assert other.history[0]["settings"] != a.history[0]["settings"]
+
+
+@pytest.mark.parametrize("told", [0, 3])
+@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
+def test_it_goes_on_from_a_file_to_the_last_bit(tmp_path, optimizer, told):
+    file = tmp_path / "tuner.json"
+    whole = Tuner(BOUNDS, optimizer, seed=1, noise=0.1, start={"dropout": 0.5})
+    go(whole, told).save(file)
+    again = Tuner.load(file)
+    assert again.round == told and again.best_score == whole.best_score
+    go(whole, 3), go(again, 3)
+    assert again.history == whole.history and again.ask() == whole.ask()
+
+
+def test_pso_gets_nearer_than_random_points():
+    """Medians over ten seeds, 120 evaluations each."""
+    found, drawn = [], []
+    for seed in range(10):
+        found.append(go(Tuner(BOUNDS, seed=seed), 20).best_score)
+        rng = np.random.default_rng(seed)
+        drawn.append(
+            max(
+                score({n: np.exp(rng.uniform(*np.log(b))) for n, b in BOUNDS.items()})
+                for _ in range(120)
+            )
+        )
+    assert np.median(found) > 0.5 * np.median(drawn)
+    assert np.median(found) > -1e-3
+
+
+def test_lead_replaces_the_leader():
+    tuner = go(Tuner(BOUNDS), 2)
+    tuner.lead({"weight_decay": 1e-3, "dropout": 0.7}, score=-1e-9)
+    assert tuner.best == pytest.approx({"weight_decay": 1e-3, "dropout": 0.7})
+    assert tuner.best_score == pytest.approx(-1e-9)
+    leader = tuner.best
+    tuner.tell([-1.0] * 6)
+    assert tuner.best == leader
+    tuner.lead({"weight_decay": 1e-3, "dropout": 0.7})  # without a score, all beat it
+    asked = tuner.ask()
+    tuner.tell([-9.0, -9.0, -8.0, -9.0, -9.0, -9.0])
+    assert tuner.best == asked[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"bounds": {}}, "bounds: name at least one"),
+        (
+            {"bounds": {"a": (2.0, 1.0)}},
+            r"bounds: a: \(2.0, 1.0\) must be two positive",
+        ),
+        ({"bounds": {"a": (0.0, 1.0)}}, "bounds: a: .* two positive"),
+        ({"bounds": {"a": (1.0,)}}, "bounds: a: .* two positive"),
+        ({"bounds": {"a": 1.0}}, "bounds: a: .* two positive"),
+        ({"bounds": {"a": (1.0, math.inf)}}, "bounds: a: .* two positive"),
+        ({"start": {"dropout": 0.95}}, "start: dropout = 0.95 is not within bounds"),
+        ({"start": {"drop": 0.5}}, "start: drop = 0.5 .* known are weight_decay"),
+        ({"width": {"drop": 0.5}}, "width: drop = 0.5 must be of"),
+        ({"width": -1.0}, "width: weight_decay = -1.0 must be"),
+        ({"noise": math.nan}, "noise: nan must be finite"),
+        ({"optimizer": "psoo"}, "optimizer: 'psoo' is unknown; choose from pso, de"),
+        ({"constants": {"F": 0.1}}, "constants: .*'F'"),
+        ({"population": 1}, "population: 1 is too few for pso"),
+        ({"optimizer": "de", "population": 3}, "population: 3 is too few for de"),
+    ],
+)
+def test_a_mistake_is_one_line(given, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Tuner(**{"bounds": BOUNDS} | given)
+    assert "\n" not in str(caught.value)
+
+
+def test_scores_are_counted_and_must_not_be_infinite():
+    tuner = Tuner(BOUNDS)
+    with pytest.raises(InputError, match="tell: 2 scores for 6 settings"):
+        tuner.tell([0.1, 0.2])
+    with pytest.raises(InputError, match="the score of setting 1 is infinite"):
+        tuner.tell([0.1, math.inf, 0.1, 0.1, 0.1, 0.1])
+    assert tuner.round == 0
+
+
+def test_a_leader_must_have_all_values():
+    with pytest.raises(InputError, match="lead: dropout = None must be a positive"):
+        Tuner(BOUNDS).lead({"weight_decay": 1e-3})
+    with pytest.raises(InputError, match="lead: weight_decay = -1"):
+        Tuner(BOUNDS).lead({"weight_decay": -1, "dropout": 0.1})
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    file = tmp_path / "tuner.json"
+    with pytest.raises(InputError, match="tuner.json: cannot be read"):
+        Tuner.load(file)
+    go(Tuner(BOUNDS), 1).save(file)
+    whole = json.loads(file.read_text())
+    file.write_text(file.read_text()[:-20])
+    with pytest.raises(InputError, match="tuner.json: cannot be read"):
+        Tuner.load(file)
+    damaged = (
+        [],
+        {key: value for key, value in whole.items() if key != "state"},
+        whole | {"state": {"leader": [0.0, 0.0]}},
+        whole | {"population": whole["population"][:3]},
+        whole | {"arguments": whole["arguments"] | {"q": 1}},
+        whole | {"population": "words"},
+    )
+    for content in damaged:
+        file.write_text(json.dumps(content))
+        with pytest.raises(InputError, match="tuner.json: is no tuner's file"):
+            Tuner.load(file)
