@@ -44,6 +44,15 @@ class Words(nn.Module):
         return nn.Dense(3)(nn.Dropout(0.5, deterministic=deterministic)(x))
 
 
+class Mean(nn.Module):
+    """Two dense layers right above what has no kernel."""
+
+    @nn.compact
+    def __call__(self, tokens):
+        x = nn.Embed(20, 4)(tokens).mean(axis=1)
+        return nn.Dense(3)(nn.relu(nn.Dense(8)(x)))
+
+
 class Table(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -77,6 +86,7 @@ def table(count=4):
         (Images(), images(), ["Dense_0", "Dense_1"]),
         (Average(), images(), ["Dense_0"]),
         (Words(), tokens(), ["Dense_1"]),
+        (Mean(), tokens(), ["Dense_0", "Dense_1"]),
         (Table(), table(), ["Dense_1", "Dense_2"]),
     ],
 )

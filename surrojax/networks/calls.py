@@ -210,11 +210,11 @@ def _found(calls: Sequence[Call]) -> list[Call]:
     ]
     ends: list[Call] = []
     for call in reversed(layers):
-        dense = isinstance(call.module, nn.Dense) and len(call.params["kernel"]) == 2
-        feeds = not ends or call.params["kernel"][-1:] == ends[-1].params["kernel"][:1]
+        kernel = call.params["kernel"] if isinstance(call.module, nn.Dense) else ()
+        feeds = not ends or kernel[-1:] == ends[-1].params["kernel"][:1]
         flat = call.output is not None and len(call.output.shape) == 2
         once = sum(other.path == call.path for other in layers) == 1
-        if not (dense and feeds and flat and once) or len(ends) == 2:
+        if not (kernel and feeds and flat and once) or len(ends) == 2:
             break
         ends.append(call)
     if not ends or ends[0].output != calls[0].output:
