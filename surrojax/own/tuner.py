@@ -75,7 +75,7 @@ class Tuner:
                 f"{', '.join(OPTIMIZERS)}"
             )
         check_population(optimizer, population)
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "bounds": {name: list(map(float, pair)) for name, pair in bounds.items()},
             "optimizer": optimizer,
             "population": population,
