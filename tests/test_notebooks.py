@@ -193,7 +193,7 @@ def test_own_network(execute):
     assert by_hand > 0.3  # by chance 1 / 6
     assert found["first"] == ["lambda_V", "lambda_z", "p_V", "p_z"]
     assert found["rounds"] == [10, 10, 10, 5]
-    # Six candidates of 50 steps, and fitting to both settings; seven of a quarter of 100, whose leader is one.
+    # Six candidates of 50 steps, and fitting; seven of 25, the leader among them.
     assert found["steps"] == [0, 0, 10 * 6 * 50 + (1 + 2 * 9) * 50, 5 * 7 * 25]
     (plain, *_), (again, *_) = found["accuracy"]
     gains = [
