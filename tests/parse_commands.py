@@ -26,7 +26,7 @@ MODULES = {"launch": "launch", "baselines": "surrojax.baselines.__main__"}
 def parse(which, argv, whole):
     sys.argv = argv  # where ml_collections looks for what is overridden
     module = import_module(MODULES[which])
-    rest = commandline.parse(module.CONFIG, argv)
+    rest = commandline.parse(module.CONFIG, module.ABOUT, argv)
     if len(rest) > 1:
         raise InputError(f"{rest[1]!r} is no flag")
     config = module.CONFIG.value
@@ -40,6 +40,7 @@ def parse(which, argv, whole):
     if which == "launch":
         points(config, module.SWEEP.value)
     if whole:
+        config.replay = None  # of a run that is not there
         resolve(config)
 
 
