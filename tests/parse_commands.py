@@ -39,6 +39,7 @@ def parse(which, argv, whole):
         check(asked.methods, tuple(asked.others))
     if config is None or config.get("task") == "pretrain":
         return
+    config.replay = None  # of a run that is not there
     if which == "launch":
         points(config, module.SWEEP.value)
     if whole:

@@ -69,6 +69,7 @@ class Tuner:
             raise InputError("bounds: name at least one hyper-parameter")
         self.names = tuple(bounds)
         self._lower, self._upper = _logarithms(bounds)
+        self._limits = np.array(list(bounds.values()), float).T
         if optimizer not in OPTIMIZERS:
             raise InputError(
                 f"optimizer: {optimizer!r} is unknown; choose from "
@@ -225,8 +226,7 @@ class Tuner:
 
     def _setting(self, vector: jax.Array) -> Setting:
         # Rounding must not carry a clipped value over its bound.
-        low, high = np.array(list(self._arguments["bounds"].values())).T
-        values = np.clip(np.exp(np.asarray(vector, np.float64)), low, high)
+        values = np.clip(np.exp(np.asarray(vector, np.float64)), *self._limits)
         return dict(zip(self.names, values.tolist(), strict=True))
 
 
