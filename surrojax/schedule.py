@@ -43,7 +43,9 @@ class Schedule:
             raise InputError("schedule: steps must grow from round to round")
         for name, column in zip(self.names, self.values.T, strict=True):
             highest = 1.0 if GROUPS[name] == "ratio" else np.inf
-            bad = np.flatnonzero(~((column >= 0) & (column < highest)))
+            # As the float32 that it becomes: dropout divides by 1 - ratio.
+            kept = column.astype(np.float32)
+            bad = np.flatnonzero(~((kept >= 0) & (kept < highest)))
             if bad.size:
                 raise InputError(
                     f"schedule, round {bad[0] + 1}: {name} = {column[bad[0]]} is out "
@@ -104,6 +106,24 @@ class Schedule:
         own = dict(zip(self.names, self.values.T, strict=True))
         columns = [own.get(name, nothing) for name in names]
         return Schedule(tuple(names), self.ends, np.stack(columns, axis=1))
+
+    def check(self, plan: Sequence[int]) -> None:
+        """Sees that a run's rounds can follow it: a round has one setting.
+
+        Args:
+          plan: steps of each round of the run.
+
+        Raises:
+          InputError: one of its rounds ends within one of the run's.
+        """
+        ends = np.cumsum(plan)
+        within = [int(e) for e in self.ends if e < ends[-1] and e not in ends]
+        if within:
+            raise InputError(
+                f"schedule: its values change after step {within[0]}, within a round "
+                f"of this run; give iterations_per_round = {int(self.ends[0])}, or "
+                "another length at whose rounds' ends they change"
+            )
 
     def rows(self) -> list[dict[str, Any]]:
         """A row a round: `round`, `step`, and the values by name."""

@@ -300,7 +300,7 @@ def make_method(
         search = make_search(config, space)
         if schedule is not None:
             space, schedule = Values.like(space), schedule.ordered(space.names)
-    return Method(
+    method = Method(
         pair=pair,
         space=space,
         search=search,
@@ -327,6 +327,10 @@ def make_method(
         layout=execution_of(config).layout,
         schedule=schedule,
     )
+    if schedule is not None:
+        with _named():
+            schedule.check(method.plan(config.max_iterations))
+    return method
 
 
 def make_views(

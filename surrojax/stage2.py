@@ -59,11 +59,13 @@ def copies(method: Method, surrogate: Net, candidates: int) -> Copies:
     """
     if method.surrogate == "fitted":
         return Copies({}, several(fresh(surrogate.variables), candidates))
-    trunk = {k: v for k, v in surrogate.params.items() if k != HEAD}
-    head = {"params": {HEAD: surrogate.params[HEAD]}}
-    return Copies(
-        {"params": trunk, **surrogate.stats}, several(fresh(head), candidates)
-    )
+    held: dict[str, Any] = {"params": {}}
+    head: dict[str, Any] = {"params": {}}
+    for name, tree in surrogate.variables.items():
+        held[name] = {part: a for part, a in tree.items() if part != HEAD}
+        if HEAD in tree:
+            head[name] = {HEAD: tree[HEAD]}
+    return Copies(held, several(fresh(head), candidates))
 
 
 def source(method: Method, fusion: Fusion) -> Net:
@@ -80,8 +82,8 @@ def module_of(method: Method) -> Network:
 
 def whole(held: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
     """A candidate's variables, those that it shares included."""
-    params = held.get("params", {}) | variables["params"]
-    return held | variables | {"params": params}
+    names = held.keys() | variables.keys()
+    return {n: held.get(n, {}) | variables.get(n, {}) for n in sorted(names)}
 
 
 def candidate_step(
@@ -111,7 +113,11 @@ def candidate_step(
             chance.dropout,
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
-        return value, {name: stats[name] for name in net.stats}
+        # Of what is shared, running statistics do not change.
+        return value, {
+            name: {part: stats[name][part] for part in of}
+            for name, of in net.stats.items()
+        }
 
     gradient, stats = jax.grad(loss, has_aux=True)(net.params)
     rate = method.learning_rate(chance.step)

@@ -86,7 +86,7 @@ def table(count=4):
         (Images(), images(), ["Dense_0", "Dense_1"]),
         (Average(), images(), ["Dense_0"]),
         (Words(), tokens(), ["Dense_1"]),
-        (Mean(), tokens(), ["Dense_0", "Dense_1"]),
+        (Mean(), tokens(), ["Dense_1", "Dense_0"]),
         (Table(), table(), ["Dense_1", "Dense_2"]),
     ],
 )
@@ -162,7 +162,7 @@ def test_statistics_change_in_training_as_the_module_s_own():
     )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-        dict(changed),
+        own.join(changed),
         dict(expected),
     )
 
@@ -211,6 +211,76 @@ class Maps(nn.Module):
 def test_what_cannot_be_tuned_is_told(module, inputs, layers, message):
     with pytest.raises(InputError, match=message):
         adapt(module, inputs, layers)
+
+
+class Sets(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        y = nn.relu(nn.Dense(8)(x.reshape(-1, 2)))
+        return nn.Dense(3)(y.reshape(len(x), 2, 8).mean(axis=1))
+
+
+def test_a_layer_whose_first_axis_is_not_the_batch_s_is_none():
+    own = adapt(Sets(), table())
+    assert [layer.name for layer in own.layers] == ["Dense_1"]
+    with pytest.raises(InputError, match="first axis is not the batch's"):
+        adapt(Sets(), table(), ("Dense_0",))
+
+
+class Careless(nn.Module):
+    layer: nn.Module
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(self.layer(nn.Dense(5)(x)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.BatchNorm(use_running_average=False), nn.Dropout(0.5, deterministic=False)],
+)
+def test_a_network_that_does_not_know_whether_it_is_trained(layer):
+    with pytest.raises(InputError, match="Careless cannot take inputs") as caught:
+        adapt(Careless(layer), table())
+    assert "\n" not in str(caught.value)
+
+
+class Paths(nn.Module):
+    @nn.compact
+    def __call__(self, x, deterministic=True):
+        x = nn.Dropout(0.5, rng_collection="drop_path")(x, deterministic=deterministic)
+        return nn.Dense(3)(nn.tanh(nn.Dense(5)(x)))
+
+
+def test_other_streams_of_random_numbers_are_there():
+    own = adapt(Paths(), table())
+    variables = init(own, KEY, table())
+    (logits, _), _ = forward_in_training(own, variables, table(), NO_DROPOUT, KEY)
+    still, _ = forward(own, variables, table())
+    assert np.isfinite(logits).all() and np.abs(logits - still).max() > 1e-3
+
+
+class Recurrent(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        y = nn.RNN(nn.SimpleCell(6))(x[..., None])
+        return nn.Dense(3)(y[:, -1])
+
+
+def test_a_scan_counts_once_a_step():
+    own = adapt(Recurrent(), table(1))
+    assert macs(own, table(1)) == 4 * (1 * 6 + 6 * 6) + 6 * 3
+
+
+class Signed(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(nn.Conv(6, (3, 3))(x).mean(axis=(1, 2)))
+
+
+def test_a_signed_average_has_a_surrogate_without_relu():
+    _, surrogate = made(Signed(), images())
+    assert surrogate.trunk == PatchTrunk((2, 2), 6, average=True, rectify=False)
 
 
 def made(module, inputs):
@@ -308,9 +378,16 @@ def test_a_convolution_is_the_same_in_another_form(
     )
 
 
+class Standardised(nn.Conv):
+    def param(self, name, *arguments, **options):
+        value = super().param(name, *arguments, **options)
+        return value - value.mean() if name == "kernel" else value
+
+
 @pytest.mark.parametrize(
     "layer",
     [
+        Standardised(4, (3, 3)),
         nn.Conv(4, (3, 3), feature_group_count=2),
         nn.Conv(4, (3, 2)),
         nn.Conv(4, (3, 3), kernel_dilation=2),

@@ -12,8 +12,11 @@ import pytest
 from test_report import Page, assert_sound
 
 import surrojax
-from surrojax import report
+from surrojax import report, rounds
+from surrojax.algorithm import DivergedError, initial_state
 from surrojax.errors import InputError
+from surrojax.sgd import Arrays, Targets
+from surrojax.stage2 import copies, train_candidate, train_population
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 240)
@@ -30,6 +33,9 @@ SMALL = {
     "population": 3,
     "quiet": True,
 }
+
+
+PLAIN = {k: v for k, v in SMALL.items() if k != "quiet"}
 
 
 class Table(nn.Module):
@@ -144,6 +150,70 @@ def test_a_folder_is_gone_on_with_and_extended(tmp_path, run):
         surrojax.tune(Table(), *changed, workdir=folder, **SMALL)
 
 
+class Normed(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.BatchNorm(use_running_average=not train)(nn.Dense(8)(x))
+        x = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Dense(5)(x)))
+        return nn.Dense(3)(x)
+
+
+def test_a_candidate_has_its_own_statistics_above_z():
+    """On a shared trunk, too: those of the network are of another setting."""
+    own = surrojax.own_method(Normed(), TABLE, surrogate="shared", **PLAIN)
+    fusion = initial_state(own, jax.random.key(0)).fusion
+    held, nets = copies(own, fusion.original, 3)
+    assert set(held["batch_stats"]) == {"trunk"}
+    train = Arrays(jnp.asarray(TABLE), Targets(jnp.asarray(LABELS, jnp.int32)))
+    vectors = own.space.latin_hypercube(jax.random.key(1), 3)
+    given = (train, jax.random.key(2), jnp.arange(5))
+    nets = train_population(own, held, nets, vectors, *given)
+    means = np.asarray(nets.stats["batch_stats"]["head"]["BatchNorm_1"]["mean"])
+    assert np.abs(means).max() > 0 and np.abs(means[0] - means[1]).max() > 1e-3
+    second = jax.tree.map(lambda a: a[1], copies(own, fusion.original, 3).nets)
+    hyper = own.space.to_hyper(vectors[1])
+    again = train_candidate(own, held, second, hyper, *given)
+    np.testing.assert_allclose(
+        again.stats["batch_stats"]["head"]["BatchNorm_1"]["mean"], means[1], rtol=1e-4
+    )
+
+
+def test_rounds_that_a_schedule_does_not_fit_are_refused(run):
+    small = SMALL | {"iterations_per_round": 15}
+    with pytest.raises(InputError, match="change after step 20, within a round"):
+        surrojax.tune(Table(), *splits(TABLE), schedule=run.schedule, **small)
+    with pytest.raises(InputError, match="leave out tune and fixed"):
+        surrojax.tune(
+            Table(), *splits(TABLE), schedule=run.schedule, **SMALL, tune=("p_z",)
+        )
+
+
+def test_a_longer_call_has_the_rounds_of_the_folder_s_run(tmp_path):
+    small = {k: v for k, v in SMALL.items() if k != "iterations_per_round"}
+    small["tune"] = ()
+    data = splits(TABLE)
+    surrojax.tune(Table(), *data, workdir=tmp_path, **small | {"max_iterations": 20})
+    with pytest.raises(InputError, match="iterations_per_round .2 there, 6 here"):
+        surrojax.tune(Table(), *data, workdir=tmp_path, **small)
+
+
+def test_a_run_that_diverges_keeps_what_it_has(tmp_path, monkeypatch):
+    def until_then(*arguments, inner=rounds.run):
+        state, record = next(inner(*arguments))
+        yield state, record
+        raise DivergedError(2, state)
+
+    monkeypatch.setattr(rounds, "run", until_then)
+    small = SMALL | {"tune": ()}
+    result = surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
+    assert len(result.records) == 1 and result.outcome["stopped"] == "diverged"
+    assert result.predict(TABLE[:2]).shape == (2, 3)
+    with pytest.raises(InputError, match="predict: inputs of shape .5,."):
+        result.predict(TABLE[:2, :5])
+    with pytest.raises(InputError, match="predict: inputs of .* type uint8"):
+        result.predict(TABLE[:2].astype(np.uint8))
+
+
 @pytest.mark.parametrize("surrogate", ["fitted", "shared", nn.Dense(8)])
 def test_a_text_classifier(surrogate):
     data = splits(TOKENS)
@@ -211,6 +281,14 @@ def changed(values, row, value):
         ({"train": 3}, "train: wants a pair of arrays"),
         ({"validation": (TABLE[:, :5], LABELS)}, r"validation: inputs of shape \(5,\)"),
         ({"validation": (TABLE, LABELS - 1)}, "validation, row .*label -1"),
+        ({"validation": (TABLE.astype(np.uint8), LABELS)}, "validation: .*uint8"),
+        ({"train": (TABLE.astype(float) * 1e39, LABELS)}, "train, row 0: .*infinity"),
+        ({"train": (TABLE, LABELS + 2**32)}, "train, row 0: label .* out of range"),
+        ({"batch_size": 8.0}, "batch_size: 8.0 is out of range; whole numbers"),
+        ({"fixed": 0.5}, "fixed: 0.5 is no dict"),
+        ({"bounds": {"ratio": 0.5}}, "bounds.ratio: 0.5 is no pair"),
+        ({"center": {"ratio": "a"}}, "center: ratio: 'a' is no finite number"),
+        ({"surrogate": nn.Dense}, "surrogate: .*is no Flax module"),
         ({"max_iteration": 3}, "no setting .did you mean 'max_iterations'"),
         ({"tune": ("p_zz",)}, "'p_zz' is none of this network's"),
         ({"optimizer": "psoo"}, "optimizer: 'psoo' is unknown"),

@@ -4,7 +4,8 @@ A network is called once, on shapes alone, and its modules' calls are noted.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -94,7 +95,8 @@ def chosen_layers(
     Raises:
       InputError: a layer is missing or cannot be tuned; the message says why.
     """
-    return tuple(_layer(call) for call in _chosen(calls, names))
+    batch = calls[0].input.shape[0] if calls[0].input is not None else 0
+    return tuple(_layer(call, batch) for call in _chosen(calls, names, batch))
 
 
 def trace(module: nn.Module, inputs: jax.Array, mode: str | None) -> list[Call]:
@@ -136,19 +138,29 @@ def trace(module: nn.Module, inputs: jax.Array, mode: str | None) -> list[Call]:
         )
         return output
 
+    with explained(module, inputs), nn.intercept_methods(note):
+        jax.eval_shape(lambda: init_plain(module, jax.random.key(0), inputs, mode))
+    return [calls[number] for number in sorted(calls)]
+
+
+@contextmanager
+def explained(
+    module: nn.Module, inputs: jax.Array, name: str = "network"
+) -> Iterator[None]:
+    """Turns what a user's module raises into one clear line."""
     try:
-        with nn.intercept_methods(note):
-            jax.eval_shape(lambda: init_plain(module, jax.random.key(0), inputs, mode))
+        yield
     except InputError:
         raise
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        text = str(error).strip()
+        first = text.splitlines()[0] if text else ""
         raise InputError(
-            f"network: {type(module).__name__} cannot take inputs of shape "
+            f"{name}: {type(module).__name__} cannot take inputs of shape "
             f"{inputs.shape} and type {inputs.dtype} ({type(error).__name__}: {first})"
-            "; it is called as module(inputs), with train=... where it knows that"
+            "; it is called as module(inputs), with train=... or deterministic=... "
+            "where it has that argument, as dropout and batch normalisation need"
         ) from error
-    return [calls[number] for number in sorted(calls)]
 
 
 def mode_of(module: nn.Module) -> str | None:
@@ -172,7 +184,9 @@ def init_plain(
     return dict(variables)
 
 
-def _chosen(calls: Sequence[Call], names: Sequence[str] | None) -> list[Call]:
+def _chosen(
+    calls: Sequence[Call], names: Sequence[str] | None, batch: int
+) -> list[Call]:
     """The calls of the layers that are asked for, or that are found."""
     network, *_ = calls
     if network.output is None or len(network.output.shape) != 2:
@@ -182,7 +196,7 @@ def _chosen(calls: Sequence[Call], names: Sequence[str] | None) -> list[Call]:
             "logits [batch, classes] are wanted"
         )
     if names is None:
-        return _found(calls)
+        return _found(calls, batch)
     if (
         isinstance(names, str)
         or not 1 <= len(names) <= 2
@@ -203,7 +217,7 @@ def _chosen(calls: Sequence[Call], names: Sequence[str] | None) -> list[Call]:
     return chosen
 
 
-def _found(calls: Sequence[Call]) -> list[Call]:
+def _found(calls: Sequence[Call], batch: int) -> list[Call]:
     """The one or two dense layers with which a network ends."""
     layers = [
         call for call in calls if call.params and not isinstance(call.module, BETWEEN)
@@ -212,7 +226,8 @@ def _found(calls: Sequence[Call]) -> list[Call]:
     for call in reversed(layers):
         kernel = call.params["kernel"] if isinstance(call.module, nn.Dense) else ()
         feeds = not ends or kernel[-1:] == ends[-1].params["kernel"][:1]
-        flat = call.output is not None and len(call.output.shape) == 2
+        shape: tuple[int, ...] = () if call.output is None else call.output.shape
+        flat = len(shape) == 2 and shape[0] == batch
         once = sum(other.path == call.path for other in layers) == 1
         if not (kernel and feeds and flat and once) or len(ends) == 2:
             break
@@ -238,7 +253,7 @@ def _weights(call: Call) -> str | None:
     return matrices[0] if len(matrices) == 1 else None
 
 
-def _layer(call: Call) -> Layer:
+def _layer(call: Call, batch: int) -> Layer:
     """A call's layer.
 
     Raises:
@@ -259,6 +274,11 @@ def _layer(call: Call) -> Layer:
         raise InputError(
             f"layers: {call.name!r} receives no array of floating-point numbers as its "
             "first argument, which can neither be dropped nor penalised; name another"
+        )
+    if call.input.shape[0] != batch:
+        raise InputError(
+            f"layers: {call.name!r} receives {call.input.shape} of {batch} inputs: its "
+            "first axis is not the batch's; name another"
         )
     return Layer(call.path, weights, call.input.shape[1:])
 

@@ -42,7 +42,7 @@ class Faster:
         module = context.module
         if (
             self._form == "lax"
-            or not isinstance(module, nn.Conv)
+            or type(module) is not nn.Conv  # a subclass computes something else
             or context.method_name != "__call__"
             or module.is_initializing()
             or len(arguments) != 1
@@ -65,6 +65,7 @@ def _plain(module: nn.Conv, images: jax.Array) -> bool:
         and _one(module.kernel_dilation) == 1
         and module.feature_group_count == 1
         and module.mask is None
+        and module.precision is None
         and (not isinstance(module.padding, str) or module.padding in ("SAME", "VALID"))
         and module.conv_general_dilated is None
         and module.conv_general_dilated_cls is None

@@ -43,17 +43,21 @@ def macs_by_layer(module: Network, image: jax.Array) -> list[int]:
         module = other.clone(form="lax")  # other forms multiply by zeros too
     variables = jax.eval_shape(lambda: init(module, jax.random.key(0), image))
     jaxpr = jax.make_jaxpr(lambda v, x: forward(module, v, x))(variables, image)
-    return [count for e in _equations(jaxpr.jaxpr) if (count := _macs(e))]
+    equations = _equations(jaxpr.jaxpr)
+    return [times * count for times, e in equations if (count := _macs(e))]
 
 
-def _equations(jaxpr: Any) -> Iterator[Any]:
+def _equations(jaxpr: Any, times: int = 1) -> Iterator[tuple[int, Any]]:
+    """Equations, and how often each is computed: those of a scan once a step."""
     for equation in live(jaxpr).equations:
-        yield equation
+        yield times, equation
+        scanned = equation.primitive.name == "scan"
+        often = times * (equation.params["length"] if scanned else 1)
         for value in equation.params.values():
             for inner in value if isinstance(value, tuple | list) else (value,):
                 inner = getattr(inner, "jaxpr", inner)
                 if hasattr(inner, "eqns"):
-                    yield from _equations(inner)
+                    yield from _equations(inner, often)
 
 
 def _macs(equation: Any) -> int:

@@ -18,11 +18,12 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from surrojax.errors import InputError
-from surrojax.networks import HEAD, NO_DROPOUT
+from surrojax.networks import HEAD, NO_DROPOUT, forward_in_training
 from surrojax.networks.calls import (
     Layer,
     Path,
     chosen_layers,
+    explained,
     init_plain,
     mode_argument,
     mode_of,
@@ -93,12 +94,12 @@ class OwnNetwork:
                 self.join(variables),
                 inputs,
                 mutable=mutable,
-                rngs=None if rngs is None else dict(rngs),
+                rngs=_streams(rngs),
                 **mode_argument(self.mode, train),
             )
         logits, changed = output if mutable is not False else (output, {})
         result = (logits.astype(jnp.float32), seen.sites())
-        return (result, changed) if mutable is not False else result
+        return (result, self.split(changed)) if mutable is not False else result
 
     def clone(self, form: ConvForm) -> "OwnNetwork":
         """The same with convolutions in another form, as a Flax module's `clone`."""
@@ -119,20 +120,28 @@ class OwnNetwork:
         return min(embeds, default=None)
 
     def split(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Variables as the user's module has them, the parameters in two parts."""
-        flat = flatten_dict(variables["params"])
+        """Variables as the user's module has them, each collection in two parts."""
+        return {name: self._parts(name, tree) for name, tree in variables.items()}
+
+    def _parts(self, name: str, tree: Mapping[str, Any]) -> dict[str, Any]:
         parts: dict[str, dict[Path, Any]] = {TRUNK: {}, HEAD: {}}
-        for path, leaf in flat.items():
-            parts[HEAD if ("params", *path) in self.head else TRUNK][path] = leaf
-        params = {name: unflatten_dict(part) for name, part in parts.items()}
-        return {**variables, "params": params}
+        for path, leaf in flatten_dict(tree).items():
+            parts[HEAD if (name, *path) in self.head else TRUNK][path] = leaf
+        return {
+            part: unflatten_dict(flat)
+            for part, flat in parts.items()
+            if flat or name == "params"
+        }
 
     def join(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Variables as the user's module takes them."""
-        params: dict[Path, Any] = {}
-        for part in variables["params"].values():
-            params |= flatten_dict(part)
-        return {**variables, "params": unflatten_dict(params)}
+        joined = {}
+        for name, parts in variables.items():
+            flat: dict[Path, Any] = {}
+            for part in parts.values():
+                flat |= flatten_dict(part)
+            joined[name] = unflatten_dict(flat)
+        return joined
 
 
 def adapt(
@@ -173,6 +182,13 @@ def adapt(
         _, sites = own.forward(split, inputs, NO_DROPOUT, False)
         return total(jax.tree.map(jnp.sum, sites))
 
+    def trained(variables: Any, inputs: jax.Array) -> Any:
+        split, key = own.split(variables), jax.random.key(0)
+        return forward_in_training(own, split, inputs, NO_DROPOUT, key)
+
+    with explained(module, inputs):
+        jax.eval_shape(noted, variables, inputs)
+        jax.eval_shape(trained, variables, inputs)
     if leaks(noted, variables, inputs):
         names = ", ".join(repr(layer.name) for layer in found)
         raise InputError(
@@ -181,6 +197,17 @@ def adapt(
         )
     used, _, _ = needs(above, variables, inputs, z)
     return replace(own, head=frozenset(p for p, u in flatten_dict(used).items() if u))
+
+
+def _streams(rngs: Mapping[str, jax.Array] | None) -> dict[str, jax.Array] | None:
+    """With one on which Flax falls back for a stream that it does not know."""
+    if rngs is None:
+        return None
+    return {"params": jax.random.fold_in(rngs["dropout"], len(SITES)), **rngs}
+
+
+SITES = ("z, V", "x, W")
+"""Pairs of sites, of a layer each; their masks take the first keys."""
 
 
 class _Interceptor:

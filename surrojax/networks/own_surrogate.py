@@ -8,11 +8,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 from surrojax.errors import InputError
 from surrojax.networks import HEAD, NO_DROPOUT
-from surrojax.networks.calls import init_plain, mode_argument, mode_of
+from surrojax.networks.calls import explained, init_plain, mode_argument, mode_of
 from surrojax.networks.convolutions import Faster
 from surrojax.networks.liveness import needs
 from surrojax.networks.own import TRUNK, OwnNetwork
@@ -46,11 +45,7 @@ class OwnSurrogate:
         params = {TRUNK: trunk["params"], HEAD: upper["params"][HEAD]}
         names = (trunk.keys() | upper.keys()) - {"params"}
         return {"params": params} | {
-            name: {
-                part: of[name]
-                for part, of in ((TRUNK, trunk), (HEAD, upper))
-                if of.get(name)
-            }
+            name: ({TRUNK: trunk[name]} if name in trunk else {}) | upper.get(name, {})
             for name in sorted(names)
         }
 
@@ -81,35 +76,22 @@ class OwnSurrogate:
         )
         if mutable is False:
             return result
-        parts = ((TRUNK, below), (HEAD, self._upper(changed)))
+        upper = self._upper(changed)
         return result, {
-            name: {part: of[name] for part, of in parts if of.get(name)}
+            name: ({TRUNK: below[name]} if name in below else {}) | upper.get(name, {})
             for name in names
         }
 
     def _upper(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the network's variables that its head needs."""
-        upper = {}
-        for name, tree in variables.items():
-            if name == "params":
-                upper[name] = {HEAD: tree[HEAD]}
-                continue
-            flat = flatten_dict(tree).items()
-            kept = {p: leaf for p, leaf in flat if (name, *p) in self.network.head}
-            upper[name] = unflatten_dict(kept)
-        return upper
+        return {n: {HEAD: tree[HEAD]} for n, tree in variables.items() if HEAD in tree}
 
     def _fill(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The network's variables, with zeros where nothing needs them."""
-        filled: dict[str, Any] = {}
-        for name, tree in self.hollow.items():
-            own = variables.get(name, {}).get(HEAD, {})
-            if name == "params":
-                rest = jax.tree.map(_zeros, tree[TRUNK])
-                filled[name] = {TRUNK: rest, HEAD: own}
-            else:
-                rest = flatten_dict(jax.tree.map(_zeros, tree))
-                filled[name] = unflatten_dict(rest | flatten_dict(own))
+        filled = {n: jax.tree.map(_zeros, tree) for n, tree in self.hollow.items()}
+        for name, parts in filled.items():
+            if HEAD in parts:
+                parts[HEAD] = variables[name][HEAD]
         return filled
 
 
@@ -127,6 +109,10 @@ def with_surrogate(
       InputError: the trunk yields another size, or the network's upper layers need
         more than z.
     """
+    if isinstance(trunk, type) or not isinstance(trunk, nn.Module):
+        raise InputError(
+            f"surrogate: {trunk!r} is no Flax module; give one, as nn.Dense(8) is"
+        )
     hollow = jax.eval_shape(
         lambda: network.init(jax.random.key(0), inputs, NO_DROPOUT, False)
     )
@@ -138,7 +124,10 @@ def with_surrogate(
         variables = init_plain(trunk, jax.random.key(0), inputs, mode)
         return trunk.apply(variables, inputs, **mode_argument(mode, False))
 
-    yielded = jax.eval_shape(below)
+    with explained(trunk, inputs, "surrogate"):
+        yielded = jax.eval_shape(below)
+    if not hasattr(yielded, "shape"):
+        raise InputError("surrogate: yields no single array; let it yield z alone")
     size = math.prod(wanted)
     if yielded.size != len(inputs) * size:
         raise InputError(

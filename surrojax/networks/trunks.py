@@ -131,7 +131,7 @@ def trunk_for(
         (_, h, w, c), (height, width) = maps[-1], inputs.shape[1:3]
         if units == c:
             coarse = (max(1, round(height / 4)), max(1, round(width / 4)))
-            return PatchTrunk(coarse, c, average=True, rectify=True)
+            return PatchTrunk(coarse, c, average=True, rectify=rectify)
         grid = _grid(units // c, h / w) if units % c == 0 else None
         if grid is not None and grid[0] <= height and grid[1] <= width:
             return PatchTrunk(grid, c, average=False, rectify=rectify)

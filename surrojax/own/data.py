@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.data import Split
+from surrojax.data.dataset import Images
 from surrojax.errors import InputError
 from surrojax.method import Method
 from surrojax.networks import blank
 from surrojax.networks.own import OwnNetwork
-from surrojax.own.method import classes_of
+from surrojax.own.method import Plain, classes_of, standard
 from surrojax.sgd import Arrays, Targets
 
 Examples = tuple[Any, Any]
@@ -41,18 +42,33 @@ def split_of(name: str, examples: Examples) -> Split:
             f"{name}: labels of type {labels.dtype}; give whole numbers from 0 on"
         )
     if np.issubdtype(inputs.dtype, np.floating):
+        with np.errstate(over="ignore"):  # told in the next line
+            inputs = inputs.astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
         if bad.size:
             raise InputError(
                 f"{name}, row {bad[0]}: holds NaN or infinity, as {bad.size} of "
                 f"{len(inputs)} rows do; leave them out or fill them in"
             )
-        inputs = inputs.astype(np.float32)
     elif not np.issubdtype(inputs.dtype, np.integer):
         raise InputError(f"{name}: inputs of type {inputs.dtype}; give numbers")
     elif inputs.dtype.itemsize > 4:
         inputs = inputs.astype(np.int32)
-    return Split(inputs, labels.astype(np.int32))
+    return Split(inputs, np.clip(labels, -1, 2**31 - 1).astype(np.int32))
+
+
+def alike(name: str, inputs: Images, train: Images) -> None:
+    """Sees that inputs are stored as those to train are.
+
+    Raises:
+      InputError: their shape or type is another.
+    """
+    given, wanted = np.asarray(inputs[:1]), np.asarray(train[:1])
+    if given.shape[1:] != wanted.shape[1:] or given.dtype != wanted.dtype:
+        raise InputError(
+            f"{name}: inputs of shape {given.shape[1:]} and type {given.dtype} each, "
+            f"while those to train have {wanted.shape[1:]} and {wanted.dtype}"
+        )
 
 
 def check(name: str, split: Split, train: Split, method: Method) -> None:
@@ -64,14 +80,13 @@ def check(name: str, split: Split, train: Split, method: Method) -> None:
             f"{name}, row {bad[0]}: label {split.labels[bad[0]]} is out of range; the "
             f"network has {count} classes, 0 to {count - 1}"
         )
-    if split.images.shape[1:] != train.images.shape[1:]:
-        raise InputError(
-            f"{name}: inputs of shape {split.images.shape[1:]} each, while those to "
-            f"train have {train.images.shape[1:]}"
-        )
+    alike(name, split.images, train.images)
     words = cast(OwnNetwork, method.pair.original).vocabulary(blank(method.pair))
     tokens = split.pixels()
-    if words is not None and (tokens.min() < 0 or tokens.max() >= words):
+    plain = cast(Plain, method.augment)
+    if plain.preprocess is not standard or words is None:
+        return
+    if tokens.min() < 0 or tokens.max() >= words:
         wrong = np.flatnonzero(
             ((tokens < 0) | (tokens >= words)).reshape(len(tokens), -1).any(axis=1)
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from surrojax.errors import InputError
@@ -95,12 +96,14 @@ class Settings:
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not (
-                isinstance(value, int | float)
+                isinstance(value, Integral if name in _WHOLE else Real)
                 and math.isfinite(value)
-                and least <= value <= most
+                and least <= float(value) <= most
             ):
                 raise InputError(
-                    f"{name}: {value!r} is out of range; the least is {least:g}"
+                    f"{name}: {value!r} is out of range; "
+                    + ("whole numbers, " if name in _WHOLE else "")
+                    + f"the least is {least:g}"
                     + (f", the most {most:g}" if math.isfinite(most) else "")
                 )
         for name, choices in _CHOICES.items():
@@ -111,14 +114,21 @@ class Settings:
                     f"{', '.join(map(str, choices))}"
                 )
         for name, known in _KEYS.items():
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(
+                    f"{name}: {getattr(self, name)!r} is no dict; its keys are of "
+                    f"{', '.join(known)}"
+                )
             for key, value in getattr(self, name).items():
                 if key not in known:
                     raise InputError(
                         f"{name}: {key!r} is unknown; choose from {', '.join(known)}"
                     )
                 for number in value if isinstance(value, Sequence) else (value,):
-                    if not math.isfinite(number):
-                        raise InputError(f"{name}: {key}: {value} is not finite")
+                    if not isinstance(number, Real) or not math.isfinite(number):
+                        raise InputError(
+                            f"{name}: {key}: {value!r} is no finite number"
+                        )
         if self.max_iterations < self.steps_per_round:
             raise InputError(
                 f"max_iterations: {self.max_iterations} is less than one round of "
@@ -156,7 +166,7 @@ class Settings:
     def tuned(self, names: Sequence[str], surrogate: Surrogate) -> tuple[str, ...]:
         """What is asked to be searched, of a network's hyper-parameters."""
         if self.tune is not None:
-            return tuple(self.tune)
+            return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
         return tuple(
             n for n in names if not (surrogate == "shared" and n == "lambda_z")
         )
@@ -193,6 +203,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "population": (1, math.inf),
     "evaluation_batch": (1, math.inf),
 }
+
+_WHOLE = (
+    "max_iterations",
+    "iterations_per_round",
+    "batch_size",
+    "double_every",
+    "population",
+    "evaluation_batch",
+)
 
 _CHOICES: dict[str, Sequence[Any]] = {
     "norm": NORMS,

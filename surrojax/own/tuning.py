@@ -5,6 +5,7 @@ result.setting, result.schedule.frame, result.predict(x_new)
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
@@ -17,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax import report
-from surrojax.algorithm import RunState, initial_state
+from surrojax.algorithm import DivergedError, RunState, initial_state
 from surrojax.data import Dataset, Split
+from surrojax.data.dataset import Images
 from surrojax.diary import Diary
 from surrojax.errors import InputError
 from surrojax.evaluate import predict
@@ -28,7 +30,7 @@ from surrojax.networks import blank
 from surrojax.networks.macs import macs
 from surrojax.networks.own import OwnNetwork
 from surrojax.outcome import classify, result
-from surrojax.own.data import Examples, check, place, split_of
+from surrojax.own.data import Examples, alike, check, place, split_of
 from surrojax.own.method import (
     Augmentation,
     Plain,
@@ -38,7 +40,7 @@ from surrojax.own.method import (
     standard,
 )
 from surrojax.own.settings import Settings
-from surrojax.progress import Progress
+from surrojax.progress import Progress, say
 from surrojax.records import Record
 from surrojax.replay import hash_of
 from surrojax.result import Result, Trained
@@ -105,13 +107,14 @@ def tune(
     splits = {name: split_of(name, pair) for name, pair in examples.items()}
     given = splits["train"].images
     if schedule is not None:
-        options = replace(options, tune=())
+        options = _following(schedule, options)
     plain = Plain(preprocess, augment)
     method = make_method(network, given, layers, surrogate, plain, options)
     if schedule is not None:
         space = Values.like(method.space)
-        given_schedule = schedule.ordered(space.names)
-        method = replace(method, space=space, schedule=given_schedule)
+        followed = schedule.ordered(space.names)
+        followed.check(method.plan(options.max_iterations))
+        method = replace(method, space=space, schedule=followed)
     for name, split in splits.items():
         check(name, split, splits["train"], method)
     count = classes_of(method)
@@ -144,12 +147,24 @@ def tune(
         done = _train(plan, begin, diary, quiet)
     return Result(
         done.records,
-        lambda: _trained(method, done.variables),
+        lambda: _trained(method, done.variables, given),
         names,
         done.outcome,
         None if diary is None else diary.folder.path,
-        best=lambda: _trained(method, done.best),
+        best=lambda: _trained(method, done.best, given),
     )
+
+
+def _following(schedule: Schedule, options: Settings) -> Settings:
+    """Settings that search nothing, with the schedule's rounds where none are said."""
+    if options.tune is not None or options.fixed:
+        raise InputError(
+            "schedule: says all settings by itself; leave out tune and fixed"
+        )
+    length = options.iterations_per_round
+    if length is None:
+        length = min(int(schedule.ends[0]), options.max_iterations)
+    return replace(options, tune=(), iterations_per_round=length)
 
 
 class Going(NamedTuple):
@@ -204,8 +219,16 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     rounds = reported(method, data, state, going.max_iterations, fused)
     left = limits.left(records)
     with closing(Progress(len(limits.plan), len(records), quiet, left)) as progress:
+        reason: str | None
         while not (reason := limits.reached(records)):
-            state, record = next(rounds)
+            try:
+                state, record = next(rounds)
+            except DivergedError as error:
+                if not records:
+                    raise
+                say(f"stopped after round {len(records)}: {error}", quiet)
+                state, reason = error.state, "diverged"
+                break
             if int(state.best_round) == record["round"]:
                 best = jax.tree.map(np.asarray, state.fusion.original.variables)
             if diary is None:
@@ -235,13 +258,15 @@ def _joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
     return jax.tree.map(np.asarray, _own(method).join(variables))
 
 
-def _trained(method: Method, variables: Mapping[str, Any]) -> Trained:
+def _trained(method: Method, variables: Mapping[str, Any], like: Images) -> Trained:
     program = jax.jit(
         partial(predict, method.pair.original, method.views), static_argnames="batch"
     )
 
     def probabilities(inputs: Any) -> np.ndarray:
-        split = split_of("predict", (inputs, np.zeros(len(inputs), np.int32)))
+        count = len(inputs) if hasattr(inputs, "__len__") else 0
+        split = split_of("predict", (inputs, np.zeros(count, np.int32)))
+        alike("predict", split.images, like)
         found = program(
             variables, jnp.asarray(split.pixels()), batch=method.evaluation_batch
         )
@@ -255,6 +280,10 @@ def _with_variables(
 ) -> RunState:
     """The state before round 1 with other weights."""
     original = state.fusion.original
+    if "params" not in variables:
+        raise InputError(
+            "variables: have no 'params'; give all that the network's init makes"
+        )
     given = jax.tree.map(jnp.asarray, _own(method).split(dict(variables)))
     wanted, found = (
         {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
@@ -288,6 +317,11 @@ def _describe(
         name: value if isinstance(value, int | float | str | None) else repr(value)
         for name, value in asdict(options).items()
     }
+    given |= {
+        "iterations_per_round": options.steps_per_round,
+        "halve_every": options.halving,
+    }
+    plain = cast(Plain, method.augment)
     data = {"fingerprint": dataset.fingerprint()}
     if method.schedule is not None:
         data["schedule"] = hash_of(method.schedule)
@@ -299,9 +333,11 @@ def _describe(
         "config": given
         | {
             "seed": seed,
-            "network": repr(network),
+            "network": _name(network),
+            "preprocess": _name(plain.preprocess),
+            "augment": _name(plain.change),
             "layers": [layer.name for layer in _own(method).layers],
-            "surrogate": surrogate if isinstance(surrogate, str) else repr(surrogate),
+            "surrogate": surrogate if isinstance(surrogate, str) else _name(surrogate),
             "tune": list(method.space.tune),
             "time_budget": limits.time_budget,
             "early_stop": limits.early_stop,
@@ -317,3 +353,10 @@ def _describe(
         "versions": versions(),
         "device": jax.devices()[0].device_kind,
     }
+
+
+def _name(of: Any) -> str:
+    """What tells a module or a function from another, in every process."""
+    if hasattr(of, "__qualname__"):
+        return f"{of.__module__}.{of.__qualname__}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(of))
