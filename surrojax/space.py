@@ -224,7 +224,8 @@ def _check_start(
 def _check_group(
     group: str, center: float, width: float, bounds: tuple[float, float]
 ) -> None:
-    if len(bounds) != 2 or not all(isinstance(b, int | float) for b in bounds):
+    numbers = bounds if isinstance(bounds, Sequence) else (bounds,)
+    if len(numbers) != 2 or not all(isinstance(b, int | float) for b in numbers):
         raise InputError(f"search.bounds.{group}: {bounds} is no pair of numbers")
     lower, upper = bounds
     highest = 1.0 if group == "ratio" else np.inf
