@@ -32,7 +32,7 @@ def load(workdir: str | os.PathLike[str]) -> Result:
     if not (path / "config.json").exists():
         raise InputError(f"{path}: is no folder of a run; name one with a config.json")
     saved = read_json(path / "config.json")
-    if not isinstance(saved, dict) or not {"classes", "config"} <= saved.keys():
+    if not isinstance(saved, dict) or "config" not in saved:
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
         )
@@ -48,11 +48,13 @@ def load(workdir: str | os.PathLike[str]) -> Result:
     else:
         last, best = partial(_trained, path), partial(_trained, path, best=True)
     file = path / "result.json"
+    outcome = read_json(file) if file.exists() else None
     return Result(
         metrics_of(path / "metrics.jsonl"),
         last,
-        saved["classes"],
-        read_json(file) if file.exists() else None,
+        # Earlier versions named the classes in the result alone.
+        saved.get("classes") or list((outcome or {}).get("recall", ())),
+        outcome,
         path,
         best,
     )

@@ -22,6 +22,7 @@ from surrojax.networks import Pair
 from surrojax.networks.head import Head
 from surrojax.records import RunFolder
 from surrojax.sites import HYPER_NAMES
+from surrojax.weights import save
 
 NAMES = [name for group in HYPER_NAMES for name in group]
 
@@ -399,7 +400,7 @@ def test_a_run_begins_with_the_layers_that_fit(small, tmp_path, capsys):
     weights.rename(moved)
     train(config_of(init_from=str(moved)), tmp_path / "second", quiet=True)
     other = experiment.load(moved) | {"head.bias_W": np.ones(7, np.float32)}
-    experiment.save(
+    save(
         moved,
         {"head": {"bias_W": other["head.bias_W"]}}
         | {
