@@ -182,7 +182,7 @@ def test_own_network(execute):
         "gain": "comparison['gain'].tolist()",
         "error": "comparison['error of gain'].tolist()",
         "rounds": "[len(run[0].records) for run in runs.values()]",
-        "steps": 'comparison["candidates\' steps"].tolist()',
+        "steps": 'comparison["surrogate\'s steps"].tolist()',
         "own": "own_loop.tolist()",
         "best": "tuner.best",
         "told": "[round['scores'] for round in tuner.history]",
@@ -190,19 +190,22 @@ def test_own_network(execute):
     outputs, found = execute(notebook, sizes, values)
     by_hand, *others = found["same"]
     assert others == pytest.approx([by_hand] * 2, abs=1e-6)
-    assert by_hand > 0.3  # by chance 1 / 6
+    assert by_hand > 0.2  # by chance 1 / 6, with a standard error of 0.012
     assert found["first"] == ["lambda_V", "lambda_z", "p_V", "p_z"]
     assert found["rounds"] == [10, 10, 10, 5]
-    # Six candidates of 50 steps, and fitting; seven of 25, the leader among them.
-    assert found["steps"] == [0, 0, 10 * 6 * 50 + (1 + 2 * 9) * 50, 5 * 7 * 25]
+    # Six candidates of 50 steps, and the fitting of one or two settings a round; seven
+    # of 25, the leader among them.
+    *nothing, fitted, shared = found["steps"]
+    assert nothing == [0, 0] and shared == 5 * 7 * 25
+    assert fitted - 10 * 6 * 50 in range(10 * 50, 20 * 50, 50)
     (plain, *_), (again, *_) = found["accuracy"]
     gains = [
         (row[3] - row[0]) for row in found["accuracy"]
     ]  # the improved form over the untuned
     assert found["gain"][3] == pytest.approx(sum(gains) / 2)
     assert found["error"][3] == pytest.approx(abs(gains[0] - gains[1]) / 2)
-    assert plain != again and min(plain, again) > 30
-    assert min(found["own"]) > 30
+    assert plain != again and min(plain, again) > 20
+    assert min(found["own"]) > 20
     assert 1e-4 <= found["best"]["learning_rate"] <= 1e-1
     assert [len(scores) for scores in found["told"]] == [6] * 5
     assert figures(outputs) == 4
