@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Self
 
+import jax
 from flax import serialization
 
 from surrojax import plots
@@ -15,8 +16,12 @@ from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.errors import InputError
+from surrojax.method import Method, candidate_macs
+from surrojax.networks import blank
+from surrojax.networks.macs import macs
 from surrojax.outcome import Voted, predictions_csv
 from surrojax.records import Record, RunFolder, explained, write_bytes, write_text
+from surrojax.versions import versions
 from surrojax.weights import save, whole
 
 PLOT_EVERY = 10
@@ -132,6 +137,40 @@ class Diary:
         write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
         save(folder.path / "weights.safetensors", whole(variables))
         folder.write_result(outcome)
+
+
+def described(
+    method: Method,
+    dataset: Dataset,
+    config: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    command: Sequence[str] = (),
+) -> Record:
+    """What config.json holds.
+
+    Args:
+      method, dataset: of the run.
+      config: its settings, `seed` among them.
+      origin: hashes of what it begins with, beside its data.
+      command: how it was called; none: from Python.
+    """
+    image = blank(method.pair)
+    return {
+        "command": list(command),
+        "seed": config["seed"],
+        "config": dict(config),
+        "data": {"fingerprint": dataset.fingerprint(), **origin},
+        "classes": list(dataset.classes),
+        "allowed": dataset.allowed,
+        "manifest": dataset.manifest,
+        # What a step of each network costs, for those who compare costs.
+        "multiply_accumulates": {
+            "original": macs(method.pair.original, image),
+            "surrogate": candidate_macs(method),
+        },
+        "versions": versions(),
+        "device": jax.devices()[0].device_kind,
+    }
 
 
 def best_of(path: Path, like: Any) -> Any:

@@ -1,6 +1,6 @@
 """Evaluation on a split: views averaged, frames voting, accuracy, confusion matrix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -114,6 +114,23 @@ def predict(
 
     predictions = layout.spread(some, (0, None, None), rows, variables, images)
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[3:])[:n], predictions)
+
+
+def classifier(
+    module: Network, views: Views, variables: Mapping[str, Any], batch: int
+) -> Callable[[Any], np.ndarray]:
+    """A trained network as a function of images `[n, ...]`: probabilities `[n, K]`.
+
+    Args:
+      module, views, variables, batch: of `predict`.
+    """
+    program = jax.jit(partial(predict, module, views), static_argnames="batch")
+
+    def probabilities(images: Any) -> np.ndarray:
+        found = program(variables, jnp.asarray(images), batch=batch)
+        return np.exp(np.asarray(found.log_probabilities))
+
+    return probabilities
 
 
 def vote(log_probabilities: jax.Array, units: jax.Array, count: int) -> jax.Array:

@@ -25,13 +25,11 @@ from surrojax.algorithm import (
 )
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
-from surrojax.diary import Diary
+from surrojax.diary import Diary, described
 from surrojax.errors import InputError
 from surrojax.execution import Execution, execution_of, prepare, settle
 from surrojax.layout import Layout
-from surrojax.method import Method, candidate_macs
-from surrojax.networks import blank
-from surrojax.networks.macs import macs
+from surrojax.method import Method
 from surrojax.outcome import classify, result
 from surrojax.progress import Progress, say
 from surrojax.records import Record, read_json
@@ -49,7 +47,6 @@ from surrojax.sgd import Arrays, Targets
 from surrojax.stopping import Limits, Reason
 from surrojax.stopwatch import Stopwatch
 from surrojax.stream import Streamed
-from surrojax.versions import versions
 from surrojax.weights import Fitted, fit_into, hash_of, load
 
 
@@ -232,7 +229,7 @@ class Keeper(Diary):
         if seed is not None:
             self._config.seed = seed
         self._fitted = setup.fit(begin)[1]
-        described = _describe(
+        description = _describe(
             self._config,
             setup.method,
             setup.dataset,
@@ -240,7 +237,7 @@ class Keeper(Diary):
             self._fitted,
             command,
         )
-        super().__init__(workdir, described, begin)
+        super().__init__(workdir, description, begin)
 
     @property
     def reached(self) -> Reason | None:
@@ -469,25 +466,9 @@ def _describe(
     fitted: Fitted | None,
     command: Sequence[str],
 ) -> Record:
-    image = blank(method.pair)
     origin: Record = {}
     if method.schedule is not None:
         origin = {"schedule": hash_of_schedule(method.schedule)}
     if weights is not None and fitted is not None:
         origin |= {"init_from": {"hash": hash_of(weights)} | asdict(fitted)}
-    return {
-        "command": list(command),
-        "seed": config.seed,
-        "config": config.to_dict(),
-        "data": {"fingerprint": dataset.fingerprint()} | origin,
-        "classes": list(dataset.classes),
-        "allowed": dataset.allowed,
-        "manifest": dataset.manifest,
-        # What a step of each network costs, for those who compare costs.
-        "multiply_accumulates": {
-            "original": macs(method.pair.original, image),
-            "surrogate": candidate_macs(method),
-        },
-        "versions": versions(),
-        "device": jax.devices()[0].device_kind,
-    }
+    return described(method, dataset, config.to_dict(), origin, command)

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from surrojax.diary import best_of
 from surrojax.errors import InputError
-from surrojax.evaluate import predict
+from surrojax.evaluate import classifier
 from surrojax.experiment import config_of, restore
 from surrojax.records import metrics_of, read_json
 from surrojax.result import Result, Trained
@@ -72,20 +71,13 @@ def _trained(path: Path, best: bool = False) -> Trained:
     variables = state.fusion.original.variables
     if best:
         variables = best_of(path, variables)
-    program = jax.jit(
-        partial(predict, method.pair.original, views), static_argnames="batch"
+    classify = classifier(
+        method.pair.original, views, variables, method.evaluation_batch
     )
-
-    def probabilities(images: Any) -> np.ndarray:
-        found = program(
-            variables, jnp.asarray(_pixels(images)), batch=method.evaluation_batch
-        )
-        return np.exp(np.asarray(found.log_probabilities))
-
     trained_on, tested_on = sources(config)
     return Trained(
         jax.tree.map(np.asarray, variables),
-        probabilities,
+        lambda images: classify(_pixels(images)),
         (tested_on or trained_on).preparation,
     )
 

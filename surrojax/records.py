@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -198,12 +198,7 @@ class RunFolder:
 
     def write_schedule(self, records: list[Record]) -> None:
         """The hyper-parameters by round, as CSV."""
-        text = io.StringIO()
-        rows = [{k: r[k] for k in ("round", "step")} | r["hyper"] for r in records]
-        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.path / "schedule.csv", text.getvalue())
+        write_text(self.path / "schedule.csv", csv_of(schedule_rows(records)))
 
     def read_result(self) -> Record | None:
         """What `write_result` wrote; None before that."""
@@ -227,6 +222,20 @@ def metrics_of(file: Path) -> list[Record]:
         raise InputError(
             f"{file}: cannot be read ({error}); name the folder of a run"
         ) from error
+
+
+def schedule_rows(records: Sequence[Record]) -> list[Record]:
+    """A row a round: `round`, `step`, and the hyper-parameters by name."""
+    return [{k: r[k] for k in ("round", "step")} | r["hyper"] for r in records]
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same columns as CSV, with all their digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_bytes(file: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from surrojax.errors import InputError
-from surrojax.records import write_json, write_text
+from surrojax.records import csv_of, write_json, write_text
 from surrojax.schedule import Schedule
 
 OF_A_RUN = "schedule.csv"
@@ -75,11 +75,7 @@ def write_schedule(schedule: Schedule, path: str | os.PathLike[str]) -> None:
     if file.suffix == ".json":
         write_json(file, rows)
         return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(file, text.getvalue())
+    write_text(file, csv_of(rows))
 
 
 def hash_of(schedule: Schedule) -> str:

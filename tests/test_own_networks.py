@@ -312,7 +312,7 @@ def test_a_surrogate_is_made_from_shapes(module, inputs, trunk):
         **below,
         "params": {**below["params"], "head": variables["params"]["head"]},
     }
-    again, _ = own.forward(whole, inputs, NO_DROPOUT, False, z=sites.z)
+    again, _ = own.apply(whole, inputs, NO_DROPOUT, False, z=sites.z)
     np.testing.assert_allclose(logits, again, rtol=1e-5, atol=1e-6)
 
 

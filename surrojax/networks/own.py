@@ -71,21 +71,12 @@ class OwnNetwork:
         train: bool,
         mutable: Sequence[str] | bool = False,
         rngs: Mapping[str, jax.Array] | None = None,
-    ) -> Any:
-        """Logits and sites; with `mutable`, the collections that changed as well."""
-        return self.forward(variables, inputs, ratio, train, mutable, rngs)
-
-    def forward(
-        self,
-        variables: Mapping[str, Any],
-        inputs: jax.Array,
-        ratio: Sites,
-        train: bool,
-        mutable: Sequence[str] | bool = False,
-        rngs: Mapping[str, jax.Array] | None = None,
         z: jax.Array | None = None,
     ) -> Any:
-        """`apply`, with another z where it is given: `[B, n_z]`."""
+        """Logits and sites; with `mutable`, the collections that changed as well.
+
+        With `z`, `[B, n_z]`, the first layer receives that instead of its own input.
+        """
         key = rngs["dropout"] if train and rngs is not None else None
         seen, module = _Interceptor(self.layers, ratio, key, z), self.module
         faster = Faster(self.form)
@@ -175,11 +166,11 @@ def adapt(
 
     def above(variables: Any, inputs: jax.Array, z: jax.Array) -> jax.Array:
         z = z.reshape(len(z), -1)
-        return own.forward(own.split(variables), inputs, NO_DROPOUT, False, z=z)[0]
+        return own.apply(own.split(variables), inputs, NO_DROPOUT, False, z=z)[0]
 
     def noted(variables: Any, inputs: jax.Array) -> jax.Array:
         split = own.split(variables)
-        _, sites = own.forward(split, inputs, NO_DROPOUT, False)
+        _, sites = own.apply(split, inputs, NO_DROPOUT, False)
         return total(jax.tree.map(jnp.sum, sites))
 
     def trained(variables: Any, inputs: jax.Array) -> Any:

@@ -71,7 +71,7 @@ class OwnSurrogate:
                 **mode_argument(mode_of(self.trunk), train),
             )
         names = [] if isinstance(mutable, bool) else list(mutable)
-        result, changed = self.network.forward(
+        result, changed = self.network.apply(
             self._fill(variables), inputs, ratio, train, names, keys, z
         )
         if mutable is False:
@@ -137,7 +137,7 @@ def with_surrogate(
 
     def above(inputs: jax.Array, z: jax.Array) -> jax.Array:
         variables = jax.tree.map(_zeros, hollow)
-        return network.forward(variables, inputs, NO_DROPOUT, False, z=z)[0]
+        return network.apply(variables, inputs, NO_DROPOUT, False, z=z)[0]
 
     z = jax.ShapeDtypeStruct((len(inputs), size), jnp.float32)
     if needs(above, inputs, z)[0]:

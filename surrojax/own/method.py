@@ -16,7 +16,7 @@ from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method
 from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
-from surrojax.networks.own import OwnNetwork, adapt
+from surrojax.networks.own import adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.settings import Settings
@@ -128,10 +128,11 @@ def make_method(
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
     asked = expand(settings.tuned(names, kind), names)
+    calls = trace(network, seen, mode_of(network))
     if kind == "fitted" and asked:
         trunk = surrogate
         if isinstance(surrogate, str):
-            trunk = trunk_for(own, trace(network, seen, mode_of(network)), seen)
+            trunk = trunk_for(own, calls, seen)
         small = with_surrogate(own, trunk, seen)
         pair = Pair(own, small, pair.shape, pair.dtype)
     space = make_space(
@@ -172,7 +173,11 @@ def make_method(
         reevaluate_incumbent=settings.reevaluate_incumbent,
         evaluation_batch=settings.evaluation_batch,
         # Two settings' kernels side by side would make grouped convolutions.
-        layout=Layout(settings="loop" if _convolves(own, seen) else "vmap"),
+        layout=Layout(
+            settings="loop"
+            if any(isinstance(c.module, nn.Conv) for c in calls)
+            else "vmap"
+        ),
     )
 
 
@@ -189,8 +194,3 @@ def classes_of(method: Method) -> int:
         return forward(network, init(network, jax.random.key(0), inputs), inputs)[0]
 
     return jax.eval_shape(logits).shape[-1]
-
-
-def _convolves(own: OwnNetwork, inputs: jax.Array) -> bool:
-    calls = trace(own.module, inputs, own.mode)
-    return any(isinstance(call.module, nn.Conv) for call in calls)

@@ -21,13 +21,11 @@ from surrojax import report
 from surrojax.algorithm import DivergedError, RunState, initial_state
 from surrojax.data import Dataset, Split
 from surrojax.data.dataset import Images
-from surrojax.diary import Diary
+from surrojax.diary import Diary, described
 from surrojax.errors import InputError
-from surrojax.evaluate import predict
+from surrojax.evaluate import classifier
 from surrojax.execution import keep_programs
-from surrojax.method import Method, candidate_macs
-from surrojax.networks import blank
-from surrojax.networks.macs import macs
+from surrojax.method import Method
 from surrojax.networks.own import OwnNetwork
 from surrojax.outcome import classify, result
 from surrojax.own.data import Examples, alike, check, place, split_of
@@ -49,7 +47,6 @@ from surrojax.schedule import Schedule
 from surrojax.sgd import fresh
 from surrojax.space import Values
 from surrojax.stopping import Limits
-from surrojax.versions import versions
 from surrojax.weights import flatten
 from surrojax.weights import hash_of as weights_hash
 
@@ -140,10 +137,10 @@ def tune(
     with ExitStack() as stack:
         diary = None
         if workdir is not None:
-            described = _describe(
+            description = _describe(
                 network, surrogate, method, options, dataset, limits, variables, seed
             )
-            diary = stack.enter_context(Diary(workdir, described, begin))
+            diary = stack.enter_context(Diary(workdir, description, begin))
         done = _train(plan, begin, diary, quiet)
     return Result(
         done.records,
@@ -259,18 +256,15 @@ def _joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trained(method: Method, variables: Mapping[str, Any], like: Images) -> Trained:
-    program = jax.jit(
-        partial(predict, method.pair.original, method.views), static_argnames="batch"
+    classify_arrays = classifier(
+        method.pair.original, method.views, variables, method.evaluation_batch
     )
 
     def probabilities(inputs: Any) -> np.ndarray:
         count = len(inputs) if hasattr(inputs, "__len__") else 0
         split = split_of("predict", (inputs, np.zeros(count, np.int32)))
         alike("predict", split.images, like)
-        found = program(
-            variables, jnp.asarray(split.pixels()), batch=method.evaluation_batch
-        )
-        return np.exp(np.asarray(found.log_probabilities))
+        return classify_arrays(split.pixels())
 
     return Trained(_joined(method, variables), probabilities)
 
@@ -312,7 +306,6 @@ def _describe(
     seed: int,
 ) -> Record:
     """What config.json holds, and what tells this run from another."""
-    image = blank(method.pair)
     given = {
         name: value if isinstance(value, int | float | str | None) else repr(value)
         for name, value in asdict(options).items()
@@ -322,37 +315,23 @@ def _describe(
         "halve_every": options.halving,
     }
     plain = cast(Plain, method.augment)
-    data = {"fingerprint": dataset.fingerprint()}
+    origin = {}
     if method.schedule is not None:
-        data["schedule"] = hash_of(method.schedule)
+        origin["schedule"] = hash_of(method.schedule)
     if variables is not None:
-        data["variables"] = weights_hash(flatten(jax.tree.map(np.asarray, variables)))
-    return {
-        "command": [],
+        origin["variables"] = weights_hash(flatten(jax.tree.map(np.asarray, variables)))
+    config = given | {
         "seed": seed,
-        "config": given
-        | {
-            "seed": seed,
-            "network": _name(network),
-            "preprocess": _name(plain.preprocess),
-            "augment": _name(plain.change),
-            "layers": [layer.name for layer in _own(method).layers],
-            "surrogate": surrogate if isinstance(surrogate, str) else _name(surrogate),
-            "tune": list(method.space.tune),
-            "time_budget": limits.time_budget,
-            "early_stop": limits.early_stop,
-        },
-        "data": data,
-        "classes": list(dataset.classes),
-        "allowed": None,
-        "manifest": dataset.manifest,
-        "multiply_accumulates": {
-            "original": macs(method.pair.original, image),
-            "surrogate": candidate_macs(method),
-        },
-        "versions": versions(),
-        "device": jax.devices()[0].device_kind,
+        "network": _name(network),
+        "preprocess": _name(plain.preprocess),
+        "augment": _name(plain.change),
+        "layers": [layer.name for layer in _own(method).layers],
+        "surrogate": surrogate if isinstance(surrogate, str) else _name(surrogate),
+        "tune": list(method.space.tune),
+        "time_budget": limits.time_budget,
+        "early_stop": limits.early_stop,
     }
+    return described(method, dataset, config, origin)
 
 
 def _name(of: Any) -> str:

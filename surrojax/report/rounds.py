@@ -1,12 +1,10 @@
 """What happened round by round: figures, and the tables beside them."""
 
 import base64
-import csv
-import io
 
 from surrojax import plots
 from surrojax.importance import chance, importance
-from surrojax.records import Record
+from surrojax.records import Record, csv_of, schedule_rows
 from surrojax.report.figures import Picture, picture
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, number, percent
@@ -101,12 +99,8 @@ def schedule(run: Run) -> Table:
 
 def schedule_link(run: Run) -> str:
     """The schedule as a CSV file inside a link, with all its digits."""
-    text = io.StringIO()
-    rows = [{k: r[k] for k in ("round", "step")} | r["hyper"] for r in run.records]
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    data = base64.b64encode(text.getvalue().encode()).decode()
+    text = csv_of(schedule_rows(run.records))
+    data = base64.b64encode(text.encode()).decode()
     return f"data:text/csv;charset=utf-8;base64,{data}"
 
 
