@@ -40,12 +40,12 @@ ROWS: dict[str, dict[str, Any]] = {
         "tune": (),
         "fixed": {"p_z": 0.5, "p_x": 0.5},
     },
-    "tuned, the paper's form": {"max_iterations": STEPS},
-    "tuned, the improved form": {
+    "tuned, the paper's form": {
         "max_iterations": STEPS,
-        "iterations_per_round": STEPS // 5,
-        **surrojax.IMPROVED,
+        "iterations_per_round": STEPS // 10,
+        **surrojax.PAPER,
     },
+    "tuned": {"max_iterations": STEPS},
 }
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from surrojax.errors import InputError
     from surrojax.loading import load
     from surrojax.own.method import own_method
-    from surrojax.own.settings import IMPROVED, Settings
+    from surrojax.own.settings import PAPER, Settings
     from surrojax.own.tuner import Tuner
     from surrojax.own.tuning import tune
     from surrojax.replay import read_schedule, write_schedule
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "IMPROVED",
+    "PAPER",
     "InputError",
     "Result",
     "Schedule",
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "IMPROVED": "own.settings",
+    "PAPER": "own.settings",
     "InputError": "errors",
     "Result": "result",
     "Schedule": "schedule",

@@ -455,19 +455,25 @@ def test_a_replay_waits_for_its_run(small, tmp_path):
     ("rows", "expected"),
     [
         ([(10, 0.1), (20, 0.2)], [0.1, 0.1, 0.2, 0.2]),
-        ([(2, 0.1), (4, 0.2), (15, 0.3)], [0.3, 0.3, 0.3, 0.3]),
+        ([(2, 0.1), (4, 0.2), (15, 0.3)], [0.3, 0.3, 0.3]),
+        ([(10, 0.1), (30, 0.2)], [0.1, 0.1, 0.2, 0.2, 0.2, 0.2]),
     ],
 )
-def test_a_schedule_of_other_rounds_is_followed_by_step(
+def test_a_schedule_of_other_rounds_is_followed_by_step_to_its_end(
     small, tmp_path, trainings, rows, expected
 ):
     write_run(tmp_path, 0, rows)
-    play(tmp_path, "replay")
-    assert [trainings[0].at(round_)[4] for round_ in range(4)] == expected
+    play(tmp_path, "replay", "replay_last")
+    whole, last = trainings
+    assert [whole.at(round_)[4] for round_ in range(whole.rounds)] == expected
+    assert last.rounds == whole.rounds and last.at(0)[4] == expected[-1]
+    steps = record_of(tmp_path, "replay")["original_steps"]
+    assert steps == 5 * len(expected)
 
 
-def test_a_damaged_schedule_is_named(small, tmp_path):
-    write_run(tmp_path, 0, [(5, "much")])
+@pytest.mark.parametrize("rows", [[(5, "much")], []])
+def test_a_damaged_schedule_is_named(small, tmp_path, rows):
+    write_run(tmp_path, 0, rows)
     done = play(tmp_path, "replay")
     assert "schedule.csv: cannot be read" in next(iter(done.missing.values()))
     assert len(done.failed) == 1

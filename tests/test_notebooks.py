@@ -192,7 +192,7 @@ def test_own_network(execute):
     assert others == pytest.approx([by_hand] * 2, abs=1e-6)
     assert by_hand > 0.2  # by chance 1 / 6, with a standard error of 0.012
     assert found["first"] == ["lambda_V", "lambda_z", "p_V", "p_z"]
-    assert found["rounds"] == [10, 10, 10, 5]
+    assert found["rounds"] == [5, 5, 10, 5]
     # Six candidates of 50 steps, and the fitting of one or two settings a round; seven
     # of 25, the leader among them.
     *nothing, fitted, shared = found["steps"]
@@ -201,7 +201,7 @@ def test_own_network(execute):
     (plain, *_), (again, *_) = found["accuracy"]
     gains = [
         (row[3] - row[0]) for row in found["accuracy"]
-    ]  # the improved form over the untuned
+    ]  # the default form over the untuned
     assert found["gain"][3] == pytest.approx(sum(gains) / 2)
     assert found["error"][3] == pytest.approx(abs(gains[0] - gains[1]) / 2)
     assert plain != again and min(plain, again) > 20

@@ -12,9 +12,11 @@ import pytest
 from test_report import Page, assert_sound
 
 import surrojax
+from configs import fer2013_lenet, fer2013_lenet_improved
 from surrojax import report, rounds
 from surrojax.algorithm import DivergedError, initial_state
 from surrojax.errors import InputError
+from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage2 import copies, train_candidate, train_population
 
@@ -87,8 +89,8 @@ def test_tables_are_the_records(run):
     assert history["p_x"].iloc[-1] == last["hyper"]["p_x"] == run.setting["p_x"]
     best = max(c["score"] for c in last["candidates"])
     assert history["best_score"].iloc[-1] == best
-    assert len(run.candidates) == 9
-    assert list(run.candidates["round"]) == [1] * 3 + [2] * 3 + [3] * 3
+    # Three candidates, and the leader once more.
+    assert list(run.candidates["round"]) == [1] * 4 + [2] * 4 + [3] * 4
     assert run.best_round["original"]["validation_accuracy"] == max(
         history["validation_accuracy"]
     )
@@ -193,7 +195,7 @@ def test_a_longer_call_has_the_rounds_of_the_folder_s_run(tmp_path):
     small["tune"] = ()
     data = splits(TABLE)
     surrojax.tune(Table(), *data, workdir=tmp_path, **small | {"max_iterations": 20})
-    with pytest.raises(InputError, match="iterations_per_round .2 there, 6 here"):
+    with pytest.raises(InputError, match="iterations_per_round .4 there, 12 here"):
         surrojax.tune(Table(), *data, workdir=tmp_path, **small)
 
 
@@ -230,9 +232,37 @@ def test_a_text_classifier(surrogate):
     assert np.isfinite(scores).all() and len(set(scores)) > 3
 
 
-def test_the_improved_form_leaves_out_what_a_shared_trunk_cannot_tell():
+FORM = (
+    ("surrogate", "objective", "selection", "stage1_settings", "stage2_share")
+    + ("reevaluate_incumbent", "common_random_numbers", "kappa", "norm", "population")
+    + ("momentum", "double_every", "eta")
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "given"), [(fer2013_lenet_improved, {}), (fer2013_lenet, surrojax.PAPER)]
+)
+def test_the_forms_are_those_of_the_configs(config, given):
+    there = make_method(config.get_config(), 3)
+    here = surrojax.own_method(Table(), TABLE, **given)
+    for name in FORM:
+        assert getattr(here, name) == getattr(there, name), name
+    for name in ("tune", "center", "width", "lower", "upper"):
+        np.testing.assert_array_equal(
+            getattr(here.space, name), getattr(there.space, name)
+        )
+    # What is proposed for two equal populations: constants and noise are the same.
+    population = here.space.latin_hypercube(jax.random.key(0), 6)
+    asked = [
+        method.search.ask(jax.random.key(1), method.search.init(population))[0]
+        for method in (here, there)
+    ]
+    np.testing.assert_array_equal(*asked)
+
+
+def test_what_a_shared_trunk_cannot_tell_is_left_out():
     small = SMALL | {"max_iterations": 20}
-    result = surrojax.tune(Table(), *splits(TABLE), **surrojax.IMPROVED, **small)
+    result = surrojax.tune(Table(), *splits(TABLE), **small)
     assert set(result.candidates) >= {"p_z", "lambda_V"}
     assert result.candidates["lambda_z"].eq(0).all()
     assert len(result.candidates) == 4  # the leader is scored again

@@ -23,30 +23,32 @@ class NotYetError(InputError):
 
 
 def replay(attempt: Attempt) -> Kept:
-    """One training with the setting of each round that the method found.
+    """One training with the setting of each round, as long as the method's run.
 
     Raises:
       NotYetError: its run of the same seed has not finished.
     """
-    return _train(attempt, _schedule(attempt))
+    schedule = _schedule(attempt)
+    return _train(attempt, schedule, len(schedule))
 
 
 def replay_last(attempt: Attempt) -> Kept:
-    """One training with the setting of its last round throughout.
+    """One training as long with the setting of the last round throughout.
 
     Raises:
       NotYetError: as `replay`.
     """
-    return _train(attempt, _schedule(attempt)[-1:])
+    schedule = _schedule(attempt)
+    return _train(attempt, schedule[-1:], len(schedule))
 
 
-def _train(attempt: Attempt, schedule: list[Setting]) -> Kept:
+def _train(attempt: Attempt, schedule: list[Setting], rounds: int) -> Kept:
     seed = attempt.seed + OTHER_SEED
-    return attempt.keep(attempt.follow(schedule, seed=seed))
+    return attempt.keep(attempt.follow(schedule, rounds, seed))
 
 
 def _schedule(attempt: Attempt) -> list[Setting]:
-    """The setting of each round of a training."""
+    """The setting of each round of a training that is as long as the run."""
     run, folder = Run(SOURCE, 1, attempt.seed), attempt.folder
     if folder.read(run) is None:
         raise NotYetError(f"the schedule of {run} is wanted, which has not finished")
@@ -55,13 +57,14 @@ def _schedule(attempt: Attempt) -> list[Setting]:
         rows = list(csv.DictReader(file.read_text().splitlines()))
         ends = [int(row["step"]) for row in rows]
         settings = [{name: float(row[name]) for name in names} for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        last = ends[-1]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{file}: cannot be read ({error}); restore it or choose another --workdir"
         ) from error
     # A round of the run may be longer or shorter than one of the training.
     length = attempt.trainer.steps_per_round
-    steps = [length * (index + 1) for index in range(attempt.trainer.rounds)]
+    steps = range(length, last + length, length)
     return [
         settings[next((i for i, end in enumerate(ends) if end >= step), -1)]
         for step in steps

@@ -73,7 +73,7 @@ def own_method(
     inputs: Any,
     *,
     layers: Sequence[str] | None = None,
-    surrogate: Literal["fitted", "shared"] | nn.Module = "fitted",
+    surrogate: Literal["fitted", "shared"] | nn.Module = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
     **settings: Any,
@@ -86,9 +86,9 @@ def own_method(
       inputs: `[n, ...]` some training inputs as they are stored.
       layers: paths of one or two layers that get penalty and dropout, such as
         `("Dense_0", "encoder.Dense_1")`; None: the dense ones with which it ends.
-      surrogate: `fitted`: a small one is made from the shapes and fitted (the
-        paper's); `shared`: candidates on the network's own trunk; or a Flax module of
-        the user's from inputs to what the first layer receives, which is fitted.
+      surrogate: `shared`: candidates on the network's own trunk; `fitted`: a small one
+        is made from the shapes and fitted (the paper's); or a Flax module of the
+        user's from inputs to what the first layer receives, which is fitted.
       preprocess: what the network takes of stored inputs; on the device.
       augment: changes training inputs at random, before `preprocess`.
       settings: of `Settings`.

@@ -58,7 +58,7 @@ def tune(
     test: Examples | None = None,
     *,
     layers: Sequence[str] | None = None,
-    surrogate: Literal["fitted", "shared"] | nn.Module = "fitted",
+    surrogate: Literal["fitted", "shared"] | nn.Module = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
     variables: Mapping[str, Any] | None = None,
