@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation
+from benchmarks import ablation, figures
 from benchmarks.paper import command
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
@@ -224,6 +224,8 @@ def main() -> None:
     page = replace(page, "commands", commands(found))
     page = replace(page, "ablation", ablation.table())
     page = replace(page, "fidelity", fidelity_table())
+    page = replace(page, "figures", figures.text(RESULTS))
+    figures.draw(RESULTS)
     for network in ("lenet", "resnet20"):
         page = replace(page, f"compared {network}", compared(network))
     PAGE.write_text(page)

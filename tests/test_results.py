@@ -1,10 +1,11 @@
 """The page of results is made from records, and says what was not run."""
 
 import json
+import re
 
 import pytest
 
-from benchmarks import ablation, paper, records, results, rows
+from benchmarks import ablation, figures, paper, records, results, rows
 
 BASELINE = next(r for r in rows.ROWS if (r.table, r.name) == (4, "baseline"))
 
@@ -106,6 +107,7 @@ def test_records_are_copied_of_finished_runs_alone(there, tmp_path):
 def test_the_page_and_the_summary_are_up_to_date(tmp_path, monkeypatch):
     """`python -m benchmarks.results` would change nothing."""
     monkeypatch.setattr(results, "draw", lambda *_: None)
+    monkeypatch.setattr(figures, "draw", lambda *_: None)
     written = {}
     monkeypatch.setattr(
         type(results.PAGE),
@@ -116,3 +118,16 @@ def test_the_page_and_the_summary_are_up_to_date(tmp_path, monkeypatch):
     assert set(written) == {results.PAGE, results.RESULTS / "summary.json"}
     for file, text in written.items():
         assert file.read_text() == text
+
+
+def test_figures_are_drawn_of_the_rows_that_were_run(tmp_path):
+    assert figures.text(tmp_path).count("not run.") == 8
+    for record in (results.RESULTS / "paper").glob("*/*/seed=0/metrics.jsonl"):
+        target = tmp_path / record.relative_to(results.RESULTS)
+        target.parent.mkdir(parents=True)
+        target.write_text(record.read_text())
+    figures.draw(tmp_path)
+    drawn = {file.name for file in (tmp_path / figures.FOLDER).iterdir()}
+    said = re.findall(r"results/figures/(.*?)\)", figures.text(tmp_path))
+    assert drawn == set(said) and "figure_5_p_z_p_x_pso_printed.png" in drawn
+    assert drawn == {f.name for f in (results.RESULTS / figures.FOLDER).iterdir()}

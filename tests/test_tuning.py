@@ -339,6 +339,28 @@ def test_a_mistake_is_one_line(given, message):
     assert "\n" not in str(caught.value)
 
 
+class Probabilities(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.softmax(Table()(x))
+
+
+class LogProbabilities(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.log_softmax(Table()(x))
+
+
+def test_a_softmax_at_the_end_is_told():
+    layers = {"layers": ("Table_0.Dense_1", "Table_0.Dense_2")}
+    with pytest.raises(InputError, match="network: .*leave out the softmax"):
+        surrojax.tune(Probabilities(), *splits(TABLE), **SMALL, **layers)
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    # Their logarithms are logits.
+    logs = surrojax.tune(LogProbabilities(), *splits(TABLE), **small, **layers)
+    assert len(logs.records) == 1
+
+
 def test_a_token_that_the_network_does_not_know():
     with pytest.raises(InputError, match="train, row 0: holds a token outside of 0 to"):
         surrojax.tune(Words(), *splits(TOKENS + 18), **SMALL)

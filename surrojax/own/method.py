@@ -194,3 +194,29 @@ def classes_of(method: Method) -> int:
         return forward(network, init(network, jax.random.key(0), inputs), inputs)[0]
 
     return jax.eval_shape(logits).shape[-1]
+
+
+def check_logits(method: Method, variables: dict[str, Any], inputs: Any) -> None:
+    """Looks at what the network yields for a few inputs.
+
+    Args:
+      method: of the run.
+      variables: of the network, as the method has them.
+      inputs: `[n, ...]` as they are stored.
+
+    Raises:
+      InputError: it yields probabilities, of which the loss would take the softmax of
+        a softmax: it trains, but badly, and nothing would show why.
+    """
+
+    @jax.jit
+    def logits(variables: dict[str, Any], inputs: jax.Array) -> jax.Array:
+        seen = method.views.see(inputs, jnp.int32(0))
+        return forward(method.pair.original, variables, seen)[0]
+
+    found = logits(variables, jnp.asarray(inputs[:2]))
+    if bool(jnp.all(found >= 0) & jnp.all(jnp.abs(found.sum(axis=-1) - 1) < 1e-3)):
+        raise InputError(
+            "network: what it yields sums to 1, as probabilities do; leave out the "
+            "softmax at its end, for the loss takes logits"
+        )

@@ -33,6 +33,7 @@ from surrojax.own.method import (
     Augmentation,
     Plain,
     Preprocess,
+    check_logits,
     classes_of,
     make_method,
     standard,
@@ -133,6 +134,7 @@ def tune(
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
         begin = _with_variables(method, begin, variables)
+    check_logits(method, begin.fusion.original.variables, given)
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed)
     with ExitStack() as stack:
         diary = None
