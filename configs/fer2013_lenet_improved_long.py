@@ -2,8 +2,8 @@
 
 python launch.py --config=configs/fer2013_lenet_improved_long.py
 
-It is configs/fer2013_lenet_improved.py with all lengths 3.2 times as long: five rounds of
-16,000 steps, at the cost of 3.44 trainings of 32,000.
+It is configs/fer2013_lenet_improved.py with all lengths 3.2 times as long: five rounds
+of 16,000 steps, at the cost of 3.44 trainings of 32,000.
 """
 
 from ml_collections import ConfigDict
