@@ -46,12 +46,7 @@ def export(
     result = load(path)
     schedule, tree = result.schedule, dict[str, Any]()
     if any(file.suffix in weights.SUFFIXES for file in files):
-        # The file of the last round's is there for a user's own network as well.
-        tree = (
-            weights.whole(result.best.variables)
-            if best
-            else weights.unflatten(weights.load(path))
-        )
+        tree = weights.whole((result.best if best else result).variables)
     for file in files:
         if file.suffix in replay.SUFFIXES:
             replay.write_schedule(schedule, file)

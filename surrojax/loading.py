@@ -1,10 +1,12 @@
 """The result of a run from its folder."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 
@@ -12,20 +14,28 @@ from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.experiment import config_of, restore
+from surrojax.own.method import Preprocess, standard
+from surrojax.own.reading import reader, weights_alone
 from surrojax.records import metrics_of, read_json
 from surrojax.result import Result, Trained
 from surrojax.settings import make_look, make_views, sources
 
 
-def load(workdir: str | os.PathLike[str]) -> Result:
+def load(
+    workdir: str | os.PathLike[str],
+    network: nn.Module | None = None,
+    preprocess: Preprocess = standard,
+) -> Result:
     """The result of a run, finished or not.
 
     Args:
-      workdir: the run's folder. Of a run of `surrojax.tune`, all but the network can
-        be had, which only the same call can make again.
+      workdir: the run's folder.
+      network: of a run of `surrojax.tune`, the module that it was given; without it,
+        there are records, figures and weights, but no predictions.
+      preprocess: of such a run, where it was given one.
 
     Raises:
-      InputError: the folder holds no run, or it is damaged.
+      InputError: the folder holds no run, it is damaged, or its network is another.
     """
     path = Path(workdir).expanduser().absolute()
     if not (path / "config.json").exists():
@@ -35,17 +45,19 @@ def load(workdir: str | os.PathLike[str]) -> Result:
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
         )
-    if "dataset" not in saved["config"]:
-
-        def none() -> Trained:
+    last: Callable[[], Trained]
+    best: Callable[[], Trained]
+    if "dataset" in saved["config"]:
+        if network is not None:
             raise InputError(
-                f"{path}: the network of this run is your own; call surrojax.tune "
-                "again as before, which finds it finished, or goes on"
+                f"{path}: the network of this run is the package's own; leave out "
+                "network"
             )
-
-        last = best = none
-    else:
         last, best = partial(_trained, path), partial(_trained, path, best=True)
+    elif network is None:
+        last, best = partial(weights_alone, path), partial(_needs_module, path)
+    else:
+        last, best = reader(path, saved, network, preprocess)
     file = path / "result.json"
     outcome = read_json(file) if file.exists() else None
     return Result(
@@ -56,6 +68,13 @@ def load(workdir: str | os.PathLike[str]) -> Result:
         outcome,
         path,
         best,
+    )
+
+
+def _needs_module(path: Path) -> Trained:
+    raise InputError(
+        f"{path}: the network of this run is your own; give surrojax.load its module, "
+        "network=..., for that of the best round"
     )
 
 

@@ -98,6 +98,14 @@ def whole(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {**variables["params"], **statistics}
 
 
+def unwhole(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The collections of which `whole` made a tree."""
+    statistics = {n: v for n, v in tree.items() if n == STATISTICS}
+    return {"params": {n: v for n, v in tree.items() if n not in statistics}} | (
+        statistics
+    )
+
+
 def save(
     file: Path, params: Mapping[str, Any], metadata: Mapping[str, str] = {}
 ) -> None:

@@ -199,7 +199,12 @@ class Maps(nn.Module):
         (NoDense(), table(), None, "does not end in a dense layer.*of last"),
         (Table(), table(), ("Dense_0", "Dense_1", "Dense_2"), "one layer, or of two"),
         (Table(), table(), "Dense_0", "one layer, or of two"),
-        (Table(), table(), ("Dense_9",), "'Dense_9' is called 0 times.*Dense_0"),
+        (
+            Table(),
+            table(),
+            ("Dense_9",),
+            "'Dense_9' is none of this.*Dense_0",
+        ),
         (Twice(), table(), ("Dense_0",), "'Dense_0' is called 2 times"),
         (Words(), tokens(), ("Embed_0",), "'Embed_0' receives no array of floating"),
         (Images(), images(), ("BatchNorm_0",), "'BatchNorm_0' holds no weights"),

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from test_report import Page, assert_sound
 
 import surrojax
@@ -143,8 +145,21 @@ def test_a_folder_is_gone_on_with_and_extended(tmp_path, run):
     loaded = surrojax.load(folder)
     assert loaded.test_accuracy == whole.test_accuracy
     assert surrojax.read_schedule(folder).rows() == whole.schedule.rows()
-    with pytest.raises(InputError, match="call surrojax.tune again"):
+    same(loaded, whole, rtol=0, atol=0)
+    with pytest.raises(InputError, match="give surrojax.load its module"):
         loaded.predict(inputs)
+    with pytest.raises(InputError, match="give surrojax.load its module"):
+        _ = loaded.best
+    again = surrojax.load(folder, network=Table())
+    same(again, whole, rtol=0, atol=0)
+    np.testing.assert_array_equal(again.predict(inputs), whole.predict(inputs))
+    np.testing.assert_array_equal(
+        again.best.probabilities(inputs), whole.best.probabilities(inputs)
+    )
+    with pytest.raises(InputError, match="its network is Table.*Normed.* is given"):
+        surrojax.load(folder, network=Normed())
+    with pytest.raises(InputError, match="its preprocess is surrojax.*standard"):
+        surrojax.load(folder, network=Table(), preprocess=jnp.tanh)
     with pytest.raises(InputError, match="another configuration.*kappa"):
         surrojax.tune(Table(), *data, workdir=folder, kappa=1.0, **SMALL)
     changed = [(data[0][0] + 1, data[0][1]), *data[1:]]
@@ -190,13 +205,27 @@ def test_rounds_that_a_schedule_does_not_fit_are_refused(run):
         )
 
 
-def test_a_longer_call_has_the_rounds_of_the_folder_s_run(tmp_path):
+def test_the_same_call_with_more_steps_extends_the_run(tmp_path):
     small = {k: v for k, v in SMALL.items() if k != "iterations_per_round"}
-    small["tune"] = ()
+    small |= {"tune": (), "halve_every": None}
     data = splits(TABLE)
     surrojax.tune(Table(), *data, workdir=tmp_path, **small | {"max_iterations": 20})
-    with pytest.raises(InputError, match="iterations_per_round .4 there, 12 here"):
-        surrojax.tune(Table(), *data, workdir=tmp_path, **small)
+    longer = surrojax.tune(Table(), *data, workdir=tmp_path, **small)
+    # Rounds of a fifth of 20 steps, and a rate that is halved every quarter of them.
+    assert [r["step"] for r in longer.records] == list(range(4, 61, 4))
+    rates = [r["learning_rate"] for r in longer.records]
+    halved = rates[0] / 2 ** (8 / 5)  # after 8 more steps
+    assert rates[2] == pytest.approx(halved, rel=1e-3)
+    with pytest.raises(InputError, match="iterations_per_round .4 there, 6 here"):
+        surrojax.tune(Table(), *data, workdir=tmp_path, iterations_per_round=6, **small)
+
+
+def test_a_network_with_statistics_is_loaded(tmp_path):
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    given = surrojax.tune(Normed(), *splits(TABLE), workdir=tmp_path, **small)
+    loaded = surrojax.load(tmp_path, network=Normed())
+    same(loaded, given, rtol=0, atol=0)
+    np.testing.assert_array_equal(loaded.predict(TABLE), given.predict(TABLE))
 
 
 def test_a_run_that_diverges_keeps_what_it_has(tmp_path, monkeypatch):
@@ -305,8 +334,14 @@ def changed(values, row, value):
     [
         ({"train": (TABLE, LABELS[:9])}, r"train: inputs of shape \(240, 6\)"),
         ({"train": (changed(TABLE, 4, np.nan), LABELS)}, "train, row 4: holds NaN"),
-        ({"train": (TABLE, LABELS + 1)}, "train, row .*: label 3 is out of range"),
-        ({"train": (TABLE, LABELS * 1.0)}, "train: labels of type float64"),
+        (
+            {"train": (TABLE, LABELS + 1)},
+            "train, row .*: label 3 is out of range.*count from 1: give labels - 1",
+        ),
+        ({"train": (TABLE, LABELS + 0.5)}, "train: labels of type float64"),
+        ({"train": (TABLE, np.eye(3)[LABELS])}, r"\(240, 3\); .*labels.argmax\(1\)"),
+        ({"layers": ("Dense_9",)}, "layers: 'Dense_9' is none of this network's"),
+        ({"workdirr": "here"}, "workdirr: .*did you mean 'workdir'"),
         ({"train": (TABLE[:0], LABELS[:0])}, "train: holds no examples"),
         ({"train": 3}, "train: wants a pair of arrays"),
         ({"validation": (TABLE[:, :5], LABELS)}, r"validation: inputs of shape \(5,\)"),
@@ -339,26 +374,100 @@ def test_a_mistake_is_one_line(given, message):
     assert "\n" not in str(caught.value)
 
 
-class Probabilities(nn.Module):
+class Ends(nn.Module):
+    """A network with something at its end."""
+
+    last: Any
+
     @nn.compact
     def __call__(self, x):
-        return nn.softmax(Table()(x))
+        return self.last(nn.Dense(3)(nn.Dense(5)(x)))
 
 
-class LogProbabilities(nn.Module):
+class Channels(nn.Module):
     @nn.compact
     def __call__(self, x):
-        return nn.log_softmax(Table()(x))
+        x = nn.Conv(4, (3, 3))(x)
+        return nn.Dense(3)(x.reshape(x.shape[:-2] + (-1,)))
 
 
-def test_a_softmax_at_the_end_is_told():
-    layers = {"layers": ("Table_0.Dense_1", "Table_0.Dense_2")}
-    with pytest.raises(InputError, match="network: .*leave out the softmax"):
-        surrojax.tune(Probabilities(), *splits(TABLE), **SMALL, **layers)
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Ends(nn.softmax), "sums to 1, .*leave out the softmax"),
+        (Ends(nn.relu), "is never negative.* leave out the activation"),
+        (
+            Ends(lambda x: x - x.mean(axis=0)),
+            "depends on the other inputs of its batch",
+        ),
+    ],
+)
+def test_what_would_train_badly_is_told(network, message):
+    layers = ("Dense_0", "Dense_1")
+    with pytest.raises(InputError, match=message):
+        surrojax.tune(network, *splits(TABLE), **SMALL, layers=layers)
+
+
+def test_images_without_channels_are_told():
+    pictures = TABLE.reshape(240, 2, 3)
+    with pytest.raises(InputError, match=r"depends on .*x\[\.\.\., None\]"):
+        surrojax.tune(Channels(), *splits(pictures), **SMALL)
+
+
+def test_logarithms_of_probabilities_are_logits():
     small = SMALL | {"max_iterations": 20, "tune": ()}
-    # Their logarithms are logits.
-    logs = surrojax.tune(LogProbabilities(), *splits(TABLE), **small, **layers)
-    assert len(logs.records) == 1
+    layers = ("Dense_0", "Dense_1")
+    network = Ends(nn.log_softmax)
+    result = surrojax.tune(network, *splits(TABLE), layers=layers, **small)
+    assert result.validation_accuracy > 0.5
+
+
+def test_labels_may_be_whole_floats(run):
+    data = [(x, y.astype(float)) for x, y in splits(TABLE, test=True)]
+    same(surrojax.tune(Table(), *data, **SMALL), run, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Table, "network: is the class Table, where an instance is wanted"),
+        (nnx.Linear(6, 3, rngs=nnx.Rngs(0)), "network: is of flax.nnx.*flax.linen"),
+        (len, "network: is of builtins"),
+    ],
+)
+def test_what_is_no_network_is_told(network, message):
+    with pytest.raises(InputError, match=message):
+        surrojax.tune(network, *splits(TABLE), **SMALL)
+
+
+def test_tokens_of_eight_bits_are_told():
+    with pytest.raises(InputError, match="taken for pixels .*give tokens as int32"):
+        surrojax.tune(Words(), *splits(TOKENS.astype(np.uint8)), **SMALL)
+
+
+def test_hints_are_said_and_no_more_than_hints(capsys):
+    few = [(100 * x[y > 0], y[y > 0]) for x, y in splits(TABLE)]
+    few[0] = (few[0][0][:10], few[0][1][:10])
+    loud = SMALL | {"quiet": False, "tune": (), "max_iterations": 65}
+    surrojax.tune(Table(), *few, **loud | {"learning_rate": 0.0})
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == (
+        f"Table: 10 for train, {len(few[1][0])} for validation; tuned: nothing; 3 "
+        "rounds, the first of 20 steps, 5 of max_iterations left over"
+    )
+    said = [line for line in rest if line.startswith("mind: ")]
+    for text in (
+        "train: has no example of class 0, of 3",
+        "validation: has no example of class 0, of 3",
+        "batch_size: 16 is more than the 10 examples",
+        "train: inputs are large",
+        "the network has not learnt",
+    ):
+        assert sum(text in line for line in said) == 1, text
+    assert len(said) == 5
+    loud |= {"max_iterations": 60, "learning_rate": 0.05}
+    surrojax.tune(Table(), *splits(TABLE), **loud)
+    assert "mind:" not in capsys.readouterr().out
 
 
 def test_a_token_that_the_network_does_not_know():

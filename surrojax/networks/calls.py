@@ -210,9 +210,9 @@ def _chosen(
     for name in names:
         times = sum(call.name == name for call in chosen)
         if times != 1:
+            what = f"is called {times} times" if times else "is none of this network's"
             raise InputError(
-                f"layers: {name!r} is called {times} times; choose from "
-                f"{', '.join(_candidates(calls))}"
+                f"layers: {name!r} {what}; choose from {', '.join(_candidates(calls))}"
             )
     return chosen
 

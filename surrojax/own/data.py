@@ -31,12 +31,15 @@ def split_of(name: str, examples: Examples) -> Split:
             f"{name}: wants a pair of arrays, inputs and labels ({error})"
         ) from error
     if labels.ndim != 1 or inputs.ndim < 2 or len(inputs) != len(labels):
+        hint = "; of one-hot labels, give labels.argmax(1)" if labels.ndim == 2 else ""
         raise InputError(
             f"{name}: inputs of shape {inputs.shape} and labels of shape "
-            f"{labels.shape}; wanted are [n, ...] and [n]"
+            f"{labels.shape}; wanted are [n, ...] and [n]{hint}"
         )
     if not len(labels):
         raise InputError(f"{name}: holds no examples")
+    if np.issubdtype(labels.dtype, np.floating) and np.all(labels == labels.round()):
+        labels = labels.astype(np.int64)
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"{name}: labels of type {labels.dtype}; give whole numbers from 0 on"
@@ -76,9 +79,11 @@ def check(name: str, split: Split, train: Split, method: Method) -> None:
     count = classes_of(method)
     bad = np.flatnonzero((split.labels < 0) | (split.labels >= count))
     if bad.size:
+        from_one = (split.labels.min(), split.labels.max()) == (1, count)
+        hint = "; they seem to count from 1: give labels - 1" if from_one else ""
         raise InputError(
             f"{name}, row {bad[0]}: label {split.labels[bad[0]]} is out of range; the "
-            f"network has {count} classes, 0 to {count - 1}"
+            f"network has {count} classes, 0 to {count - 1}{hint}"
         )
     alike(name, split.images, train.images)
     words = cast(OwnNetwork, method.pair.original).vocabulary(blank(method.pair))

@@ -114,10 +114,28 @@ def make_method(
     augment: Plain,
     settings: Settings,
 ) -> Method:
+    if not isinstance(network, nn.Module):
+        what = (
+            f"the class {network.__name__}, where an instance is wanted"
+            if isinstance(network, type)
+            else f"of {type(network).__module__}.{type(network).__name__}"
+        )
+        raise InputError(
+            f"network: is {what}; give a module of flax.linen, such as Net() (neither "
+            "flax.nnx nor another library's)"
+        )
     sample = jnp.asarray(inputs[:SAMPLE])
     seen = augment.preprocess(sample)
     form = conv_form("auto")
-    own = adapt(network, seen, layers, form)
+    try:
+        own = adapt(network, seen, layers, form)
+    except InputError as error:
+        if sample.dtype == jnp.uint8 and seen.dtype != sample.dtype:
+            raise InputError(
+                f"{error}; inputs of type uint8 are taken for pixels and made float32: "
+                "give tokens as int32"
+            ) from error
+        raise
     kind: Any = surrogate if isinstance(surrogate, str) else "fitted"
     if kind not in SURROGATES:
         raise InputError(
@@ -194,29 +212,3 @@ def classes_of(method: Method) -> int:
         return forward(network, init(network, jax.random.key(0), inputs), inputs)[0]
 
     return jax.eval_shape(logits).shape[-1]
-
-
-def check_logits(method: Method, variables: dict[str, Any], inputs: Any) -> None:
-    """Looks at what the network yields for a few inputs.
-
-    Args:
-      method: of the run.
-      variables: of the network, as the method has them.
-      inputs: `[n, ...]` as they are stored.
-
-    Raises:
-      InputError: it yields probabilities, of which the loss would take the softmax of
-        a softmax: it trains, but badly, and nothing would show why.
-    """
-
-    @jax.jit
-    def logits(variables: dict[str, Any], inputs: jax.Array) -> jax.Array:
-        seen = method.views.see(inputs, jnp.int32(0))
-        return forward(method.pair.original, variables, seen)[0]
-
-    found = logits(variables, jnp.asarray(inputs[:2]))
-    if bool(jnp.all(found >= 0) & jnp.all(jnp.abs(found.sum(axis=-1) - 1) < 1e-3)):
-        raise InputError(
-            "network: what it yields sums to 1, as probabilities do; leave out the "
-            "softmax at its end, for the loss takes logits"
-        )

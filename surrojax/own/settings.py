@@ -29,7 +29,10 @@ PAPER: dict[str, Any] = {
     "start": {},
     "noise": {},
 }
-"""The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`."""
+"""The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`.
+
+The paper's learning rate is 0.01, and its NI 1,000.
+"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Settings:
     tune: Sequence[str] | None = None
     fixed: Mapping[str, float] = field(default_factory=dict)
     batch_size: int = 64
-    learning_rate: float = 0.01
+    learning_rate: float = 0.03
     halve_every: float | None = None
     momentum: float = 0.9
     eta: Mapping[str, float] = field(default_factory=dict)
@@ -142,8 +145,12 @@ class Settings:
             )
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> "Settings":
+    def of(cls, given: Mapping[str, Any], others: Sequence[str] = ()) -> "Settings":
         """Of keyword arguments.
+
+        Args:
+          given: by name.
+          others: further arguments of the function that was called.
 
         Raises:
           InputError: one is unknown or out of range; a near name is suggested.
@@ -152,8 +159,8 @@ class Settings:
         for name in given:
             if name not in known:
                 raise InputError(
-                    f"{name}: is no setting{suggest(name, known)}; there are "
-                    f"{', '.join(known)}"
+                    f"{name}: is no setting{suggest(name, [*others, *known])}; there "
+                    f"are {', '.join([*others, *known])}"
                 )
         return cls(**given)
 

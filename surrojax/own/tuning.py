@@ -4,12 +4,13 @@ result = tune(Net(classes=10), (x, y), (x_val, y_val), max_iterations=5_000)
 result.setting, result.schedule.frame, result.predict(x_new)
 """
 
+import inspect
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import flax.linen as nn
@@ -20,29 +21,28 @@ import numpy as np
 from surrojax import report
 from surrojax.algorithm import DivergedError, RunState, initial_state
 from surrojax.data import Dataset, Split
-from surrojax.data.dataset import Images
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
-from surrojax.evaluate import classifier
 from surrojax.execution import keep_programs
 from surrojax.method import Method
-from surrojax.networks.own import OwnNetwork
 from surrojax.outcome import classify, result
-from surrojax.own.data import Examples, alike, check, place, split_of
+from surrojax.own.data import Examples, check, place, split_of
+from surrojax.own.hints import hints, opening, verdict
 from surrojax.own.method import (
     Augmentation,
     Plain,
     Preprocess,
-    check_logits,
     classes_of,
     make_method,
     standard,
 )
+from surrojax.own.outputs import check_outputs
+from surrojax.own.reading import joined, name_of, own_of, trained
 from surrojax.own.settings import Settings
 from surrojax.progress import Progress, say
-from surrojax.records import Record
+from surrojax.records import Record, read_json
 from surrojax.replay import hash_of
-from surrojax.result import Result, Trained
+from surrojax.result import Result
 from surrojax.rounds import Placed, reported
 from surrojax.schedule import Schedule
 from surrojax.sgd import fresh
@@ -98,7 +98,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
-    options = Settings.of(settings)
+    options = Settings.of(settings, [n for n in _ARGUMENTS if n != "settings"])
     examples = {"train": train, "validation": validation}
     if test is not None:
         examples["test"] = test
@@ -106,6 +106,8 @@ def tune(
     given = splits["train"].images
     if schedule is not None:
         options = _following(schedule, options)
+    elif workdir is not None:
+        options = _as_before(Path(workdir).expanduser(), options)
     plain = Plain(preprocess, augment)
     method = make_method(network, given, layers, surrogate, plain, options)
     if schedule is not None:
@@ -134,7 +136,10 @@ def tune(
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
         begin = _with_variables(method, begin, variables)
-    check_logits(method, begin.fusion.original.variables, given)
+    check_outputs(method, begin.fusion.original.variables, given)
+    say(opening(type(network).__name__, method, splits, options.max_iterations), quiet)
+    for hint in hints(method, splits, count):
+        say(f"mind: {hint}", quiet)
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed)
     with ExitStack() as stack:
         diary = None
@@ -143,15 +148,41 @@ def tune(
                 network, surrogate, method, options, dataset, limits, variables, seed
             )
             diary = stack.enter_context(Diary(workdir, description, begin))
-        done = _train(plan, begin, diary, quiet)
+        try:
+            done = _train(plan, begin, diary, quiet)
+        except KeyboardInterrupt:
+            if diary is not None:
+                say(f"stopped; the same call goes on from {diary.folder.path}", quiet)
+            raise
     return Result(
         done.records,
-        lambda: _trained(method, done.variables, given),
+        lambda: trained(method, done.variables, given),
         names,
         done.outcome,
         None if diary is None else diary.folder.path,
-        best=lambda: _trained(method, done.best, given),
+        best=lambda: trained(method, done.best, given),
     )
+
+
+_ARGUMENTS = tuple(inspect.signature(tune).parameters)
+
+
+def _as_before(folder: Path, options: Settings) -> Settings:
+    """What follows from max_iterations as the run in the folder has it.
+
+    So the same call with a larger `max_iterations` extends that run.
+    """
+    file = folder / "config.json"
+    saved = read_json(file) if file.exists() else None
+    before = saved.get("config") if isinstance(saved, dict) else None
+    if not isinstance(before, dict):
+        return options
+    kept = {
+        name: before[name]
+        for name in ("iterations_per_round", "halve_every")
+        if getattr(options, name) is None and name in before
+    }
+    return replace(options, **kept)
 
 
 def _following(schedule: Schedule, options: Settings) -> Settings:
@@ -242,33 +273,12 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     }
     outcome = result(method, going.dataset, found, state, records)
     outcome |= {"seed": going.seed, "stopped": reason}
+    if warning := verdict(outcome["train_accuracy"], going.splits["train"].labels):
+        say(f"mind: {warning}", quiet)
     if diary is not None:
-        diary.finish(going.dataset, found, _joined(method, variables), outcome)
+        diary.finish(going.dataset, found, joined(method, variables), outcome)
         report.write(diary.folder.path)
     return Done(records, outcome, variables, best)
-
-
-def _own(method: Method) -> OwnNetwork:
-    return cast(OwnNetwork, method.pair.original)
-
-
-def _joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """As the user's module takes them, on the host."""
-    return jax.tree.map(np.asarray, _own(method).join(variables))
-
-
-def _trained(method: Method, variables: Mapping[str, Any], like: Images) -> Trained:
-    classify_arrays = classifier(
-        method.pair.original, method.views, variables, method.evaluation_batch
-    )
-
-    def probabilities(inputs: Any) -> np.ndarray:
-        count = len(inputs) if hasattr(inputs, "__len__") else 0
-        split = split_of("predict", (inputs, np.zeros(count, np.int32)))
-        alike("predict", split.images, like)
-        return classify_arrays(split.pixels())
-
-    return Trained(_joined(method, variables), probabilities)
 
 
 def _with_variables(
@@ -280,7 +290,7 @@ def _with_variables(
         raise InputError(
             "variables: have no 'params'; give all that the network's init makes"
         )
-    given = jax.tree.map(jnp.asarray, _own(method).split(dict(variables)))
+    given = jax.tree.map(jnp.asarray, own_of(method).split(dict(variables)))
     wanted, found = (
         {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
         for leaves in (
@@ -324,20 +334,15 @@ def _describe(
         origin["variables"] = weights_hash(flatten(jax.tree.map(np.asarray, variables)))
     config = given | {
         "seed": seed,
-        "network": _name(network),
-        "preprocess": _name(plain.preprocess),
-        "augment": _name(plain.change),
-        "layers": [layer.name for layer in _own(method).layers],
-        "surrogate": surrogate if isinstance(surrogate, str) else _name(surrogate),
+        "network": name_of(network),
+        "preprocess": name_of(plain.preprocess),
+        "augment": name_of(plain.change),
+        "layers": [layer.name for layer in own_of(method).layers],
+        "surrogate": surrogate if isinstance(surrogate, str) else name_of(surrogate),
         "tune": list(method.space.tune),
         "time_budget": limits.time_budget,
         "early_stop": limits.early_stop,
     }
-    return described(method, dataset, config, origin)
-
-
-def _name(of: Any) -> str:
-    """What tells a module or a function from another, in every process."""
-    if hasattr(of, "__qualname__"):
-        return f"{of.__module__}.{of.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(of))
+    inputs = dataset.train.images[:1]
+    stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
+    return described(method, dataset, config, origin) | {"inputs": stored}

@@ -1,0 +1,82 @@
+"""What a user should be told about own data, though it can be trained on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from surrojax.data import Split
+from surrojax.method import Method
+from surrojax.own.method import Plain, standard
+
+LARGE = 30.0
+"""A root mean square of inputs above which SGD is likely to diverge or to stall."""
+
+SOME = 1_000
+"""Examples that a hint about values looks at."""
+
+
+def opening(
+    network: str, method: Method, splits: Mapping[str, Split], max_iterations: int
+) -> str:
+    """What is about to be done, in a line."""
+    plan = method.plan(max_iterations)
+    sizes = ", ".join(f"{len(split)} for {name}" for name, split in splits.items())
+    left = max_iterations - sum(plan)
+    return (
+        f"{network}: {sizes}; tuned: {', '.join(method.space.tune) or 'nothing'}; "
+        f"{len(plan)} rounds, the first of {plan[0]} steps"
+        + (f", {left} of max_iterations left over" if left else "")
+    )
+
+
+def hints(method: Method, splits: Mapping[str, Split], classes: int) -> list[str]:
+    """Lines about the data, none where there is nothing to say.
+
+    Args:
+      method: of the run.
+      splits: by name, `train` among them.
+      classes: K.
+    """
+    found, train = list[str](), splits["train"]
+    for name, split in splits.items():
+        missing = np.setdiff1d(np.arange(classes), split.labels)
+        if missing.size:
+            found.append(
+                f"{name}: has no example of class {', '.join(map(str, missing))}, of "
+                f"{classes} classes"
+            )
+    if method.batch_size > len(train):
+        found.append(
+            f"batch_size: {method.batch_size} is more than the {len(train)} examples "
+            "to train, so that each minibatch holds some several times"
+        )
+    augment = method.augment
+    values = np.asarray(train.images[:SOME])
+    if (
+        isinstance(augment, Plain)
+        and augment.preprocess is standard
+        and np.issubdtype(values.dtype, np.floating)
+        and (size := float(np.sqrt(np.mean(np.square(values, dtype=float))))) > LARGE
+    ):
+        found.append(
+            f"train: inputs are large, {size:.3g} in the root mean square, where about "
+            "1 trains best; scale them (pixels as uint8 are scaled by themselves)"
+        )
+    return found
+
+
+def verdict(accuracy: float, labels: np.ndarray) -> str | None:
+    """A line about a network that learnt nothing.
+
+    Args:
+      accuracy: on the training split, in [0, 1].
+      labels: `[n]` of that split.
+    """
+    most = float(np.bincount(labels).max()) / len(labels)
+    if accuracy > most + 0.02:
+        return None
+    return (
+        f"the network has not learnt: {100 * accuracy:.1f} % of the training examples "
+        f"are right, and the most frequent class alone makes {100 * most:.1f} %; try "
+        "another learning_rate, or a larger max_iterations"
+    )

@@ -1,0 +1,121 @@
+"""A user's trained network as a result has it, and from a run's folder."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from surrojax.data.dataset import Images
+from surrojax.diary import best_of
+from surrojax.errors import InputError
+from surrojax.evaluate import classifier
+from surrojax.method import Method
+from surrojax.networks import blank, init
+from surrojax.networks.own import OwnNetwork
+from surrojax.own.data import alike, split_of
+from surrojax.own.method import Plain, Preprocess, make_method
+from surrojax.own.settings import Settings
+from surrojax.records import Record
+from surrojax.result import Trained
+from surrojax.weights import load, unflatten, unwhole
+
+ROWS = 2
+"""Inputs on which shapes are found out."""
+
+
+def own_of(method: Method) -> OwnNetwork:
+    """The user's network of a method that `make_method` made."""
+    return cast(OwnNetwork, method.pair.original)
+
+
+def joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables as the user's module takes them, on the host."""
+    return jax.tree.map(np.asarray, own_of(method).join(variables))
+
+
+def name_of(of: Any) -> str:
+    """What tells a module or a function from another, in every process."""
+    if hasattr(of, "__qualname__"):
+        return f"{of.__module__}.{of.__qualname__}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(of))
+
+
+def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Trained:
+    """A trained network.
+
+    Args:
+      method: of the run.
+      variables: in two parts, as the method has them.
+      like: `[n, ...]` inputs as it was given them.
+    """
+    classify = classifier(
+        method.pair.original, method.views, variables, method.evaluation_batch
+    )
+
+    def probabilities(inputs: Any) -> np.ndarray:
+        count = len(inputs) if hasattr(inputs, "__len__") else 0
+        split = split_of("predict", (inputs, np.zeros(count, np.int32)))
+        alike("predict", split.images, like)
+        return classify(split.pixels())
+
+    return Trained(joined(method, variables), probabilities)
+
+
+def weights_alone(path: Path) -> Trained:
+    """The network of a finished run without its module: it predicts nothing.
+
+    Raises:
+      InputError: the run has not finished.
+    """
+
+    def none(_: Any) -> np.ndarray:
+        raise InputError(
+            f"{path}: the network of this run is your own; give surrojax.load its "
+            "module, network=..., to predict"
+        )
+
+    return Trained(unwhole(unflatten(load(path))), none)
+
+
+def reader(
+    path: Path, saved: Record, network: nn.Module, preprocess: Preprocess
+) -> tuple[Callable[[], Trained], Callable[[], Trained]]:
+    """What makes the networks of a run's folder, after its last round and its best.
+
+    Args:
+      path: of the run.
+      saved: its config.json.
+      network, preprocess: as `tune` was given them.
+
+    Raises:
+      InputError: the run had others.
+    """
+    config, stored = saved["config"], saved["inputs"]
+    for name, given in {"network": network, "preprocess": preprocess}.items():
+        if name_of(given) != config[name]:
+            raise InputError(
+                f"{path}: its {name} is {config[name]}, and {name_of(given)} is given; "
+                f"give the same {name}"
+            )
+    like = np.zeros((ROWS, *stored["shape"]), stored["type"])
+    settings = Settings(tune=(), evaluation_batch=config["evaluation_batch"])
+    plain = Plain(preprocess)
+    method = make_method(network, like, config["layers"], "shared", plain, settings)
+
+    def fresh() -> dict[str, Any]:
+        return init(method.pair.original, jax.random.key(0), blank(method.pair))
+
+    def last() -> Trained:
+        found = unwhole(unflatten(load(path)))
+        if lost := fresh().keys() - found.keys():
+            raise InputError(
+                f"{path}: its file of weights has no {', '.join(lost)}, which the "
+                "network wants; take `best`, or call surrojax.tune again as before"
+            )
+        return trained(method, own_of(method).split(found), like)
+
+    return last, lambda: trained(method, best_of(path, fresh()), like)
