@@ -31,6 +31,12 @@ COMPARE = {
     "--ours=surrojax=configs/fer2013_lenet_improved.py "
     "--ours=paper_form=configs/fer2013_lenet.py --workdir=runs/compare_lenet "
     "--methods={method} --budgets={budget:g} --seeds={seeds}",
+    "lenet_long": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
+    "--config.max_iterations=32000 --config.learning_rate.base=0.03 "
+    "--config.learning_rate.halve_every=8000 "
+    "--ours=surrojax=configs/fer2013_lenet_improved_long.py "
+    "--workdir=runs/compare_lenet_long "
+    "--methods={method} --budgets={budget:g} --seeds={seeds}",
     "resnet20": "python -m surrojax.baselines --config=configs/fer2013_resnet20.py "
     "--config.max_iterations=10000 --workdir=runs/compare_resnet20 "
     "--methods={method} --budgets={budget:g} --seeds={seeds} --pbt_every=1",
@@ -132,10 +138,10 @@ def replace(page: str, name: str, text: str) -> str:
     return changed
 
 
-def compared_rows(network: str) -> list[Summary]:
-    """What `results/summary.json` says of a comparison's methods."""
+def compared_rows(name: str) -> list[Summary]:
+    """What `results/summary.json` says of the methods of one of `COMPARE`."""
     found = []
-    folder = RESULTS / f"compare_{network}"
+    folder = RESULTS / f"compare_{name}"
     records = list(Folder(folder).runs())
     if not records:
         return []
@@ -149,7 +155,7 @@ def compared_rows(network: str) -> list[Summary]:
             {
                 "table": "comparison",
                 "row": f"{method}, budget {budget:g}",
-                "network": network,
+                "network": name.split("_")[0],
                 "method": method,
                 "optimizer": None,
                 "schedule": schedule,
@@ -162,7 +168,7 @@ def compared_rows(network: str) -> list[Summary]:
                 "original_steps": sum(r["original_steps"] for r in of),
                 "surrogate_steps": sum(r["surrogate_steps"] for r in of),
                 "seconds": sum(r["seconds"] for r in of),
-                "command": COMPARE[network].format(
+                "command": COMPARE[name].format(
                     method=method,
                     budget=budget,
                     seeds=",".join(str(r["seed"]) for r in of),
@@ -172,9 +178,9 @@ def compared_rows(network: str) -> list[Summary]:
     return found
 
 
-def compared(network: str) -> str:
-    """The table of a comparison, and its figure."""
-    path = RESULTS / f"compare_{network}"
+def compared(name: str) -> str:
+    """The table of one of `COMPARE`, and its figure."""
+    path = RESULTS / f"compare_{name}"
     records = list(Folder(path).runs())
     if not records:
         return "Not run."
@@ -215,7 +221,7 @@ def interval(tau: dict[str, float | None] | None) -> str:
 
 def main() -> None:
     found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
-    several = [row for network in COMPARE for row in compared_rows(network)]
+    several = [row for name in COMPARE for row in compared_rows(name)]
     text = json.dumps(found + several, indent=1)
     (RESULTS / "summary.json").write_text(text + "\n")
     page = PAGE.read_text()
@@ -226,8 +232,8 @@ def main() -> None:
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))
     figures.draw(RESULTS)
-    for network in ("lenet", "resnet20"):
-        page = replace(page, f"compared {network}", compared(network))
+    for name in COMPARE:
+        page = replace(page, f"compared {name}", compared(name))
     PAGE.write_text(page)
 
 
