@@ -38,7 +38,10 @@ COMPARE = {
     "--workdir=runs/compare_lenet_long "
     "--methods={method} --budgets={budget:g} --seeds={seeds}",
     "resnet20": "python -m surrojax.baselines --config=configs/fer2013_resnet20.py "
-    "--config.max_iterations=10000 --workdir=runs/compare_resnet20 "
+    "--config.max_iterations=10000 --config.learning_rate.base=0.03 "
+    "--config.learning_rate.halve_every=2500 "
+    "--ours=surrojax=configs/fer2013_resnet20_improved.py "
+    "--workdir=runs/compare_resnet20 "
     "--methods={method} --budgets={budget:g} --seeds={seeds} --pbt_every=1",
 }
 """Commands of the comparisons."""

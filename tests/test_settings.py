@@ -12,12 +12,17 @@ from configs import (
     demo,
     fer2013_lenet,
     fer2013_lenet_improved,
+    fer2013_lenet_improved_long,
     fer2013_mresnet,
     fer2013_resnet20,
+    fer2013_resnet20_improved,
     mmi_mresnet,
     oulu_mresnet,
 )
 from surrojax.errors import InputError
+from surrojax.method import candidate_macs
+from surrojax.networks import blank
+from surrojax.networks.macs import macs
 from surrojax.settings import folds, load_data, make_look, make_method, resolve
 
 MRESNETS = (
@@ -45,6 +50,30 @@ def test_the_improved_form_differs_from_the_papers():
     assert (method.surrogate, method.objective) == ("shared", "cross_entropy")
     ratios = dict(zip(method.space.tune, np.exp(method.space.center), strict=True))
     assert ratios["p_V"] == pytest.approx(0.1) and ratios["p_z"] == pytest.approx(0.5)
+
+
+def test_the_long_form_is_the_same_but_longer():
+    short = fer2013_lenet_improved.get_config()
+    long = fer2013_lenet_improved_long.get_config()
+    assert long.max_iterations == 80_000 == 5 * long.iterations_per_round
+    ends = [c.max_iterations / c.learning_rate.halve_every for c in (short, long)]
+    assert ends == [4, 4]
+    for config in (short, long):
+        config.max_iterations = config.iterations_per_round = 1
+        config.learning_rate.halve_every = 1.0
+    assert short.to_dict() == long.to_dict()
+
+
+def test_resnet20_in_the_improved_form_costs_two_trainings():
+    config = fer2013_resnet20_improved.get_config()
+    method = make_method(config, 7)
+    assert method.space.tune == ("lambda_V", "p_z", "p_V")
+    share = candidate_macs(method) / macs(method.pair.original, blank(method.pair))
+    candidates = (method.population + 1) * method.stage2_share
+    cost = config.max_iterations / 10_000 * (1 + candidates * share)
+    assert cost == pytest.approx(2.0, abs=0.03)
+    rounds = config.max_iterations / config.iterations_per_round
+    assert (rounds, config.max_iterations / config.learning_rate.halve_every) == (5, 4)
 
 
 @pytest.mark.parametrize(
