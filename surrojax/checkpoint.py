@@ -19,9 +19,13 @@ class Checkpoints:
     A checkpoint is written beside the others and then renamed, so that a process
     killed at any moment leaves the last whole one. The latest two are kept. Of several
     processes, one alone may open them: none of its calls waits for the others.
+
+    Args:
+      folder: made if it is missing.
+      reading: only to read, while another process may be writing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reading: bool = False) -> None:
         # Orbax takes a relative path without a word and fails later, in a thread.
         self._folder, this = folder.absolute(), jax.process_index()
         with explained(self._folder):  # with active_processes, Orbax wants it made
@@ -31,7 +35,8 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=2,
                 enable_async_checkpointing=False,
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not reading,
+                read_only=reading,
                 create=False,
                 multiprocessing_options=ocp.options.MultiprocessingOptions(
                     primary_host=this,

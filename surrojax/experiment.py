@@ -311,7 +311,7 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
     """
     path = Path(workdir).expanduser().absolute()
     saved, config = read_json(path / "config.json"), config_of(path)
-    with closing(Checkpoints(path / "checkpoints")) as checkpoints:
+    with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
         allowed = saved["allowed"] and tuple(saved["allowed"])

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from surrojax.checkpoint import Checkpoints
 from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
@@ -60,8 +62,13 @@ def load(
         last, best = reader(path, saved, network, preprocess)
     file = path / "result.json"
     outcome = read_json(file) if file.exists() else None
+    records = metrics_of(path / "metrics.jsonl")
+    if outcome is None:
+        # A round's line is written before its checkpoint, which has the network.
+        with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
+            records = records[: checkpoints.latest]
     return Result(
-        metrics_of(path / "metrics.jsonl"),
+        records,
         last,
         # Earlier versions named the classes in the result alone.
         saved.get("classes") or list((outcome or {}).get("recall", ())),

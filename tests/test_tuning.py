@@ -220,6 +220,21 @@ def test_the_same_call_with_more_steps_extends_the_run(tmp_path):
         surrojax.tune(Table(), *data, workdir=tmp_path, iterations_per_round=6, **small)
 
 
+def test_a_round_without_its_checkpoint_is_not_loaded(tmp_path):
+    small = SMALL | {"max_iterations": 40, "tune": ()}
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
+    (tmp_path / "result.json").unlink()
+    metrics = tmp_path / "metrics.jsonl"
+    last = metrics.read_text().splitlines()[-1]
+    more = json.dumps(json.loads(last) | {"round": 3, "step": 60})
+    metrics.write_text(metrics.read_text() + more + "\n")
+    # Another process may be at the third: what it is writing is left alone.
+    begun = tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp-1"
+    begun.mkdir()
+    assert [r["round"] for r in surrojax.load(tmp_path).records] == [1, 2]
+    assert begun.exists()
+
+
 def test_a_network_with_statistics_is_loaded(tmp_path):
     small = SMALL | {"max_iterations": 20, "tune": ()}
     given = surrojax.tune(Normed(), *splits(TABLE), workdir=tmp_path, **small)
