@@ -468,7 +468,7 @@ def test_hints_are_said_and_no_more_than_hints(capsys):
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == (
         f"Table: 10 for train, {len(few[1][0])} for validation; tuned: nothing; 3 "
-        "rounds, the first of 20 steps, 5 of max_iterations left over"
+        "rounds of 20 steps, 5 of max_iterations left over"
     )
     said = [line for line in rest if line.startswith("mind: ")]
     for text in (

@@ -22,9 +22,10 @@ def opening(
     plan = method.plan(max_iterations)
     sizes = ", ".join(f"{len(split)} for {name}" for name, split in splits.items())
     left = max_iterations - sum(plan)
+    lengths = str(plan[0]) if len({*plan}) == 1 else f"{plan[0]} and more"
     return (
         f"{network}: {sizes}; tuned: {', '.join(method.space.tune) or 'nothing'}; "
-        f"{len(plan)} rounds, the first of {plan[0]} steps"
+        f"{len(plan)} rounds of {lengths} steps"
         + (f", {left} of max_iterations left over" if left else "")
     )
 
