@@ -259,8 +259,14 @@ def write_json(file: Path, value: Any) -> None:
     write_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(file: Path) -> Any:
+def read_json(
+    file: Path, remedy: str = "restore it or choose another --workdir"
+) -> Any:
     """Reads a JSON file.
+
+    Args:
+      file: to read.
+      remedy: what its user may do where it cannot be read.
 
     Raises:
       InputError: the file is missing or damaged.
@@ -268,9 +274,7 @@ def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{file}: cannot be read ({error}); restore it or choose another --workdir"
-        ) from error
+        raise InputError(f"{file}: cannot be read ({error}); {remedy}") from error
 
 
 def _line(record: Record) -> str:

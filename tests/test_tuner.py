@@ -70,6 +70,52 @@ def test_the_best_is_the_highest_score_of_all_rounds():
     assert tuner.history[2]["best"] == third[4]
 
 
+def test_before_a_finite_score_the_first_setting_is_best():
+    tuner = Tuner(BOUNDS, population=3)
+    first = tuner.ask()
+    tuner.tell([math.nan] * 3)
+    assert tuner.best == first[0] and tuner.best_score == -math.inf
+    asked = tuner.ask()
+    tuner.tell([math.nan, math.nan, -7.0])
+    assert tuner.best == asked[2] and tuner.best_score == -7.0
+
+
+def test_the_history_as_a_frame():
+    tuner = Tuner(BOUNDS, population=2)
+    columns = ["round", "weight_decay", "dropout", "score"]
+    assert list(tuner.frame.columns) == columns and len(tuner.frame) == 0
+    asked = tuner.ask()
+    tuner.tell([0.25, math.nan])
+    asked += tuner.ask()
+    tuner.tell([-1.0, 0.5])
+    frame = tuner.frame
+    assert list(frame.columns) == columns
+    assert frame["round"].tolist() == [1, 1, 2, 2]
+    assert frame[list(BOUNDS)].to_dict("records") == asked
+    np.testing.assert_array_equal(frame["score"], [0.25, np.nan, -1.0, 0.5])
+    assert frame["score"].idxmax() == 3
+
+
+def test_it_says_how_far_it_is():
+    tuner = Tuner({"dropout": (0.1, 0.4)}, "de", population=4, width=0.0)
+    assert repr(tuner) == "Tuner(de, 0 rounds, best score -inf; dropout=0.2)"
+    tuner.tell([0.1, 0.1, 0.125, 0.1])
+    assert repr(tuner) == "Tuner(de, 1 rounds, best score 0.125; dropout=0.2)"
+
+
+def test_numbers_of_other_libraries_are_numbers(tmp_path):
+    plain = Tuner({"a": (0.5, 2)}, start={"a": 1}, width={"a": 0.25}, noise=0.5)
+    other = Tuner(
+        {"a": np.array([0.5, 2], np.float32)},
+        start={"a": np.float32(1)},
+        width={"a": np.float64(0.25)},
+        noise=np.float32(0.5),
+    )
+    assert other.ask() == plain.ask()
+    other.save(tmp_path / "tuner.json")
+    assert Tuner.load(tmp_path / "tuner.json").ask() == plain.ask()
+
+
 @pytest.mark.parametrize("failed", [math.nan, -math.inf])
 def test_what_failed_never_leads(failed):
     tuner = Tuner(BOUNDS, population=3)
@@ -142,6 +188,16 @@ def test_lead_replaces_the_leader():
         ({"bounds": {"a": (1.0,)}}, "bounds: a: .* two positive"),
         ({"bounds": {"a": 1.0}}, "bounds: a: .* two positive"),
         ({"bounds": {"a": (1.0, math.inf)}}, "bounds: a: .* two positive"),
+        ({"bounds": {"a": (1.0, 2.0, 3.0)}}, "bounds: a: .* two positive"),
+        ({"bounds": {"a": ["x", "y"]}}, r"bounds: a: \['x', 'y'\] .* two positive"),
+        ({"bounds": {"a": "12"}}, "bounds: a: '12' must be two positive"),
+        ({"bounds": {"a": ("1e-6", "1e-2")}}, "bounds: a: .* two positive"),
+        ({"bounds": {"a": (None, 1.0)}}, "bounds: a: .* two positive"),
+        ({"bounds": ["a", "b"]}, "bounds: name at least one .*0.9"),
+        ({"start": {"dropout": "low"}}, "start: dropout = 'low' must be a number"),
+        ({"width": "wide"}, "width = 'wide' must be a number"),
+        ({"noise": None}, "noise = None must be a number"),
+        ({"constants": {"w": "x"}}, "constants: w = 'x' must be a number"),
         ({"start": {"dropout": 0.95}}, "start: dropout = 0.95 is not within bounds"),
         ({"start": {"drop": 0.5}}, "start: drop = 0.5 .* known are weight_decay"),
         ({"width": {"drop": 0.5}}, "width: drop = 0.5 must be of"),
@@ -163,6 +219,8 @@ def test_scores_are_counted_and_must_not_be_infinite():
     tuner = Tuner(BOUNDS)
     with pytest.raises(InputError, match="tell: 2 scores for 6 settings"):
         tuner.tell([0.1, 0.2])
+    with pytest.raises(InputError, match="tell: .*'bad'.* must be numbers"):
+        tuner.tell([0.1, 0.1, 0.1, 0.1, 0.1, "bad"])
     with pytest.raises(InputError, match="the score of setting 1 is infinite"):
         tuner.tell([0.1, math.inf, 0.1, 0.1, 0.1, 0.1])
     assert tuner.round == 0
@@ -173,16 +231,19 @@ def test_a_leader_must_have_all_values():
         Tuner(BOUNDS).lead({"weight_decay": 1e-3})
     with pytest.raises(InputError, match="lead: weight_decay = -1"):
         Tuner(BOUNDS).lead({"weight_decay": -1, "dropout": 0.1})
+    with pytest.raises(InputError, match="lead: weight_decay = much"):
+        Tuner(BOUNDS).lead({"weight_decay": "much", "dropout": 0.1})
 
 
 def test_a_damaged_file_is_named(tmp_path):
     file = tmp_path / "tuner.json"
-    with pytest.raises(InputError, match="tuner.json: cannot be read"):
+    remedy = r"tuner.json: cannot be read .*; name a file that Tuner.save wrote$"
+    with pytest.raises(InputError, match=remedy):
         Tuner.load(file)
     go(Tuner(BOUNDS), 1).save(file)
     whole = json.loads(file.read_text())
     file.write_text(file.read_text()[:-20])
-    with pytest.raises(InputError, match="tuner.json: cannot be read"):
+    with pytest.raises(InputError, match=remedy):
         Tuner.load(file)
     damaged = (
         [],

@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import jax
 import jax.numpy as jnp
@@ -65,11 +65,18 @@ class Tuner:
         noise: float = 0.0,
         constants: Mapping[str, float] | None = None,
     ) -> None:
-        if not bounds:
-            raise InputError("bounds: name at least one hyper-parameter")
+        bounds = _pairs(bounds)
+        start = _numbers("start", start or {})
+        constants = _numbers("constants", constants or {})
+        if isinstance(width, Mapping):
+            known = {n: value for n, value in width.items() if value is not None}
+            width = _numbers("width", known)
+        elif width is not None:
+            width = _number("width", width)
+        noise = _number("noise", noise)
         self.names = tuple(bounds)
-        self._lower, self._upper = _logarithms(bounds)
-        self._limits = np.array(list(bounds.values()), float).T
+        self._limits = np.array(list(bounds.values())).T
+        self._lower, self._upper = np.log(self._limits.astype(np.float32))
         if optimizer not in OPTIMIZERS:
             raise InputError(
                 f"optimizer: {optimizer!r} is unknown; choose from "
@@ -77,22 +84,20 @@ class Tuner:
             )
         check_population(optimizer, population)
         self._arguments: dict[str, Any] = {
-            "bounds": {name: list(map(float, pair)) for name, pair in bounds.items()},
+            "bounds": {name: list(pair) for name, pair in bounds.items()},
             "optimizer": optimizer,
             "population": population,
             "seed": seed,
-            "start": dict(start or {}),
-            "width": dict(width) if isinstance(width, Mapping) else width,
+            "start": start,
+            "width": width,
             "noise": noise,
-            "constants": dict(constants or {}),
+            "constants": constants,
         }
-        center = _center(bounds, start or {})
+        center = _center(bounds, start)
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
         try:
-            self._search = OPTIMIZERS[optimizer](
-                self._lower, self._upper, **(constants or {})
-            )
+            self._search = OPTIMIZERS[optimizer](self._lower, self._upper, **constants)
         except TypeError as error:
             raise InputError(f"constants: {error}") from error
         if not (math.isfinite(noise) and noise >= 0):
@@ -110,20 +115,47 @@ class Tuner:
         self.history: list[dict[str, Any]] = []
         """A dict a round that was told: `round`, `settings`, `scores`, `best`."""
 
+    def __repr__(self) -> str:
+        setting = ", ".join(f"{n}={value:.3g}" for n, value in self.best.items())
+        return (
+            f"Tuner({self._search.name}, {self.round} rounds, best score "
+            f"{self.best_score:.4g}; {setting})"
+        )
+
     @property
     def best(self) -> Setting:
-        """The best setting so far; before the first round, the first candidate."""
+        """The setting with the highest score so far.
+
+        Until there is a finite score (before the first round, and where all have
+        failed so far), the first setting that was asked for; `best_score` is -inf then.
+        """
         return self._setting(self._state.leader)
 
     @property
     def best_score(self) -> float:
-        """Its score; -inf before the first round."""
+        """The score of `best`; -inf until there is a finite one."""
         return float(self._state.leader_score)
 
     @property
     def round(self) -> int:
         """Rounds that were told."""
         return len(self.history)
+
+    @property
+    def frame(self) -> Any:
+        """`history` as a pandas `DataFrame` with a row for each candidate.
+
+        Columns: `round`, counted from 1; the hyper-parameters; `score`, NaN for what
+        failed.
+        """
+        import pandas as pd
+
+        rows = [
+            (told["round"], *setting.values(), math.nan if score is None else score)
+            for told in self.history
+            for setting, score in zip(told["settings"], told["scores"], strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["round", *self.names, "score"])
 
     def ask(self) -> list[Setting]:
         """The N settings of this round; the same ones until they are told."""
@@ -133,12 +165,19 @@ class Tuner:
         """Takes the scores of the settings that `ask` returned, and moves on.
 
         Args:
-          scores: N numbers, the higher the better; NaN or -inf for what failed.
+          scores: N numbers, the higher the better: negate what is to be minimised.
+            NaN or -inf for what failed, which never leads.
 
         Raises:
-          InputError: there are more or fewer scores than settings, or one is infinite.
+          InputError: there are more or fewer scores than settings, or one is infinite
+            or no number.
         """
-        found = np.asarray(scores, np.float32)
+        try:
+            found = np.asarray(scores, np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"tell: {scores!r} must be numbers; give NaN for what failed"
+            ) from error
         if found.shape != (len(self._population),):
             raise InputError(
                 f"tell: {found.size} scores for {len(self._population)} settings; give "
@@ -202,7 +241,7 @@ class Tuner:
         Raises:
           InputError: the file is missing, damaged or another's.
         """
-        there = read_json(Path(file))
+        there = read_json(Path(file), "name a file that Tuner.save wrote")
         try:
             tuner = cls(**there["arguments"])
             state = {
@@ -230,18 +269,37 @@ class Tuner:
         return dict(zip(self.names, values.tolist(), strict=True))
 
 
-def _logarithms(
-    bounds: Mapping[str, tuple[float, float]],
-) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    if not isinstance(bounds, Mapping) or not bounds:
+        raise InputError(
+            "bounds: name at least one hyper-parameter, with its lowest and highest "
+            'value: {"dropout": (0.01, 0.9)}'
+        )
+    pairs = {}
     for name, given in bounds.items():
-        pair = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
-        if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
+        try:
+            if any(isinstance(value, str) for value in given):
+                raise TypeError
+            low, high = map(float, given)
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not 0 < low < high < math.inf:
             raise InputError(
-                f"bounds: {name}: {pair} must be two positive numbers, the "
-                "lower one first"
+                f"bounds: {name}: {given!r} must be two positive numbers, the lower "
+                "one first"
             )
-    lower, upper = np.log(np.array(list(bounds.values()), np.float32)).T
-    return lower, upper
+        pairs[name] = low, high
+    return pairs
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str) or not isinstance(value, SupportsFloat):
+        raise InputError(f"{name} = {value!r} must be a number")
+    return float(value)
+
+
+def _numbers(argument: str, given: Mapping[str, float]) -> dict[str, float]:
+    return {name: _number(f"{argument}: {name}", given[name]) for name in given}
 
 
 def _center(
@@ -289,7 +347,7 @@ def _widths(
 
 def _positive(setting: Mapping[str, float], name: str) -> float:
     value = setting.get(name)
-    if value is None or not 0 < value < math.inf:
+    if isinstance(value, str | None) or not 0 < value < math.inf:
         raise InputError(f"lead: {name} = {value} must be a positive number")
     return value
 
