@@ -1,10 +1,11 @@
-# `make demo`, `make test` and `make docs` do all set-up; they need Python >= 3.11 and make.
+# Each target does all set-up that it needs but Python >= 3.11 and make; `make dev` does
+# no more than that, with all that development needs.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test test-slow lint format docs clean
+.PHONY: demo dev test test-slow lint format docs clean
 
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --editable
 
@@ -27,6 +28,8 @@ $(VENV)/documenting: $(VENV)/usable
 demo: $(VENV)/usable
 	$(RUN) launch.py --config=configs/demo.py --workdir=runs/demo \
 	  '--sweep=tune=(),(coefficients,ratios)'
+
+dev: $(VENV)/installed
 
 test: lint
 	$(RUN) -m pytest -n 2 -m 'not slow'

@@ -10,6 +10,7 @@ backticks for code; shapes stand in the text.
 import re
 import shutil
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,11 @@ napoleon_attr_annotations = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
+# One file that needs neither the net nor fonts, which browsers refuse to read from disk.
+MATHJAX = files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js"
+html_static_path = [str(MATHJAX)]
+mathjax_path = "tex-svg-full.js"
+
 html_theme = "furo"
 html_title = f"surrojax {release}"
 html_copy_source = False
@@ -110,7 +116,14 @@ TYPED = ("data", "attribute")
 _constants: dict[str, list[str]] = {}
 
 PAGES = {
-    "Use it": ["usage", "databases", "weights", "clusters", "compare"],
+    "Use it": [
+        "own_networks",
+        "usage",
+        "databases",
+        "weights",
+        "clusters",
+        "compare",
+    ],
     "The method": ["method", "paper_notes", "results", "../results/README", "speed"],
     "Change it": ["extending", "reference/index", "../CONTRIBUTING", "../CHANGELOG"],
 }

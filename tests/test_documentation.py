@@ -250,3 +250,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
             assert (site / f"docs/reference/{module.name}.html").is_file()
     method = (site / "docs/method.html").read_text()
     assert "reference/surrojax.losses.html" in method  # links to modules lead there
+    # Formulas need no net.
+    scripts = re.findall(r'<script[^>]* src="([^"?]+)', method)
+    assert "../_static/tex-svg-full.js" in scripts
+    assert all((site / "docs" / script).is_file() for script in scripts)
