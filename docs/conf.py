@@ -96,7 +96,7 @@ napoleon_attr_annotations = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
-# One file that needs neither the net nor fonts, which browsers refuse to read from disk.
+# One file that needs no net, and no fonts, which browsers may refuse to read from disk.
 MATHJAX = files("sphinx-mathjax-offline") / "static/mathjax/tex-svg-full.js"
 html_static_path = [str(MATHJAX)]
 mathjax_path = "tex-svg-full.js"

@@ -127,23 +127,37 @@ def test_what_the_package_warns_of_ends_a_notebook(execute):
         execute(new_notebook(cells=[cell]))
 
 
-def small(notebook, **sizes):
-    """Sizes that the notebook knows."""
-    cell = notebook.cells[tagged(notebook, "parameters")]
-    known = {
-        target.id
-        for line in ast.parse(cell.source).body
-        for name in line.targets
-        for target in (name.elts if isinstance(name, ast.Tuple) else [name])
-    }
-    assert sizes.keys() <= known
-    return sizes
+def assigned(source):
+    """Names and values of a cell that only assigns numbers and strings."""
+    values = {}
+    for line in ast.parse(source).body:
+        (target,) = line.targets
+        value = ast.literal_eval(line.value)
+        if isinstance(target, ast.Tuple):
+            names = [name.id for name in target.elts]
+            values |= dict(zip(names, value, strict=True))
+        else:
+            values[target.id] = value
+    return values
+
+
+def small(notebook, **folder):
+    """The small sizes that a notebook names above its own; a folder of the test's."""
+    at = tagged(notebook, "parameters")
+    told = re.findall(r"`([A-Z][A-Z_, ]* = [^`]+)`", notebook.cells[at - 1].source)
+    assert told
+    sizes = assigned("\n".join(told))
+    known = assigned(notebook.cells[at].source)
+    assert (sizes | folder).keys() <= known.keys()
+    # A run of another size would not go on in the same folder.
+    assert "WORKDIR" not in known or sizes["WORKDIR"] != known["WORKDIR"]
+    return sizes | folder
 
 
 @pytest.mark.slow
 def test_quick_start(execute, tmp_path):
     notebook = read("quick_start")
-    sizes = small(notebook, STEPS=120, STEPS_PER_ROUND=40, WORKDIR=str(tmp_path))
+    sizes = small(notebook, WORKDIR=str(tmp_path))
     values = {
         "accuracy": "[run.test_accuracy for run in results.values()]",
         "table": "table['test %'].tolist()",
@@ -165,16 +179,7 @@ def test_quick_start(execute, tmp_path):
 @pytest.mark.slow
 def test_own_network(execute):
     notebook = read("own_network")
-    sizes = small(
-        notebook,
-        STEPS=500,
-        SEEDS=(0, 1),
-        TRAIN=600,
-        VALIDATION=300,
-        TEST=1_000,
-        TUNER_ROUNDS=5,
-        TUNER_STEPS=40,
-    )
+    sizes = small(notebook)
     values = {
         "same": "[by_hand, by_predict, result.test_accuracy]",
         "first": "sorted(first.setting)",
@@ -214,7 +219,7 @@ def test_own_network(execute):
 @pytest.mark.slow
 def test_vmap_over_candidates(execute):
     notebook = read("vmap_over_candidates")
-    sizes = small(notebook, COUNTS=(1, 2), STEPS=5, REPEATS=1)
+    sizes = small(notebook)
     values = {
         "ratio": "times['ratio'].tolist()",
         "vmap": "times['vmap'].tolist()",
@@ -236,7 +241,7 @@ def test_vmap_over_candidates(execute):
 @pytest.mark.slow
 def test_read_a_schedule(execute, tmp_path):
     notebook = read("read_a_schedule")
-    sizes = small(notebook, STEPS=120, STEPS_PER_ROUND=40, WORKDIR=str(tmp_path))
+    sizes = small(notebook, WORKDIR=str(tmp_path))
     values = {
         "rows": "run.schedule.rows()",
         "falls": "pd.concat([change.idxmin(), change.min()], axis=1).T.to_dict('list')",
@@ -266,16 +271,9 @@ def test_read_a_schedule(execute, tmp_path):
     assert figures(outputs) == 2
 
 
-FER2013 = {
-    "STEPS": 60,
-    "STEPS_PER_ROUND": 30,
-    "IMPROVED_STEPS": 60,
-}
-
-
 def test_fer2013_says_what_is_missing(execute, tmp_path, monkeypatch):
     notebook = read("fer2013_lenet")
-    sizes = small(notebook, **FER2013, WORKDIR=str(tmp_path))
+    sizes = small(notebook, WORKDIR=str(tmp_path))
     with pytest.raises(CellExecutionError, match="(?s)InputError.*Kaggle"):
         execute(notebook, sizes, data=str(tmp_path))
 
@@ -286,7 +284,7 @@ def test_fer2013_lenet(execute, tmp_path):
     if not any(Path(folder).glob("fer2013*")) or not folder:
         pytest.skip("SURROJAX_DATA is not set to a folder with FER2013")
     notebook = read("fer2013_lenet")
-    sizes = small(notebook, **FER2013, WORKDIR=str(tmp_path))
+    sizes = small(notebook, WORKDIR=str(tmp_path))
     values = {
         "table": "table.set_index(table['title']).T.to_dict()",
         "images": "[len(split) for split in data.splits.values()]",
