@@ -212,6 +212,12 @@ def show_log(quiet: bool, verbose: bool) -> None:
         _log.addHandler(_Say())
 
 
+def show_warnings() -> None:
+    """Says the package's warnings on stderr, each as a plain line."""
+    _log.propagate = False
+    _log.addHandler(logging.StreamHandler())
+
+
 class _Say(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record))

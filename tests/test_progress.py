@@ -30,15 +30,24 @@ RECORD = {
 
 
 @pytest.fixture
-def verbose():
-    log, handlers = (
-        logging.getLogger("surrojax"),
-        logging.getLogger("surrojax").handlers,
-    )
-    before = (log.level, log.propagate, list(handlers))
-    progress.show_log(quiet=False, verbose=True)
-    yield
+def log():
+    """The package's logger, which is as it was after the test."""
+    log = logging.getLogger("surrojax")
+    before = (log.level, log.propagate, list(log.handlers))
+    yield log
     log.level, log.propagate, log.handlers = before
+
+
+@pytest.fixture
+def verbose(log):
+    progress.show_log(quiet=False, verbose=True)
+
+
+def test_warnings_are_plain_lines_on_stderr(capsys, log):
+    progress.show_warnings()
+    log.info("a database is being prepared")
+    log.warning("b.png: cannot be read")
+    assert capsys.readouterr() == ("", "b.png: cannot be read\n")
 
 
 def test_the_details_of_a_round():
