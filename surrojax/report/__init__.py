@@ -15,8 +15,9 @@ from pathlib import Path
 from surrojax.records import write_text
 from surrojax.report import run, several
 from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
+from surrojax.report.origin import shown
 
-__all__ = ["write"]
+__all__ = ["FILE", "shown", "write"]
 
 
 def write(
