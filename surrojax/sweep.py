@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from surrojax import pooling, replicas, report
-from surrojax.calls import override, without
+from surrojax.calls import named, override, without
 from surrojax.errors import InputError
 from surrojax.execution import tunes
 from surrojax.experiment import train
@@ -260,14 +260,7 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
 
 def name_of(point: Point) -> str:
     """The folder of a point: `search.optimizer=de,seed=1`."""
-
-    def text(value: Any) -> str:
-        plain = (
-            "+".join(map(str, value)) or "none" if isinstance(value, tuple) else value
-        )
-        return re.sub(r"[^\w.+-]", "_", str(plain))
-
-    return ",".join(f"{field}={text(value)}" for field, value in point.items())
+    return ",".join(named(field, value) for field, value in point.items())
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
