@@ -21,6 +21,11 @@ What a command does
   processes     --coordinator, --processes and --process make several processes, on
                 one machine or many, one run (docs/clusters.md).
 
+What is done with a run; python -m surrojax lists all
+  predict       python -m surrojax.predict RUN IMAGES: puts images through its network.
+  export        python -m surrojax.export RUN FILES: its schedule and weights as files.
+  report        python -m surrojax.report RUN: writes its page, report.html, anew.
+
 Examples
   python launch.py --config=configs/fer2013_lenet.py --config.search.optimizer=de
   python launch.py --config=configs/demo.py --config.tune=p_z,p_x --verbose
@@ -90,7 +95,7 @@ ABOUT = commandline.About(
 def main() -> None:
     show_log(QUIET.value, VERBOSE.value)
     if CONFIG.value is None:
-        raise InputError("give --config=FILE; see configs/")
+        raise InputError(commandline.MISSING)
     from surrojax.crossing import compare
     from surrojax.execution import prepare
     from surrojax.processes import join
@@ -120,6 +125,7 @@ def main() -> None:
 
 
 def _run(config: ConfigDict, workdir: str) -> None:
+    from surrojax import report
     from surrojax.experiment import train
     from surrojax.processes import is_first
     from surrojax.settings import resolve
@@ -137,6 +143,9 @@ def _run(config: ConfigDict, workdir: str) -> None:
         f"after {result['rounds']} rounds",
         QUIET.value,
     )
+    page = Path(workdir).expanduser().absolute() / report.FILE
+    if page.exists():  # a run that had finished before there were reports has none
+        say(f"report: {report.shown(page)}", QUIET.value)
 
 
 def _would_run(workdir: str, config: ConfigDict) -> None:

@@ -31,3 +31,10 @@ def override(field: str, value: Any) -> str:
     """`--config.FIELD=VALUE`, with the least quoting."""
     plain = ",".join(value) if field == "tune" and value else value
     return f"--config.{field}={plain}"
+
+
+def named(field: str, value: Any) -> str:
+    """`FIELD=VALUE` as the name of a folder: `tune=p_z+p_x`, `tune=none` of ()."""
+    plain = "+".join(map(str, value)) or "none" if isinstance(value, tuple) else value
+    fit = re.sub(r"[^\w.+-]", "_", str(plain))
+    return f"{field}={fit}"

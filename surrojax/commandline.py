@@ -4,7 +4,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ CONFIGS = Path("configs")
 HELP = ("-h", "-?", "-help", "--help", "-helpshort", "--helpshort")
 
 HELP_FULL = ("-helpfull", "--helpfull")
+
+MISSING = f"--config is missing; for example --config={CONFIGS}/demo.py"
 
 KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
 """What a field wants, by the type of its default."""
@@ -117,7 +119,7 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
             file = _config_file(sys.argv)
             module = _module(file) if file else _common()
             if module is None:
-                raise InputError("--fields: give --config=FILE; see configs/")
+                raise InputError(MISSING)
             values = config.value if file else module.get_config()
             print(usage.list_fields(values, usage.comments(module)), flush=True)
             return
@@ -147,7 +149,9 @@ flags.DEFINE_bool(
 
 
 def parse(config: Any, about: About, argv: list[str]) -> list[str]:
-    """Parses the flags; where help is asked for, gives it and ends the process.
+    """Parses the flags; where help is asked for, prints it and ends the process.
+
+    Without any argument, it is printed to stderr, before what is missing.
 
     Args:
       config: the flag `--config`.
@@ -159,8 +163,12 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
     """
     file = _config_file(argv)
     asked = [word for word in argv[1:] if word in HELP + HELP_FULL]
-    if asked or len(argv) == 1:
-        _help(about, file, full=any(word in HELP_FULL for word in asked), asked=asked)
+    if asked:
+        print(_help(about, file, full=not set(asked) <= set(HELP)), flush=True)
+        sys.exit(0)
+    if len(argv) == 1:
+        print(_help(about, file, full=False), file=sys.stderr, flush=True)
+        raise InputError(MISSING)
     try:
         rest = flags.FLAGS(argv)
         if config.value is not None:
@@ -179,15 +187,14 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
         raise InputError(message) from error
 
 
-def _help(about: About, file: str, full: bool, asked: Iterable[str]) -> None:
-    """Prints the help: to stdout where it was asked for, else as what is wrong."""
+def _help(about: About, file: str, full: bool) -> str:
+    """What --help says, or --helpfull."""
     module = _module(file) if file else _common()
     text = about.short(module, file or f"{CONFIGS}/common.py")
     if full and module is not None:
         listed = usage.list_fields(module.get_config(), usage.comments(module))
         text += f"\n\nAll fields\n{listed}"
-    print(text, file=sys.stdout if asked else sys.stderr, flush=True)
-    sys.exit(0 if asked else 2)
+    return text
 
 
 def _common() -> Any:

@@ -70,7 +70,7 @@ def compare(
     pooled = {row: pooling.pool(found) for row, found in results.items() if found}
     say(pooling.table(pooled))
     write_json(root / "cross_database.json", pooled)
-    report.write(root)
+    say(f"report: {report.shown(report.write(root))}", quiet)
     return outcomes
 
 

@@ -4,6 +4,7 @@
 """
 
 import copy
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -48,6 +49,8 @@ from surrojax.stopping import Limits, Reason
 from surrojax.stopwatch import Stopwatch
 from surrojax.stream import Streamed
 from surrojax.weights import Fitted, fit_into, hash_of, load
+
+_log = logging.getLogger("surrojax")
 
 
 def train(
@@ -99,7 +102,7 @@ def train(
                 )
         setup = setup.settled(begin, data)
         done = int(processes.here(begin).round)
-        say(setup.opening(), quiet)
+        setup.say_opening(quiet)
         asked = setup.config.fidelity.rounds
         never = fidelity.never(asked, done, setup.rounds, setup.method.tunes)
         if never:
@@ -196,10 +199,17 @@ class Setup:
         method = replace(self.method, layout=execution.layout)
         return replace(self, execution=execution, method=method)
 
-    def opening(self) -> str:
-        """What is going to be done, and how."""
-        lines = _opening(self.config, self.method, self.dataset, self.rounds)
-        return f"{lines}\nhow: {self.execution}"
+    def say_opening(self, quiet: bool, who: str = "") -> None:
+        """Says what is going to be done; with --verbose, how as well.
+
+        Args:
+          quiet: nothing.
+          who: is going to do it, and a colon.
+        """
+        told = _opening(self.config, self.method, self.dataset, self.rounds)
+        say(f"{who}{told}", quiet)
+        if not quiet:
+            _log.debug("how: %s", self.execution)
 
 
 class Keeper(Diary):

@@ -8,17 +8,20 @@ the probability of each class.
 
 Images are read as the run read its own: made square, of its size, in its colours,
 averaged over its crops. Where it aligned faces, they are found and aligned; an image in
-which none is found is named and has an empty prediction. Each image stands for itself,
-in a run of sequences too.
+which none is found is named and has an empty prediction, and so has a file that cannot
+be read. Each image stands for itself, in a run of sequences too.
+
+The exit code is 2 where no image has a prediction.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from surrojax.errors import InputError
-from surrojax.progress import say
+from surrojax.progress import say, show_warnings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out",
         type=Path,
         default=Path("predictions.csv"),
-        help="the file to write; predictions.csv unless said",
+        help="the file to write, or to replace; predictions.csv unless said",
     )
     parser.add_argument(
         "--best",
@@ -49,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # JAX takes a second to import, which --help need not wait for.
     from surrojax.loading import load
 
+    replaced = given.out.expanduser().exists()
     try:
         table = load(given.run).predict_folder(
             given.images, given.out, best=given.best, align=given.align
@@ -56,11 +60,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"surrojax.predict: {error}", file=sys.stderr)
         return 2
-    missing = int(table["prediction"].isna().sum())
-    left_out = f", no face found in {missing}" if missing else ""
-    say(f"{given.out}: {len(table)} images{left_out}")
+    told = f"{given.out}: {_counts(table)}"
+    if replaced:
+        told += "; it replaced an earlier file"
+    if table["prediction"].isna().all():
+        print(f"surrojax.predict: {told}", file=sys.stderr)
+        return 2
+    say(told)
     return 0
 
 
+def _counts(table: Any) -> str:
+    """How many images got which class, the most frequent first, and how many none.
+
+    Args:
+      table: of `Result.predict_folder`.
+    """
+    counts = table["prediction"].value_counts().to_dict()
+    each = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    found, unreadable = sum(counts.values()), len(table.attrs["unreadable"])
+    told = f"{found} image{'' if found == 1 else 's'}"
+    if each:
+        told += f": {', '.join(f'{name} {count}' for name, count in each)}"
+    if faceless := len(table) - found - unreadable:
+        told += f"; no face found in {faceless}"
+    if unreadable:
+        told += f"; {unreadable} could not be read"
+    return told
+
+
 if __name__ == "__main__":
+    show_warnings()
     sys.exit(main())

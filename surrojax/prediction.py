@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from surrojax.data.pictures import Preparation, find
+from surrojax.data.pixels import ImageError
+from surrojax.errors import InputError
 from surrojax.records import write_text
 
 BATCH = 256
@@ -27,12 +29,14 @@ class Predictions:
     Attributes:
       classes: K names.
       files: n paths, as they were given, in natural order.
-      probabilities: `[n, K]`; NaN where no face was found.
+      probabilities: `[n, K]`; NaN where no face was found, or the file is no image.
+      unreadable: those of `files` that are no images.
     """
 
     classes: tuple[str, ...]
     files: tuple[Path, ...]
     probabilities: np.ndarray
+    unreadable: tuple[Path, ...] = ()
 
     @property
     def head(self) -> list[str]:
@@ -40,19 +44,23 @@ class Predictions:
         return ["file", "prediction", *(f"probability_{name}" for name in self.classes)]
 
     def label(self, row: int) -> str | None:
-        """The most probable class; None where no face was found."""
+        """The most probable class; None where there is none."""
         mass = self.probabilities[row]
         return None if np.isnan(mass).any() else self.classes[int(mass.argmax())]
 
     @property
     def frame(self) -> Any:
-        """A pandas `DataFrame`: `file`, `prediction`, and a probability a class."""
+        """A pandas `DataFrame`: `file`, `prediction`, and a probability a class.
+
+        Its `attrs["unreadable"]` lists the files that are no images.
+        """
         import pandas as pd
 
         table = pd.DataFrame(self.probabilities, columns=self.head[2:])
         files = [file.as_posix() for file in self.files]
         table.insert(0, "file", files)
         table.insert(1, "prediction", [self.label(row) for row in range(len(files))])
+        table.attrs["unreadable"] = [file.as_posix() for file in self.unreadable]
         return table
 
     def write(self, file: Path) -> None:
@@ -80,7 +88,8 @@ def predict_files(
 ) -> Predictions:
     """Puts image files through a network, some at a time.
 
-    An image in which no face is found is named in the log and has no prediction.
+    A file that is no image, and an image in which no face is found, are named in the
+    log and have no prediction.
 
     Args:
       places: of `data.pictures.find`.
@@ -89,14 +98,21 @@ def predict_files(
       classes: K names.
 
     Raises:
-      InputError: a place has no image, or a file is no image.
+      InputError: a place has no image, or none of the files is one.
     """
     files = find(places)
     found = np.full((len(files), len(classes)), np.nan)
+    wrong: dict[Path, ImageError] = {}
     for begin in range(0, len(files), BATCH):
         rows, pixels = [], []
         for row, file in enumerate(files[begin : begin + BATCH], begin):
-            image = preparation.read(file)
+            try:
+                image = preparation.read(file)
+            except ImageError as error:
+                wrong[file] = error
+                if len(files) > 1:
+                    _log.warning("%s; it has no prediction", error.reason)
+                continue
             if image is None:
                 _log.warning("%s: no face found; it has no prediction", file)
                 continue
@@ -104,4 +120,11 @@ def predict_files(
             pixels.append(image)
         if rows:
             found[rows] = probabilities(np.stack(pixels))
-    return Predictions(tuple(classes), tuple(files), found)
+    if len(wrong) == len(files):
+        raise InputError(
+            f"{wrong[files[0]].reason}; name an image"
+            if len(files) == 1
+            else f"none of the {len(files)} files can be read; name images, or folders "
+            "of them"
+        )
+    return Predictions(tuple(classes), tuple(files), found, tuple(wrong))

@@ -4,8 +4,9 @@ What a user asks for with --verbose is logged by the logger "surrojax" at level 
 """
 
 import logging
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -13,6 +14,9 @@ from tqdm import tqdm
 from surrojax.errors import InputError
 
 Record = dict[str, Any]
+
+COLUMNS, LINES = 80, 24
+"""Of a terminal that says its size is 0, as those of `script` and some containers."""
 
 _log = logging.getLogger("surrojax")
 
@@ -39,8 +43,8 @@ class Progress:
                 total=rounds,
                 initial=done,
                 unit="round",
-                dynamic_ncols=True,
                 leave=None,
+                **_size(),
             )
             if on_terminal
             else None
@@ -93,19 +97,19 @@ class Runs:
     """Progress over several runs, one after the other. A context manager.
 
     Args:
-      count: how many there are.
+      kinds: of each run, in their order; those of one kind take about equally long.
       quiet: show nothing.
     """
 
-    def __init__(self, count: int, quiet: bool) -> None:
-        self._count, self._quiet = count, quiet
+    def __init__(self, kinds: Sequence[Hashable], quiet: bool) -> None:
+        self._kinds, self._quiet = kinds, quiet
         self._done = 0
-        self._seconds: list[float] = []
-        on_terminal = sys.stderr.isatty() and not quiet and count > 1
+        self._seconds: dict[Hashable, list[float]] = {}
+        on_terminal = sys.stderr.isatty() and not quiet and len(kinds) > 1
         # The time that is left is told by the runs that have finished.
         form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs{postfix}"
         self._bar = (
-            tqdm(total=count, desc="all", bar_format=form, dynamic_ncols=True)
+            tqdm(total=len(kinds), desc="all", bar_format=form, **_size())
             if on_terminal
             else None
         )
@@ -119,7 +123,7 @@ class Runs:
 
     def begin(self, name: str) -> None:
         """Says which run begins."""
-        say(f"== {self._done + 1}/{self._count} {name}", self._quiet)
+        say(f"== {self._done + 1}/{len(self._kinds)} {name}", self._quiet)
 
     def end(self, told: str, seconds: float | None) -> None:
         """Says how a run ended.
@@ -128,9 +132,9 @@ class Runs:
           told: what it found.
           seconds: what all its rounds took; None: it failed.
         """
-        self._done += 1
         if seconds is not None:
-            self._seconds.append(seconds)
+            self._seconds.setdefault(self._kinds[self._done], []).append(seconds)
+        self._done += 1
         left = self._left()
         say(f"   {told}{f'; {left} for the others' if left else ''}", self._quiet)
         if self._bar is not None:
@@ -138,10 +142,20 @@ class Runs:
             self._bar.update()
 
     def _left(self) -> str:
-        rest = self._count - self._done
-        if not rest or not self._seconds:
+        """Nothing while a kind is to come of which no run has finished."""
+        rest = self._kinds[self._done :]
+        if not rest or not set(rest) <= self._seconds.keys():
             return ""
-        return f"about {minutes(rest * sum(self._seconds) / len(self._seconds))} left"
+        means = {kind: sum(took) / len(took) for kind, took in self._seconds.items()}
+        return f"about {minutes(sum(means[kind] for kind in rest))} left"
+
+
+def _size() -> dict[str, Any]:
+    """What tqdm is told of the terminal's size; it shows nothing on one of size 0."""
+    columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    if columns and lines:
+        return {"dynamic_ncols": True}
+    return {"ncols": (columns or COLUMNS) - 1, "nrows": (lines or LINES) - 1}
 
 
 def details(record: Record, stages: Mapping[str, float]) -> str:
@@ -210,6 +224,12 @@ def show_log(quiet: bool, verbose: bool) -> None:
         _log.setLevel(logging.DEBUG if verbose else logging.INFO)
         _log.propagate = False
         _log.addHandler(_Say())
+
+
+def show_warnings() -> None:
+    """Says the package's warnings on stderr, each as a plain line."""
+    _log.propagate = False
+    _log.addHandler(logging.StreamHandler())
 
 
 class _Say(logging.Handler):

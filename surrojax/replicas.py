@@ -92,7 +92,7 @@ def train(
             if done:
                 which = ", ".join(str(replica.seed) for replica in group)
                 say(f"{workdir}: seed {which} goes on after round {done}", quiet)
-            say(f"{len(group)} replicas of: {setup.opening()}", quiet)
+            setup.say_opening(quiet, f"{len(group)} replicas of: ")
             results |= _together(setup, group, data, done, quiet)
     return {seed: results[seed] for seed in seeds}
 

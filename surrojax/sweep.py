@@ -15,8 +15,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from surrojax import pooling, replicas, report
-from surrojax.calls import override, without
+from surrojax.calls import named, override, without
 from surrojax.errors import InputError
+from surrojax.execution import tunes
 from surrojax.experiment import train
 from surrojax.fields import flatten, suggest
 from surrojax.processes import want_one
@@ -41,6 +42,14 @@ class FailedError(InputError):
         super().__init__(reason)
         self.again = again
 
+
+PACE = (
+    *("network", "dataset", "batch_size", "max_iterations", "iterations_per_round"),
+    *("time_budget", "early_stop", "stage1_settings", "stage2_share", "double_every"),
+    *("surrogate", "search.population", "fidelity", "compute_dtype", "convolution"),
+    *("execution", "replicas"),
+)
+"""Fields, and groups of them, by which a run takes longer or shorter."""
 
 COLUMNS = ("test_accuracy", "validation_accuracy", "train_accuracy")
 
@@ -85,7 +94,7 @@ def run_sweep(
             pooled = _pool_folds(outcomes)
             say(pooling.table(pooled))
             write_json(root / "folds.json", pooled)
-        report.write(root)
+        say(f"report: {report.shown(report.write(root))}", quiet)
     return outcomes
 
 
@@ -128,7 +137,7 @@ def run_points(
     with explained(root):
         root.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
-    with Runs(len(named), quiet) as runs:
+    with Runs([_kind(at(config, point)) for _, point in named], quiet) as runs:
         try:
             for name, point in named:
                 runs.begin(str(root / name))
@@ -142,6 +151,16 @@ def run_points(
                 say(f"{len(outcomes)} runs had ended:\n{table(outcomes)}")
             raise
     return outcomes
+
+
+def _kind(config: ConfigDict) -> tuple[str, ...]:
+    """What runs have in common that take about equally long."""
+    fields = (
+        f"{field}={value}"
+        for field, value in flatten(config.to_dict())
+        if field != FOLD and any(f"{field}.".startswith(f"{of}.") for of in PACE)
+    )
+    return (*fields, f"tunes={tunes(config)}")
 
 
 def _tell(runs: Runs, outcomes: Sequence[Outcome]) -> None:
@@ -241,14 +260,7 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
 
 def name_of(point: Point) -> str:
     """The folder of a point: `search.optimizer=de,seed=1`."""
-
-    def text(value: Any) -> str:
-        plain = (
-            "+".join(map(str, value)) or "none" if isinstance(value, tuple) else value
-        )
-        return re.sub(r"[^\w.+-]", "_", str(plain))
-
-    return ",".join(f"{field}={text(value)}" for field, value in point.items())
+    return ",".join(named(field, value) for field, value in point.items())
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

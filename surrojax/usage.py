@@ -156,6 +156,11 @@ def list_flags(flags: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def list_commands(commands: Mapping[str, str]) -> str:
+    """Commands by name, with what each does."""
+    return "\n".join(_entry(name, text) for name, text in commands.items())
+
+
 def list_configs(folder: Path) -> str:
     """The configs of a folder, with the first sentence of what each says of itself."""
     lines = []

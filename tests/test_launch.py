@@ -37,7 +37,7 @@ def launch(*arguments):
          "config.search.population: 3 is too few for de"),
         (["--config=configs/nothing.py", "--workdir=x"],
          "--config=configs/nothing.py: cannot be read"),
-        (["--workdir=x"], "give --config=FILE"),
+        (["--workdir=x"], "--config is missing; for example --config=configs/demo.py"),
         (["--config=configs/ck_mresnet.py", "--config.dataset.dir=/nowhere",
           "--config.dataset.fold=0", "--workdir=x"], "/nowhere"),
         (["--config=configs/pretrain_faces.py", "--config.dataset.heigth=9",
@@ -94,12 +94,14 @@ def test_a_run_and_its_continuation(tmp_path):
     first = launch(*arguments)
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
-    opening, how, first_round, *_ = first.stdout.splitlines()
+    opening, first_round, _, accuracy, page = first.stdout.splitlines()
     assert "tuned: p_z, p_x; 2 rounds of 2 steps" in opening
-    assert how.startswith("how: ") and "convolution matmul (measured" in how
     assert first_round.startswith("round 1/2, step 2: validation ")
-    assert "test accuracy" in first.stdout.splitlines()[-1]
-    assert "finished after 2 rounds" in launch(*arguments).stdout
+    assert "test accuracy" in accuracy
+    assert page == f"report: {tmp_path}/run/report.html"
+    assert (tmp_path / "run/report.html").exists()
+    again = launch(*arguments).stdout
+    assert "finished after 2 rounds" in again and page in again
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
@@ -130,6 +132,9 @@ def test_a_command_alone_says_what_to_do():
     done = launch()
     assert done.returncode == 2 and done.stdout == ""
     assert "python launch.py --config=configs/demo.py\n" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "launch.py: --config is missing; for example --config=configs/demo.py"
+    )
 
 
 def test_help_has_modes_flags_fields_and_configs_and_nothing_of_absls():
@@ -140,6 +145,9 @@ def test_help_has_modes_flags_fields_and_configs_and_nothing_of_absls():
         assert f"\n  {flag}" in done.stdout
     for mode in ("sweep", "going on", "folds", "replicas", "pre-training", "processes"):
         assert f"\n  {mode} " in done.stdout
+    for command in ("predict", "export", "report"):
+        assert f"\n  {command} " in done.stdout
+        assert f" python -m surrojax.{command} RUN" in done.stdout
     assert "  --config.max_iterations=80000" in done.stdout
     assert "configs/ck_mresnet.py" in done.stdout
     assert "helpfull" not in done.stdout and "stderrthreshold" not in done.stdout
@@ -200,6 +208,8 @@ def test_a_verbose_run_says_what_each_round_found(tmp_path):
     first, *lines = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/run: metrics.jsonl, ")
     assert "config.fidelity.rounds: 3 never comes, as the run has 2 rounds" in lines
+    [how] = (line for line in lines if line.startswith("how: "))
+    assert "convolution matmul (measured" in how
     record = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[1])
     at = lines.index(next(line for line in lines if line.startswith("round 2/2")))
     setting = " ".join(f"{k} {record['hyper'][k]:.2g}," for k in ("p_z", "p_x"))

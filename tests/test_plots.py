@@ -44,6 +44,14 @@ def test_the_schedule_draws_every_hyper_parameter_and_the_test_accuracy():
     assert coefficients.get_yscale() == "log"
 
 
+def test_lines_of_the_schedule_that_lie_on_one_another_are_all_seen():
+    names = ("p_z", "p_V", "p_x", "p_W")
+    same = [r | {"hyper": dict.fromkeys(names, 0.5)} for r in records()]
+    ratios = plot_schedule(same).axes[0]
+    patterns = {str(line._dash_pattern) for line in ratios.lines}
+    assert len(ratios.lines) == len(patterns) == 4
+
+
 def test_what_is_off_has_no_panel():
     ratios, accuracy = plot_schedule(records(tuned=False)).axes
     assert ratios.get_ylabel() == "dropout ratio"

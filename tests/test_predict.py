@@ -37,8 +37,15 @@ def test_predictions_are_those_of_the_run(root, tmp_path, capsys):
     out = tmp_path / "found.csv"
     images = root / "images"
     assert predict.main([str(root / "run"), str(images), f"--out={out}"]) == 0
-    assert capsys.readouterr().out.split() == [f"{out}:", "70", "images"]
     found = {row["file"]: row for row in rows_of(out)}
+    said = capsys.readouterr().out
+    begin = f"{out}: 70 images: "
+    assert said.startswith(begin) and said.count("\n") == 1
+    counts = dict(part.split() for part in said.removeprefix(begin).split(","))
+    labels = [row["prediction"] for row in found.values()]
+    assert counts == {name: str(labels.count(name)) for name in set(labels)}
+    most = [int(count) for count in counts.values()]
+    assert most == sorted(most, reverse=True)
     assert list(next(iter(found.values()))) == ["file", "prediction", *PROBABILITIES]
     assert len(found) == 70
     reported = rows_of(root / "run/predictions.csv")
@@ -137,15 +144,57 @@ def test_a_face_that_is_not_found_has_no_prediction(
     assert all(row["prediction"] for row in rows_of(out))
 
 
+def test_without_any_face_the_command_fails(root, tmp_path, monkeypatch, capsys):
+    class Blind:
+        def landmarks(self, image):
+            return None
+
+    monkeypatch.setattr(align, "Detector", Blind)
+    Image.new("RGB", (30, 30)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    out = tmp_path / "found.csv"
+    arguments = [str(root / "run"), str(tmp_path), f"--out={out}", "--align"]
+    assert predict.main(arguments) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"surrojax.predict: {out}: 0 images; no face found in 1; 1 could not be read"
+    )
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(root, tmp_path, capsys, caplog):
+    image = root / "images/happy/p00_happy.png"
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).write_bytes(image.read_bytes())
+    (tmp_path / "b.png").write_bytes(image.read_bytes()[:60])
+    out = tmp_path / "found.csv"
+    arguments = [str(root / "run"), str(tmp_path), f"--out={out}"]
+    with caplog.at_level(logging.WARNING, "surrojax"):
+        assert predict.main(arguments) == 0
+    [line] = caplog.messages
+    assert line.startswith(f"{tmp_path}/b.png: cannot be read as an image (")
+    assert line.endswith("); it has no prediction")
+    a, b, c = rows_of(out)
+    assert a["prediction"] == c["prediction"] in EXPRESSIONS
+    assert b["file"] == f"{tmp_path}/b.png"
+    assert {b[name] for name in ("prediction", *PROBABILITIES)} == {""}
+    told = f"{out}: 2 images: {a['prediction']} 2; 1 could not be read"
+    assert capsys.readouterr().out == f"{told}\n"
+    assert predict.main(arguments) == 0
+    assert capsys.readouterr().out == f"{told}; it replaced an earlier file\n"
+    table = surrojax.load(root / "run").predict_folder(tmp_path)
+    assert table.attrs["unreadable"] == [f"{tmp_path}/b.png"]
+    assert table["prediction"].isna().tolist() == [False, True, False]
+
+
 def test_a_mistake_is_one_line_and_writes_nothing(root, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged").mkdir()
     image = root / "images/happy/p00_happy.png"
-    (tmp_path / "damaged/a.png").write_bytes(image.read_bytes())
+    (tmp_path / "damaged/a.png").write_bytes(b"no image")
     (tmp_path / "damaged/b.png").write_bytes(image.read_bytes()[:60])
     own = str(root / "run/predictions.csv")
     for run, images, out, message in (
-        ("run", tmp_path / "damaged", "x.csv", "b.png: cannot be read as an image"),
+        ("run", tmp_path / "damaged", "x.csv", "none of the 2 files can be read; name"),
+        ("run", tmp_path / "damaged/b.png", "x.csv", "); name an image"),
         ("run", tmp_path / "empty", "x.csv", "empty: has no images"),
         ("run", tmp_path / "none", "x.csv", "none: there is no such file or folder"),
         ("run", image, own, "holds the run's own predictions"),

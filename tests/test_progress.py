@@ -1,6 +1,14 @@
 """What a user is told while runs go on."""
 
+import fcntl
 import logging
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+from contextlib import suppress
 
 import pytest
 
@@ -30,15 +38,24 @@ RECORD = {
 
 
 @pytest.fixture
-def verbose():
-    log, handlers = (
-        logging.getLogger("surrojax"),
-        logging.getLogger("surrojax").handlers,
-    )
-    before = (log.level, log.propagate, list(handlers))
-    progress.show_log(quiet=False, verbose=True)
-    yield
+def log():
+    """The package's logger, which is as it was after the test."""
+    log = logging.getLogger("surrojax")
+    before = (log.level, log.propagate, list(log.handlers))
+    yield log
     log.level, log.propagate, log.handlers = before
+
+
+@pytest.fixture
+def verbose(log):
+    progress.show_log(quiet=False, verbose=True)
+
+
+def test_warnings_are_plain_lines_on_stderr(capsys, log):
+    progress.show_warnings()
+    log.info("a database is being prepared")
+    log.warning("b.png: cannot be read")
+    assert capsys.readouterr() == ("", "b.png: cannot be read\n")
 
 
 def test_the_details_of_a_round():
@@ -85,7 +102,7 @@ def test_no_more_time_is_left_than_the_budget_has(capsys):
 
 
 def test_the_time_left_is_that_of_the_runs_that_have_finished(capsys):
-    with Runs(4, quiet=False) as runs:
+    with Runs(["tuned"] * 4, quiet=False) as runs:
         for told, seconds in (("a", 10.0), ("failed", None), ("b", 30.0)):
             runs.begin("x")
             runs.end(told, seconds)
@@ -97,6 +114,44 @@ def test_the_time_left_is_that_of_the_runs_that_have_finished(capsys):
         "== 3/4 x",
         "   b; about 20 s left for the others",
     ]
+
+
+def test_runs_of_another_kind_say_nothing_of_the_time_left(capsys):
+    kinds = ["untuned", "tuned", "untuned", "tuned"]
+    with Runs(kinds, quiet=False) as runs:
+        for seconds in (10.0, 40.0, 20.0, 40.0):
+            runs.begin("x")
+            runs.end("a", seconds)
+    told = capsys.readouterr().out.splitlines()[1::2]
+    # After the second, one of either kind is left: 10 s and 40 s.
+    assert told == [
+        *("   a", "   a; about 50 s left for the others"),
+        *("   a; about 40 s left for the others", "   a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "shown"), [(0, 0, 79), (0, 60, 59), (24, 0, 79), (24, 60, 59)]
+)
+def test_a_terminal_of_size_0_has_its_bars(lines, columns, shown, monkeypatch):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        bar = Progress(3, 0, quiet=False)
+        bar.update(RECORD)
+        bar.close()
+        with Runs(["a", "b"], quiet=False):
+            pass
+    told = b""
+    # Once nobody writes to it any more, a terminal has an error for its end.
+    with suppress(OSError):
+        while part := os.read(ours, 10_000):
+            told += part
+    os.close(ours)
+    bars = [part for part in re.split(r"[\r\n]+", told.decode()) if "|" in part]
+    assert any("1/3 " in bar for bar in bars) and any("0/2 runs" in bar for bar in bars)
+    assert max(map(len, bars)) == shown
 
 
 @pytest.mark.parametrize(

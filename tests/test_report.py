@@ -11,10 +11,11 @@ from conftest import as_user
 from configs import common
 from surrojax import report, sweep
 from surrojax.errors import InputError
+from surrojax.report.page import breakable
 
 TUNE = ["lambda_z", "p_z"]
 CONFUSION = [[30, 10], [20, 40]]
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"meta", "br", "hr", "img", "link", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -195,15 +196,17 @@ def test_the_report_of_a_run(tmp_path):
     assert found["training accuracy [%]"] == "90.00"
     assert found["macro-F1 on test [%]"] == "69.00"
     assert page.tables["Recall by class"][1:] == [
-        ["happy", "40", "75.00 ± 6.85"],
-        ["sad", "60", "66.67 ± 6.09"],
+        # 30 of 40 and 40 of 60 by Wilson's formula, worked out by hand.
+        ["happy", "40", "75.00 [59.81, 85.81]"],
+        ["sad", "60", "66.67 [54.06, 77.27]"],
     ]
     cost = page.column("What it took", "this run")
     # 300 steps and 800 of a quarter each, over a training of 200 steps.
     assert cost["cost in trainings of the network"] == "2.5"
     assert cost["time of all rounds"] == "2.0 min"
-    faults = dict(page.tables["What was read, faults counted"])
-    assert faults["faults.constant images"] == "12"
+    faults = page.tables["Faults of the database, counted and never mended"]
+    assert faults == [["constant images", "12"]]
+    assert page.tables["What was read"] == [["Source", "drawn"]]
     assert ["jax", "0.10.2"] in page.tables["Versions and device"]
     assert ["search.population", "3"] in page.tables["The resolved config"]
     assert len(page.figures) == 5
@@ -231,6 +234,14 @@ def test_importance_is_told_in_numbers(tmp_path):
     assert table[1:] == [["lambda_z", "-1.00"], ["p_z", "-0.50"]]
 
 
+def test_names_may_go_on_in_the_next_line_and_numbers_may_not():
+    assert breakable("search.optimizer=pso,a=0.5") == (
+        "search.<wbr>optimizer=<wbr>pso,<wbr>a=<wbr>0.5"
+    )
+    assert breakable("12,345.67") == "12,345.67"
+    assert breakable("<b>=1") == "&lt;b&gt;=<wbr>1"
+
+
 def test_an_unfinished_run_says_so(tmp_path):
     folder = put(tmp_path / "a", result=False, records=records_of()[:1])
     page = page_of(folder)
@@ -245,10 +256,103 @@ def test_a_run_that_goes_on_after_its_result_is_unfinished(tmp_path):
     assert "This run is unfinished: 200 of 200 steps are done." in page.text
 
 
-def test_a_run_without_a_round_has_its_page(tmp_path):
-    page = page_of(put(tmp_path / "a", result=False, records=[]))
+def test_a_run_without_a_round_has_no_page_yet(tmp_path):
+    folder = put(tmp_path / "a", result=False, records=[])
+    with pytest.raises(InputError, match="a: the run has finished no round yet; let"):
+        report.write(folder)
+    done = as_user("-m", "surrojax.report", str(folder))
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert not (folder / "report.html").exists()
+    page = page_of(tmp_path)
     assert_sound(page)
-    assert "0 of 200 steps" in page.text and not page.figures
+    assert page.column("Each run, with its own report", "test [%]") == {
+        "a": "unfinished: 0 of 200 steps"
+    }
+    assert not page.links and not (folder / "report.html").exists()
+
+
+def test_the_recall_of_none_of_many_is_not_certain(tmp_path):
+    none = result_of(
+        recall={"happy": 0.0, "sad": None}, confusion_matrix=[[0, 55], [0, 0]]
+    )
+    page = page_of(put(tmp_path / "a", result=none))
+    # Wilson: 1.96^2 / (55 + 1.96^2) = 6.53 %.
+    assert page.tables["Recall by class"][1:] == [
+        ["happy", "55", "0.00 [0.00, 6.53]"],
+        ["sad", "0", "–"],
+    ]
+
+
+def test_what_was_read_is_told_in_words_and_without_what_is_empty(tmp_path):
+    manifest = {
+        "source": "fer2013.tar.gz",
+        "sha256": {"fer2013.tar.gz": "c6f4"},
+        "splits": {
+            name: {"images": n, "sequences": n, "subjects": 0}
+            for name, n in (("train", 28709), ("test", 3589))
+        },
+        "classes": {name: {"happy": 2, "sad": 1} for name in ("train", "test")},
+        "left_out": {},
+        "faults": {"duplicate_groups_with_different_labels": 57, "percent": 8.7},
+        "notes": [],
+        "aligned": False,
+        "duplicates": {"within": {"train": 1236}, "test_in_train": 0},
+    }
+    page = page_of(put(tmp_path / "a", manifest=manifest))
+    tables = list(page.tables)
+    begin = tables.index("What was read")
+    assert tables[begin : begin + 6] == [
+        *("What was read", "SHA-256", "Splits", "Samples by class"),
+        "Faults of the database, counted and never mended",
+        "Samples whose pixels occur before, counted and never removed",
+    ]
+    what, digest, splits, classes, faults, duplicates = (
+        page.tables[name] for name in tables[begin : begin + 6]
+    )
+    assert what == [["Source", "fer2013.tar.gz"], ["Aligned", "no"]]
+    assert digest == [["fer2013.tar.gz", "c6f4"]]
+    assert splits == [["", "images"], ["train", "28,709"], ["test", "3,589"]]
+    assert classes[1] == ["train", "2", "1"]
+    assert faults[0] == ["duplicate groups with different labels", "57"]
+    assert duplicates == [["within train", "1,236"], ["test in train", "0"]]
+
+
+def test_subjects_and_sequences_are_told_where_they_are_known(tmp_path):
+    both = {"source": {"faults": {"rows": 3}, "subjects": 0}, "target": {"rows": 4}}
+    splits = {
+        name: {"images": 30, "sequences": 10, "subjects": 4} for name in ("a", "b")
+    }
+    manifest = both | {"splits": splits, "subjects": {"a": 4, "b": 4}}
+    page = page_of(put(tmp_path / "a", manifest=manifest))
+    assert page.tables["Splits"][:2] == [
+        ["", "images", "sequences", "subjects"],
+        ["a", "30", "10", "4"],
+    ]
+    assert page.tables["Target: what was read"] == [["Rows", "4"]]
+    faults = "Source: Faults of the database, counted and never mended"
+    assert page.tables[faults] == [["rows", "3"]]
+    assert "Subjects" not in page.tables and "Source: what was read" not in page.tables
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        ("accuracy", "more is better: validation accuracy, from 0 to 1, less kappa"),
+        ("cross_entropy", "more is better: minus the validation cross-entropy, less"),
+    ],
+)
+def test_the_score_is_explained_by_the_objective(tmp_path, objective, told):
+    page = page_of(put(tmp_path / "a", config=config_of(objective=objective)))
+    assert told in page.text and "(eq. 11" in page.text
+
+
+def test_the_rounds_named_for_the_fidelity_are_of_the_run(tmp_path):
+    for number, rounds in ((1, "1"), (3, "1,3"), (30, "1,10")):
+        record = records_of()[0]
+        records = [record | {"round": n} for n in range(1, number + 1)]
+        folder = put(tmp_path / str(number), records=records, result=False)
+        assert f"--config.fidelity.rounds={rounds} measures" in page_of(folder).text
 
 
 def test_a_line_that_is_being_written_is_no_record(tmp_path):
@@ -371,6 +475,43 @@ def test_the_report_of_a_sweep(tmp_path):
         "tune=lambda_z+p_z 60.00 %"
     ]
     assert "Test figures are reported and choose nothing" in page.text
+
+
+def sweep_of(folder, *optimizers):
+    """A sweep of PSO and DE, whose sweep.csv is in the order of its command."""
+    rows = ["search.optimizer,tune,test_accuracy"]
+    for optimizer in optimizers:
+        for tune in (TUNE, []):
+            name = f"search.optimizer={optimizer},tune={'+'.join(tune) or 'none'}"
+            put(folder / name, config=config_of(tune=tune))
+            rows.append(f'{optimizer},"{tuple(tune)}",0.7')
+    (folder / "sweep.csv").write_text("\n".join(rows))
+    return page_of(folder).tables["Means over the runs of each setting"]
+
+
+def test_settings_are_in_the_order_of_the_sweeps_command(tmp_path):
+    head, *rows = sweep_of(tmp_path / "pso", "pso", "de")
+    names = [
+        f"search.optimizer={optimizer},tune={tune}"
+        for optimizer in ("pso", "de")
+        for tune in ("lambda_z+p_z", "none")
+    ]
+    assert [row[0] for row in rows] == names
+    assert f"gain over {names[0]} [points]" in head
+    head, *rows = sweep_of(tmp_path / "de", "de", "pso")
+    assert [row[0] for row in rows] == [*names[2:], *names[:2]]
+    assert f"gain over {names[2]} [points]" in head
+
+
+def test_gains_are_over_the_first_setting_that_has_finished(tmp_path):
+    put(tmp_path / "seed=0,kappa=1", result=False)
+    put(tmp_path / "seed=0,kappa=2")
+    put(tmp_path / "seed=0,kappa=3", result=result_of(test_accuracy=0.8))
+    rows = [f"0,{kappa},0.7" for kappa in (1, 2, 3)]
+    (tmp_path / "sweep.csv").write_text("\n".join(["seed,kappa,test_accuracy", *rows]))
+    head, *rows = page_of(tmp_path).tables["Means over the runs of each setting"]
+    at = head.index("gain over kappa=2 [points]")
+    assert [row[at] for row in rows] == ["–", "", "+10.00"]
 
 
 def test_folds_are_shown_pooled(tmp_path):

@@ -1,6 +1,7 @@
 """Sweeps: the product of fields, a folder a point, a table, failures survived."""
 
 import json
+import re
 
 import pytest
 
@@ -87,13 +88,36 @@ def test_a_failed_point_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
     assert "== 2/3 " in out
     # 30 seconds each of those that did not fail.
     assert "test 50.00 %, validation 60.00 %, training 70.00 %, 30 s; about 60 s" in out
-    assert out.splitlines()[-1].split() == [
+    assert out.splitlines()[-2].split() == [
         *("seed=2", "70.00", "60.00", "70.00", "+20.00", "0.5")
     ]
+    assert out.splitlines()[-1] == f"report: {tmp_path}/report.html"
     rows = (tmp_path / "sweep.csv").read_text().splitlines()
     assert rows[0].startswith("seed,test_accuracy,")
     assert rows[2] == "1,failed"
     assert rows[3] == "2,0.7,0.6,0.7,10,20,30.0"
+
+
+def test_the_time_left_is_told_once_a_point_like_those_to_come_is_done(
+    monkeypatch, tmp_path, capsys
+):
+    def train(config, folder, command, quiet):
+        return RESULT | {"seconds": 80.0 if config.tune else 10.0}
+
+    monkeypatch.setattr(sweep, "train", train)
+    for number, (specification, told) in enumerate(
+        [
+            ("tune=(),(p_z,),(p_x,)", ["", "about 80 s", ""]),
+            ("kappa=0.0,1e-5", ["about 80 s", ""]),
+            ("max_iterations=1000,2000", ["", ""]),
+        ]
+    ):
+        run_sweep(common.get_config(), str(tmp_path / str(number)), [specification])
+        lines = capsys.readouterr().out.splitlines()
+        ends = [line for line in lines if line.startswith("   test ")]
+        assert [re.findall("about \\d+ s", line) for line in ends] == [
+            [text] if text else [] for text in told
+        ]
 
 
 def test_a_failed_point_is_told_with_the_command_that_runs_it(

@@ -86,7 +86,7 @@ def main() -> None:
         table.show(WORKDIR.value, AGAINST.value)
         return
     if CONFIG.value is None:
-        raise InputError("give --config=FILE; see configs/")
+        raise InputError(commandline.MISSING)
     if not METHODS.value:
         raise InputError(f"give --methods, of {', '.join(NAMES)}")
     if CONFIG.value.get("task") == "pretrain":

@@ -90,7 +90,8 @@ class Preparation:
           found.
 
         Raises:
-          InputError: the file is no image, or what finds faces is not installed.
+          ImageError: the file is no image.
+          InputError: what finds faces is not installed.
         """
         image, points = open_rgb(file), None
         if self.align:

@@ -13,6 +13,18 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are the first outside."""
 
 
+class ImageError(InputError):
+    """A file is no image that can be read.
+
+    Attributes:
+      reason: the same without a remedy: file, and what is wrong with it.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.reason = reason
+
+
 class Square(NamedTuple):
     """A square in an image, which it may leave: pixels from the image's corner."""
 
@@ -35,7 +47,7 @@ def open_rgb(file: Path) -> np.ndarray:
       `[H, W, 3]` uint8, RGB; a grey image has three equal channels.
 
     Raises:
-      InputError: the file is absent, empty, truncated or no image.
+      ImageError: the file is absent, empty, truncated or no image.
     """
     try:
         # Pillow warns of odd metadata and of many pixels; neither harms here.
@@ -43,15 +55,13 @@ def open_rgb(file: Path) -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(file) as image:
                 return np.array(_to_rgb(ImageOps.exif_transpose(image)))
-    except InputError:
-        raise
     except FileNotFoundError as error:
-        raise InputError(f"{file}: is absent; restore it") from error
+        raise ImageError(f"{file}: is absent", "restore it") from error
     except Exception as error:
         # What Pillow's decoders raise for a damaged file has no common class.
-        raise InputError(
-            f"{file}: cannot be read as an image ({' '.join(str(error).split())}); "
-            "restore it, or take it out of the folder and its lists"
+        raise ImageError(
+            f"{file}: cannot be read as an image ({' '.join(str(error).split())})",
+            "restore it, or take it out of the folder and its lists",
         ) from error
 
 

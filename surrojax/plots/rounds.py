@@ -9,6 +9,9 @@ from surrojax.plots.names import symbol
 
 Record = dict[str, Any]
 
+STROKES = ("-", (0, (6, 3)), (0, (4, 2, 1, 2)), (0, (1, 2)))
+"""Of the four sites, so that lines on one another are all seen."""
+
 STYLE = {"original": ("C0", "original"), "surrogate": ("C1", "surrogate")}
 
 
@@ -32,6 +35,7 @@ def plot_schedule(records: list[Record]) -> Figure:
                     values[name],
                     label=symbol(name),
                     color=f"C{index % 4}",
+                    ls=STROKES[index % 4],
                     drawstyle="steps-mid",
                 )
         axes.set(ylabel=label)

@@ -12,11 +12,13 @@ were kept without their checkpoints have their page as well. A folder that
 import os
 from pathlib import Path
 
+from surrojax.errors import InputError
 from surrojax.records import write_text
 from surrojax.report import run, several
 from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
+from surrojax.report.origin import shown
 
-__all__ = ["write"]
+__all__ = ["FILE", "shown", "write"]
 
 
 def write(
@@ -36,14 +38,20 @@ def write(
       The page's file.
 
     Raises:
-      InputError: the folder holds no run, a file is damaged, or the page cannot be
-        written.
+      InputError: the folder holds no run, or one that has finished no round, a file is
+        damaged, or the page cannot be written.
     """
     found = read(Path(folder).expanduser().absolute())
     out = found.path / FILE if file is None else Path(file).expanduser().absolute()
     if not isinstance(found, Several):
+        if not found.records:
+            raise InputError(
+                f"{found.path}: the run has finished no round yet; let it go on"
+            )
         return _put(out, run.page(found, untuned_of(found)))
     for one in found.runs.values():
+        if not one.records:
+            continue
         untuned = untuned_of(one)
         if anew or is_old(one, untuned):
             _put(one.path / FILE, run.page(one, untuned))

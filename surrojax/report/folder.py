@@ -1,5 +1,6 @@
 """What a report is made of: the small files of one run's folder, or of several."""
 
+import ast
 import csv
 import glob
 import json
@@ -11,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from surrojax.calls import named
 from surrojax.errors import InputError
 from surrojax.outcome import cost_in_steps
 from surrojax.records import MAY_DIFFER, Record, read_json
@@ -111,7 +113,8 @@ class Several:
 
     Attributes:
       path: the folder that holds theirs.
-      runs: by their folder below it, the untuned ones first.
+      runs: by their folder below it, in the order of the sweep's command; those of
+        which it says nothing after them, the untuned ones first.
       broken: why others could not be read, by their folder.
       failed: points of sweep.csv that failed, `FIELD=VALUE` each.
       pooled: folds as one result, by setting.
@@ -161,19 +164,25 @@ def read(path: Path) -> Run | Several:
             runs[name] = read_run(folder)
         except InputError as error:
             broken[name] = str(error)
-    failed = _failed(path / "sweep.csv")
+    points = _points(path / "sweep.csv")
     tables = [path / name for name in ("sweep.csv", *POOLED)]
     if not (runs or broken or any(file.exists() for file in tables)):
         raise InputError(
             f"{path}: holds neither a run nor a sweep; give a folder with a config.json"
         )
     pooled = [_pooled(path / file) for file in POOLED if (path / file).exists()]
-    ordered = sorted(runs, key=lambda name: bool(runs[name].config["tune"]))
+    places = {frozenset(point): place for place, point in enumerate(points)}
+
+    def place(name: str) -> tuple[int, bool]:
+        """In the sweep, in which a folder is named by its point."""
+        words = frozenset(re.split("[,/]", name))
+        return places.get(words, len(places)), bool(runs[name].config["tune"])
+
     return Several(
         path,
-        {name: runs[name] for name in ordered},
+        {name: runs[name] for name in sorted(runs, key=place)},
         broken,
-        failed,
+        [",".join(point) for point, failed in points.items() if failed],
         {name: of for one in pooled for name, of in one.items()},
     )
 
@@ -286,10 +295,14 @@ def _folders(path: Path) -> list[Path]:
     )
 
 
-def _failed(file: Path) -> list[str]:
-    """Points of a sweep.csv whose line has no figures."""
+def _points(file: Path) -> dict[tuple[str, ...], bool]:
+    """Points of a sweep.csv, in its order, and whether they failed.
+
+    A point is a tuple of words `FIELD=VALUE`, as its folder has them. A line of one
+    that failed has no figures.
+    """
     if not file.exists():
-        return []
+        return {}
     try:
         head, *rows = csv.reader(file.read_text().splitlines())
         fields = head[: head.index("test_accuracy")]
@@ -297,11 +310,24 @@ def _failed(file: Path) -> list[str]:
         raise InputError(
             f"{file}: is no table of a sweep ({error}); {REMEDY}"
         ) from None
-    return [
-        ",".join(f"{field}={value}" for field, value in zip(fields, row, strict=False))
+    return {
+        tuple(
+            named(field, _value(text))
+            for field, text in zip(fields, row, strict=False)
+            if text  # replicas that failed together have no seed
+        ): row[len(fields) :] == ["failed"]
         for row in rows
-        if row[len(fields) :] == ["failed"]
-    ]
+    }
+
+
+def _value(text: str) -> Any:
+    """A field's value of sweep.csv: a tuple, or what else it says."""
+    if not re.fullmatch(r"\(.*\)", text):
+        return text
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 def _pooled(file: Path) -> dict[str, Record]:

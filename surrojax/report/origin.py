@@ -1,4 +1,4 @@
-"""What was run: the data, the config, the machine, and the command."""
+"""What was run: the config, the machine, and the command."""
 
 import re
 import shlex
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from surrojax.calls import override, without
-from surrojax.records import Record
+from surrojax.report.data import manifest
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, plain
 from surrojax.settings import flatten
@@ -21,7 +21,7 @@ def title(run: Run) -> str:
 
 def facts(run: Run) -> list[tuple[str, str]]:
     """What a reader asks first."""
-    manifest = _manifest(run)
+    read = manifest(run)
     # Of a run of `surrojax.tune`, the search's settings stand among the others.
     search = run.config if run.is_own else run.config.get("search") or {}
     splits = "as they were given" if run.is_own else "the database's own splits"
@@ -29,7 +29,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("folder", shown(run.path)),
         ("network", run.network),
         ("database", run.database),
-        ("protocol", plain(manifest.get("protocol") or splits)),
+        ("protocol", plain(read.get("protocol") or splits)),
         ("seed", plain(run.config["seed"])),
         ("done", f"{len(run.records)} rounds, {count(run.steps)} steps"),
         ("tuned", ", ".join(map(plain, run.config["tune"])) or _instead(run)),
@@ -37,8 +37,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
     if run.config["tune"]:
         which, many = (plain(search.get(key)) for key in ("optimizer", "population"))
         found.append(("search", f"{which}, {many} candidates a round"))
-    if manifest.get("held_out"):
-        found.append(("test split", plain(manifest["held_out"])))
+    if read.get("held_out"):
+        found.append(("test split", plain(read["held_out"])))
     return found
 
 
@@ -52,40 +52,6 @@ def shown(path: Path) -> str:
     """A path, as short as the working folder allows."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _manifest(run: Run) -> Record:
-    found = run.description.get("manifest")
-    return found if isinstance(found, dict) else {}
-
-
-def data(run: Run) -> list[Table]:
-    """The data's manifest: what was read, and with how many faults."""
-    tables, rest = [], {}
-    for key, value in _manifest(run).items():
-        table = _grid(key, value)
-        if table:
-            tables.append(table)
-        else:
-            rest[key] = value
-    rows = [(field.replace("_", " "), plain(value)) for field, value in flatten(rest)]
-    if rows:
-        named = Table("What was read, faults counted", ("", ""), rows, words=True)
-        tables.append(named)
-    return tables
-
-
-def _grid(name: str, value: Any) -> Table | None:
-    """A table of what has the same numbers for several things, such as splits."""
-    if not isinstance(value, dict) or len(value) < 2:
-        return None
-    parts = list(value.values())
-    if not all(isinstance(p, dict) and list(p) == list(parts[0]) for p in parts):
-        return None
-    if not all(type(cell) is int for part in parts for cell in part.values()):
-        return None
-    rows = [[key, *map(count, part.values())] for key, part in value.items()]
-    return Table(name.replace("_", " ").capitalize(), ["", *parts[0]], rows)
 
 
 def environment(run: Run) -> Table:

@@ -10,6 +10,7 @@ from surrojax.report.tables import (
     duration,
     number,
     percent,
+    wilson_interval,
     with_error,
 )
 
@@ -84,15 +85,22 @@ def classes(runs: Mapping[str, Run]) -> Table:
     """Recall of each class on test data, beside how many samples it has."""
     results = {name: run.result for name, run in runs.items() if run.result}
     first = next(iter(results.values()))
-    samples = [sum(row) for row in first["confusion_matrix"]]
     rows = []
-    for name, total in zip(first["recall"], samples, strict=True):
-        found = [result["recall"].get(name) for result in results.values()]
-        error = None if found[0] is None else binomial_error(found[0], total)
-        others = [percent(value) for value in found[1:]]
-        rows.append([name, count(total), with_error(found[0], error), *others])
+    for place, name in enumerate(first["recall"]):
+        samples = first["confusion_matrix"][place]
+        found = [percent(result["recall"].get(name)) for result in results.values()]
+        found[0] += _interval(samples[place], sum(samples))
+        rows.append([name, count(sum(samples)), *found])
     head = ["class", "test samples", *(f"recall, {name} [%]" for name in results)]
     return Table("Recall by class", head, rows)
+
+
+def _interval(right: int, total: int) -> str:
+    """` [59.81, 85.81]` of a share in percent; nothing without samples."""
+    if not total:
+        return ""
+    low, high = wilson_interval(right, total)
+    return f" [{percent(low)}, {percent(high)}]"
 
 
 def confusion(counts: list[list[int]], names: list[str]) -> Table:

@@ -14,8 +14,8 @@ CAPTIONS = {
     "in each round. What is 0 throughout is not drawn. Below, its {reported} accuracy.",
     "history": "Accuracy after each round. The validation figures choose{only}.",
     "parallel_coordinate": "The candidates of all rounds, a line each: from left to "
-    "right its hyper-parameters, then its score. The score's axis is the key to the "
-    "colours.",
+    "right its hyper-parameters, then its score, of which more is better: {score} The "
+    "score's axis is the key to the colours.",
     "importance": "Rank correlation of each hyper-parameter with the score, centred by "
     "round. To the right: larger values scored better. Between the dotted lines lie "
     "95 % of what chance alone yields; proposals that follow from each other are less "
@@ -28,12 +28,24 @@ CAPTIONS = {
 }
 
 
+SCORES = {
+    "accuracy": "validation accuracy, from 0 to 1, less kappa times the sparseness "
+    "||x||_1 / ||x||_2 of the features (eq. 11).",
+    "cross_entropy": "minus the validation cross-entropy, less kappa times the "
+    "sparseness ||x||_1 / ||x||_2 of the features (eq. 11 with the cross-entropy in "
+    "the accuracy's place), so it is negative.",
+}
+"""What a candidate's score is, by objective."""
+
+HINT = (1, 10)
+"""Rounds that are named where the fidelity was not measured."""
+
+
 def pictures(run: Run) -> dict[str, Picture]:
     """The figures that a run's records allow, by name."""
-    if not run.records:
-        return {}
     only = "; the test figures are only reported" if run.has_test else ""
-    words = {"reported": run.reported, "only": only}
+    score = SCORES[run.config.get("objective", "accuracy")]
+    words = {"reported": run.reported, "only": only, "score": score}
     return {
         name: picture(
             name, draw, _alternative(name, run), CAPTIONS[name].format(**words)
@@ -115,6 +127,12 @@ def importances(run: Run) -> Table | None:
     ]
     caption = f"Importance; chance alone: ± {1.96 * chance(run.records):.2f}"
     return Table(caption, ["hyper-parameter", "rank correlation"], rows)
+
+
+def to_measure(run: Run) -> str:
+    """Rounds that a run as long as this one could measure the fidelity of."""
+    done = len(run.records)
+    return ",".join(map(str, dict.fromkeys(min(hint, done) for hint in HINT)))
 
 
 def fidelities(run: Run) -> Table | None:

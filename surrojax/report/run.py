@@ -1,6 +1,7 @@
 """The page on one run."""
 
 from surrojax.report import origin, result, rounds
+from surrojax.report.data import data
 from surrojax.report.folder import Run
 from surrojax.report.page import render
 from surrojax.report.tables import count
@@ -10,7 +11,7 @@ def page(run: Run, untuned: Run | None) -> str:
     """The HTML of a run's report.
 
     Args:
-      run: finished or not.
+      run: finished or not, of one round at least.
       untuned: the same without tuning, where there is one to compare with.
     """
     runs = result.finished(run, untuned)
@@ -26,7 +27,12 @@ def page(run: Run, untuned: Run | None) -> str:
         "untuned": untuned and origin.shown(untuned.path),
         "untuned_command": origin.untuned_command(run) or origin.untuned_call(run),
         "pictures": rounds.pictures(run),
-        "data": origin.data(run),
+        "schedule": rounds.schedule(run),
+        "schedule_link": rounds.schedule_link(run),
+        "importances": rounds.importances(run),
+        "fidelities": rounds.fidelities(run),
+        "rounds_to_measure": rounds.to_measure(run),
+        "data": data(run),
         "environment": origin.environment(run),
         "config": origin.config(run),
         "command": origin.command(run),
@@ -46,12 +52,5 @@ def page(run: Run, untuned: Run | None) -> str:
         context |= {
             "classes": result.classes(runs),
             "confusion": result.confusion(counts, names),
-        }
-    if run.records:
-        context |= {
-            "schedule": rounds.schedule(run),
-            "schedule_link": rounds.schedule_link(run),
-            "importances": rounds.importances(run),
-            "fidelities": rounds.fidelities(run),
         }
     return render("run.html", context)

@@ -78,9 +78,9 @@ def _reported(several: Several) -> str:
 
 
 def _settings(several: Several) -> Table:
-    """A row for each setting: means over its runs, and the gain over the first row."""
+    """A row for each setting: means over its runs, and the gain over the first."""
     rows = []
-    first, split = next(iter(several.settings)), _reported(several)
+    first, split = _reference(several), _reported(several)
     accuracy = f"{split}_accuracy"
     reference = _by_repeat(several.settings[first])
     for name, runs in several.settings.items():
@@ -106,6 +106,16 @@ def _settings(several: Several) -> Table:
     head += [f"{gained} over {first} [points]", "runs", "steps", "cost [trainings]"]
     head += ["time of a run"]
     return Table("Means over the runs of each setting", head, rows)
+
+
+def _reference(several: Several) -> str:
+    """The setting over which the others gain: the first that has a finished run."""
+    done = (
+        name
+        for name, runs in several.settings.items()
+        if any(run.result for run in runs.values())
+    )
+    return next(done, next(iter(several.settings)))
 
 
 def _steps(done: list[Run]) -> str:
@@ -139,7 +149,7 @@ def _each(several: Several) -> Table:
     """A row for each run, with the way to its own report."""
     rows: list[list[Cell]] = []
     for name, run in several.runs.items():
-        link = Link(f"{name}/{FILE}", name)
+        link = Link(f"{name}/{FILE}", name) if run.records else name
         if run.result is None:
             asked = count(run.config["max_iterations"])
             said = f"unfinished: {count(run.steps)} of {asked} steps"

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from scipy.stats import binomtest
+
 
 class Link(NamedTuple):
     """A cell that leads to another page."""
@@ -64,6 +66,20 @@ def duration(seconds: float) -> str:
 def binomial_error(share: float, samples: int) -> float | None:
     """Standard error of a share of independent samples; None without any."""
     return (share * (1 - share) / samples) ** 0.5 if samples else None
+
+
+def wilson_interval(successes: int, samples: int) -> tuple[float, float]:
+    """The 95 % score interval of a share, which is one at 0 and at 1 as well.
+
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    Journal of the American Statistical Association 22 (1927).
+
+    Args:
+      successes: of the samples.
+      samples: independent, at least one.
+    """
+    found = binomtest(successes, samples).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def plain(value: Any) -> str:
