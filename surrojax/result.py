@@ -183,15 +183,17 @@ class Result:
           out: a CSV file to write as well; None: none.
           best: take the network of the round of the highest validation accuracy.
           align: whether faces are found and aligned; None: as the run did. An image in
-            which none is found is named in the log and has no prediction.
+            which none is found is named in the log and has no prediction, as a file that
+            cannot be read.
 
         Returns:
           A pandas `DataFrame` with a row an image, in natural order of the paths:
-          `file`, `prediction`, and `probability_NAME` of each class.
+          `file`, `prediction`, and `probability_NAME` of each class. Its
+          `attrs["unreadable"]` lists the files that could not be read.
 
         Raises:
-          InputError: the run was given arrays, a place has no image, or a file is no
-            image; nothing is written then.
+          InputError: the run was given arrays, a place has no image, or none of the
+            files can be read; nothing is written then.
         """
         file = None if out is None else Path(out).expanduser()
         if file is not None and self.folder is not None:
