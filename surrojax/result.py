@@ -183,8 +183,8 @@ class Result:
           out: a CSV file to write as well; None: none.
           best: take the network of the round of the highest validation accuracy.
           align: whether faces are found and aligned; None: as the run did. An image in
-            which none is found is named in the log and has no prediction, as a file that
-            cannot be read.
+            which none is found is named in the log and has no prediction; so is a file
+            that cannot be read.
 
         Returns:
           A pandas `DataFrame` with a row an image, in natural order of the paths:
