@@ -1,4 +1,4 @@
-"""The same form of LeNet on FER2013 for as many steps as the paper's, 80,000.
+"""LeNet on FER2013 in the improved form, for the paper's 80,000 steps.
 
 python launch.py --config=configs/fer2013_lenet_improved_long.py
 

@@ -1,6 +1,9 @@
 """One atomic checkpoint a round; the only module that knows Orbax."""
 
+import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +24,43 @@ class Checkpoints:
     processes, one alone may open them: none of its calls waits for the others.
 
     Args:
-      folder: made if it is missing.
+      folder: made if it is missing, unless `reading`.
       reading: only to read, while another process may be writing.
     """
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
         # Orbax takes a relative path without a word and fails later, in a thread.
         self._folder, this = folder.absolute(), jax.process_index()
-        with explained(self._folder):  # with active_processes, Orbax wants it made
-            self._folder.mkdir(parents=True, exist_ok=True)
-        self._manager = ocp.CheckpointManager(
-            self._folder,
-            options=ocp.CheckpointManagerOptions(
-                max_to_keep=2,
-                enable_async_checkpointing=False,
-                cleanup_tmp_directories=not reading,
-                read_only=reading,
-                create=False,
-                multiprocessing_options=ocp.options.MultiprocessingOptions(
-                    primary_host=this,
-                    active_processes={this},
-                    barrier_sync_key_prefix="first",
-                ),
-            ),
+        if not reading:
+            with explained(self._folder):  # with active_processes, Orbax wants it made
+                self._folder.mkdir(parents=True, exist_ok=True)
+        elif not self._folder.is_dir():
+            raise InputError(
+                f"{self._folder}: is not there; restore it, or name the folder of a "
+                "run that has its checkpoints"
+            )
+        # Of a reader, these are what Orbax would set, and say that it does.
+        kept = (
+            {"max_to_keep": None, "save_interval_steps": 0}
+            if reading
+            else ({"max_to_keep": 2})
         )
+        with _quiet() if reading else nullcontext():
+            self._manager = ocp.CheckpointManager(
+                self._folder,
+                options=ocp.CheckpointManagerOptions(
+                    **kept,
+                    enable_async_checkpointing=False,
+                    cleanup_tmp_directories=not reading,
+                    read_only=reading,
+                    create=False,
+                    multiprocessing_options=ocp.options.MultiprocessingOptions(
+                        primary_host=this,
+                        active_processes={this},
+                        barrier_sync_key_prefix="first",
+                    ),
+                ),
+            )
 
     def close(self) -> None:
         """Lets go of the folder."""
@@ -112,6 +128,18 @@ class Checkpoints:
         return jax.tree.map(
             _as_it_was, like, restored, is_leaf=lambda leaf: leaf is None
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Orbax's warning that a folder which is only read is read only."""
+    log = logging.getLogger("absl")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _plain(state: Any) -> Any:

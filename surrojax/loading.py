@@ -17,7 +17,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.experiment import config_of, restore
 from surrojax.own.method import Preprocess, standard
-from surrojax.own.reading import reader, weights_alone
+from surrojax.own.reading import needs_module, reader, weights_alone
 from surrojax.records import metrics_of, read_json
 from surrojax.result import Result, Trained
 from surrojax.settings import make_look, make_views, sources
@@ -57,13 +57,15 @@ def load(
             )
         last, best = partial(_trained, path), partial(_trained, path, best=True)
     elif network is None:
-        last, best = partial(weights_alone, path), partial(_needs_module, path)
+        last, best = partial(weights_alone, path), partial(needs_module, path)
     else:
         last, best = reader(path, saved, network, preprocess)
+    records = metrics_of(path / "metrics.jsonl")
     file = path / "result.json"
     outcome = read_json(file) if file.exists() else None
-    records = metrics_of(path / "metrics.jsonl")
-    if outcome is None:
+    if outcome is not None and outcome["rounds"] != len(records):
+        outcome = None  # of a run that is being extended
+    if outcome is None and (path / "checkpoints").exists():
         # A round's line is written before its checkpoint, which has the network.
         with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
             records = records[: checkpoints.latest]
@@ -75,13 +77,6 @@ def load(
         outcome,
         path,
         best,
-    )
-
-
-def _needs_module(path: Path) -> Trained:
-    raise InputError(
-        f"{path}: the network of this run is your own; give surrojax.load its module, "
-        "network=..., for that of the best round"
     )
 
 

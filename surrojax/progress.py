@@ -152,7 +152,10 @@ class Runs:
 
 def _size() -> dict[str, Any]:
     """What tqdm is told of the terminal's size; it shows nothing on one of size 0."""
-    columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    try:
+        columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):  # a notebook's, or another's
+        columns = lines = 0
     if columns and lines:
         return {"dynamic_ncols": True}
     return {"ncols": (columns or COLUMNS) - 1, "nrows": (lines or LINES) - 1}

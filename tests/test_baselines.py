@@ -457,6 +457,7 @@ def test_a_replay_waits_for_its_run(small, tmp_path):
         ([(10, 0.1), (20, 0.2)], [0.1, 0.1, 0.2, 0.2]),
         ([(2, 0.1), (4, 0.2), (15, 0.3)], [0.3, 0.3, 0.3]),
         ([(10, 0.1), (30, 0.2)], [0.1, 0.1, 0.2, 0.2, 0.2, 0.2]),
+        ([(10, 0.1), (12, 0.2)], [0.1, 0.1, 0.2]),  # its last round is a whole one
     ],
 )
 def test_a_schedule_of_other_rounds_is_followed_by_step_to_its_end(

@@ -219,7 +219,7 @@ def test_scores_are_counted_and_must_not_be_infinite():
     tuner = Tuner(BOUNDS)
     with pytest.raises(InputError, match="tell: 2 scores for 6 settings"):
         tuner.tell([0.1, 0.2])
-    with pytest.raises(InputError, match="tell: .*'bad'.* must be numbers"):
+    with pytest.raises(InputError, match="tell: score 5 = 'bad' must be a number"):
         tuner.tell([0.1, 0.1, 0.1, 0.1, 0.1, "bad"])
     with pytest.raises(InputError, match="the score of setting 1 is infinite"):
         tuner.tell([0.1, math.inf, 0.1, 0.1, 0.1, 0.1])

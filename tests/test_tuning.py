@@ -1,6 +1,7 @@
 """`surrojax.tune`: a user's network and arrays in one call."""
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -17,7 +18,10 @@ import surrojax
 from configs import fer2013_lenet, fer2013_lenet_improved
 from surrojax import report, rounds
 from surrojax.algorithm import DivergedError, initial_state
+from surrojax.data import Split
 from surrojax.errors import InputError
+from surrojax.own.hints import hints, verdict
+from surrojax.own.outputs import check_outputs
 from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage2 import copies, train_candidate, train_population
@@ -233,6 +237,74 @@ def test_a_round_without_its_checkpoint_is_not_loaded(tmp_path):
     begun.mkdir()
     assert [r["round"] for r in surrojax.load(tmp_path).records] == [1, 2]
     assert begun.exists()
+    # Records without checkpoints are records.
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert len(surrojax.load(tmp_path).records) == 3
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_length_that_the_run_there_has_is_named(tmp_path):
+    small = {k: v for k, v in SMALL.items() if k != "iterations_per_round"}
+    small |= {"tune": (), "max_iterations": 20}
+    data = splits(TABLE)
+    surrojax.tune(Table(), *data, workdir=tmp_path, **small)
+    with pytest.raises(InputError, match="iterations_per_round = 4, which its run has"):
+        small["max_iterations"] = 3
+        surrojax.tune(Table(), *data, workdir=tmp_path, **small)
+
+
+def test_a_replay_in_a_folder_is_extended_too(tmp_path, run):
+    small = {k: v for k, v in SMALL.items() if k != "halve_every"}
+    small |= {"schedule": run.schedule, "workdir": tmp_path}
+    data = splits(TABLE)
+    surrojax.tune(Table(), *data, **small | {"max_iterations": 40})
+    longer = surrojax.tune(Table(), *data, **small)
+    assert [r["step"] for r in longer.records] == [20, 40, 60]
+
+
+def test_a_run_that_is_being_extended_has_no_last_network_yet(tmp_path):
+    small = SMALL | {"max_iterations": 40, "tune": ()}
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
+    before = (tmp_path / "result.json").read_text()
+    small["max_iterations"] = 60
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
+    # As an extension leaves it that is stopped before its end.
+    (tmp_path / "result.json").write_text(before)
+    loaded = surrojax.load(tmp_path, network=Table())
+    assert len(loaded.records) == 3 and loaded.outcome is None
+    with pytest.raises(InputError, match="has not finished, .*take `best`"):
+        loaded.predict(TABLE)
+    assert loaded.best.probabilities(TABLE).shape == (240, 3)
+
+
+def test_lambdas_are_told_apart_and_records_of_earlier_versions_are_said(tmp_path):
+    small = SMALL | {"max_iterations": 20, "tune": (), "workdir": tmp_path}
+    surrojax.tune(Table(), *splits(TABLE), preprocess=lambda x: 2 * x, **small)
+    again = surrojax.load(tmp_path, network=Table(), preprocess=lambda x: 2 * x)
+    assert again.predict(TABLE).shape == (240, 3)
+    for given, message in (
+        (
+            {"network": Table(), "preprocess": lambda x: -x},
+            "its preprocess is .*lamb",
+        ),
+        ({"network": Ends(nn.relu)}, "its network is Table"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            surrojax.load(tmp_path, **given)
+        assert "\n" not in str(caught.value)
+    file = tmp_path / "config.json"
+    old = {k: v for k, v in json.loads(file.read_text()).items() if k != "inputs"}
+    file.write_text(json.dumps(old))
+    with pytest.raises(InputError, match="written by an earlier version"):
+        surrojax.load(tmp_path, network=Table())
+
+
+def test_a_finished_run_says_so(tmp_path, capsys):
+    small = SMALL | {"max_iterations": 20, "tune": (), "quiet": False}
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
+    assert "Table: 120 for train" in capsys.readouterr().out
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
+    assert capsys.readouterr().out == "the run has finished before, in 1 rounds\n"
 
 
 def test_a_network_with_statistics_is_loaded(tmp_path):
@@ -355,6 +427,7 @@ def changed(values, row, value):
         ),
         ({"train": (TABLE, LABELS + 0.5)}, "train: labels of type float64"),
         ({"train": (TABLE, np.eye(3)[LABELS])}, r"\(240, 3\); .*labels.argmax\(1\)"),
+        ({"train": (TABLE, LABELS[:, None])}, r"\(240, 1\); .*give labels\[:, 0\]"),
         ({"layers": ("Dense_9",)}, "layers: 'Dense_9' is none of this network's"),
         ({"workdirr": "here"}, "workdirr: .*did you mean 'workdir'"),
         ({"train": (TABLE[:0], LABELS[:0])}, "train: holds no examples"),
@@ -442,6 +515,17 @@ def test_labels_may_be_whole_floats(run):
     same(surrojax.tune(Table(), *data, **SMALL), run, rtol=1e-5, atol=1e-6)
 
 
+def test_one_output_is_told():
+    class One(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(1)(nn.Dense(4)(x))
+
+    data = [(x, np.minimum(y, 1)) for x, y in splits(TABLE)]
+    with pytest.raises(InputError, match="one number an input; .*end in a Dense.2."):
+        surrojax.tune(One(), *data, **SMALL)
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -483,6 +567,82 @@ def test_hints_are_said_and_no_more_than_hints(capsys):
     loud |= {"max_iterations": 60, "learning_rate": 0.05}
     surrojax.tune(Table(), *splits(TABLE), **loud)
     assert "mind:" not in capsys.readouterr().out
+    whole = [((100 * x).astype(np.int64), y) for x, y in splits(TABLE)]
+    surrojax.tune(Table(), *whole, **loud)
+    assert "inputs are large" in capsys.readouterr().out
+    surrojax.tune(Words(), *splits(TOKENS * 0 + 17), **loud)
+    assert "inputs are large" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "labels", "learnt"),
+    [
+        (1.0, [0] * 990 + [1] * 10, True),
+        (0.995, [0] * 990 + [1] * 10, True),
+        (0.99, [0] * 990 + [1] * 10, False),
+        (1.0, [0] * 10, True),
+        (0.5, [0, 1, 2] * 5, True),
+        (1 / 3, [0, 1, 2] * 5, False),
+        (0.0, [0, 1, 2] * 5, False),
+    ],
+)
+def test_a_network_has_learnt_if_a_tenth_of_its_errors_is_gone(
+    accuracy, labels, learnt
+):
+    assert (verdict(accuracy, np.array(labels)) is None) == learnt
+
+
+def test_missing_classes_are_named_up_to_five():
+    class Many(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(1000)(nn.Dense(4)(x))
+
+    split = Split(TABLE[:9], np.zeros(9, np.int32))
+    method = surrojax.own_method(Many(), TABLE, batch_size=4)
+    assert hints(method, {"train": split}, 1000) == [
+        "train: has no example of class 1, 2, 3, 4, 5 and 994 more, of 1000 classes"
+    ]
+
+
+XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+
+
+class Small(nn.Module):
+    """Two layers, of which the second may begin with zeros."""
+
+    last: Any = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Dense(8, dtype=self.dtype)(x))
+        return nn.Dense(2, kernel_init=self.last, dtype=self.dtype)(x)
+
+
+@pytest.mark.parametrize(
+    ("network", "inputs"),
+    [
+        (Small(), XOR),  # the row of zeros makes logits of exactly 0
+        (Small(), XOR[:1]),
+        (Small(), np.ones((20, 2), np.float32)),
+        (Small(last=nn.initializers.zeros), XOR),
+        (Small(dtype=jnp.bfloat16), XOR),
+    ],
+)
+def test_sound_networks_are_not_refused(network, inputs):
+    method = surrojax.own_method(network, inputs)
+    fresh = jax.jit(lambda key: initial_state(method, key).fusion.original.variables)
+    for seed in range(20):
+        check_outputs(method, fresh(jax.random.key(seed)), inputs)
+
+
+def test_what_mixes_inputs_is_named():
+    def centred(x):
+        return x - x.mean(axis=0)
+
+    with pytest.raises(InputError, match="preprocess: what it makes of an input"):
+        surrojax.tune(Table(), *splits(TABLE), preprocess=centred, **SMALL)
 
 
 def test_a_token_that_the_network_does_not_know():

@@ -25,6 +25,8 @@ class NotYetError(InputError):
 def replay(attempt: Attempt) -> Kept:
     """One training with the setting of each round, as long as the method's run.
 
+    Its last round is a whole one, where the run's length is no multiple of it.
+
     Raises:
       NotYetError: its run of the same seed has not finished.
     """

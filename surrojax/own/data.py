@@ -31,7 +31,10 @@ def split_of(name: str, examples: Examples) -> Split:
             f"{name}: wants a pair of arrays, inputs and labels ({error})"
         ) from error
     if labels.ndim != 1 or inputs.ndim < 2 or len(inputs) != len(labels):
-        hint = "; of one-hot labels, give labels.argmax(1)" if labels.ndim == 2 else ""
+        hint = ""
+        if labels.ndim == 2:
+            one = labels.shape[1] == 1
+            hint = "; give labels[:, 0]" if one else "; of one-hot, labels.argmax(1)"
         raise InputError(
             f"{name}: inputs of shape {inputs.shape} and labels of shape "
             f"{labels.shape}; wanted are [n, ...] and [n]{hint}"

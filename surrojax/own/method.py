@@ -142,11 +142,16 @@ def make_method(
             f"surrogate: {kind!r} is unknown; choose from {', '.join(SURROGATES)}, or "
             "give a Flax module"
         )
+    calls = trace(network, seen, mode_of(network))
     pair = Pair(own, own, seen.shape[1:], str(seen.dtype))
+    if (outputs := calls[0].output) is not None and outputs.shape[-1] == 1:
+        raise InputError(
+            "network: yields one number an input; of two classes, let it end in a "
+            "Dense(2), for the loss takes a logit a class"
+        )
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
     asked = expand(settings.tuned(names, kind), names)
-    calls = trace(network, seen, mode_of(network))
     if kind == "fitted" and asked:
         trunk = surrogate
         if isinstance(surrogate, str):

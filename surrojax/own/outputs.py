@@ -23,37 +23,49 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> Non
 
     Raises:
       InputError: outputs are probabilities, of which the loss would take the softmax
-        again; or never negative; or one input's depend on the other inputs.
+        again; or come from a ReLU; or one input's depend on the other inputs.
     """
 
     @jax.jit
-    def logits(variables: dict[str, Any], inputs: jax.Array) -> jax.Array:
-        seen = method.views.see(inputs, jnp.int32(0))
+    def logits(variables: dict[str, Any], seen: jax.Array) -> jax.Array:
         return forward(method.pair.original, variables, seen)[0]
 
     some = jnp.asarray(inputs[:ROWS])
-    found = logits(variables, some)
-    # A constant is what layers make that begin with zeros.
-    if bool(jnp.all(found >= 0) & (jnp.ptp(found) > 0)):
-        if bool(jnp.all(jnp.abs(found.sum(axis=-1) - 1) < 1e-3)):
-            raise InputError(
-                "network: what it yields sums to 1, as probabilities do; leave out the "
-                "softmax at its end, for the loss takes logits"
-            )
-        if len(some) > 1 and bool(jnp.any(found == 0)):
-            raise InputError(
-                "network: what it yields is never negative, as after a ReLU; leave "
-                "out the activation at its end, for the loss takes logits"
-            )
-    if len(some) < 2:
-        return
-    alone = logits(variables, some[:1])
-    scale = float(jnp.max(jnp.abs(found))) or 1.0
-    if alone.shape != (1, *found.shape[1:]) or bool(
-        jnp.max(jnp.abs(alone - found[:1])) > 1e-2 * scale
-    ):
+    seen, seen_alone = (method.views.see(x, jnp.int32(0)) for x in (some, some[:1]))
+    if len(some) > 1 and _differ(seen[:1], seen_alone):
         raise InputError(
-            f"network: what it yields for an input of shape {some.shape[1:]} depends "
-            "on the other inputs of its batch; images want an axis of channels "
-            "(x[..., None]), and nothing may mix examples when it is not trained"
+            "preprocess: what it makes of an input depends on the other inputs of its "
+            "batch; take means and the like once, of all training data"
         )
+    found = logits(variables, seen)
+    # float32 as the method takes them, whatever the network computes in.
+    if bool(jnp.all(found >= 0) & jnp.all(jnp.abs(found.sum(axis=-1) - 1) < 0.02)):
+        raise InputError(
+            "network: what it yields sums to 1, as probabilities do; leave out the "
+            "softmax at its end, for the loss takes logits"
+        )
+    # Zeros alone are a row of zeros, or layers that begin with zeros.
+    beside = (found == 0) & (found.max(axis=-1, keepdims=True) > 0)
+    if bool(jnp.all(found >= 0) & jnp.any(beside)):
+        raise InputError(
+            "network: what it yields is never negative, and 0 for some, as after a "
+            "ReLU; leave out the activation at its end, for the loss takes logits"
+        )
+    if len(some) > 1 and _differ(found[:1], logits(variables, seen_alone)):
+        channels = (
+            "; images want an axis of channels: x[..., None]" if seen.ndim > 2 else ""
+        )
+        raise InputError(
+            f"network: what it yields for an input of shape {seen.shape[1:]} depends "
+            "on the other inputs of its batch; nothing may mix examples when it is "
+            f"not trained{channels}"
+        )
+
+
+def _differ(there: jax.Array, here: jax.Array) -> bool:
+    """Whether two arrays differ by more than rounding of any sort."""
+    if there.shape != here.shape:
+        return True
+    there, here = there.astype(jnp.float32), here.astype(jnp.float32)
+    scale = jnp.maximum(jnp.max(jnp.abs(there)), jnp.max(jnp.abs(here)))
+    return bool(jnp.max(jnp.abs(there - here)) > 0.02 * scale)

@@ -1,9 +1,10 @@
 """A user's trained network as a result has it, and from a run's folder."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import flax.linen as nn
 import jax
@@ -19,7 +20,7 @@ from surrojax.networks.own import OwnNetwork
 from surrojax.own.data import alike, split_of
 from surrojax.own.method import Plain, Preprocess, make_method
 from surrojax.own.settings import Settings
-from surrojax.records import Record
+from surrojax.records import Record, metrics_of, read_json
 from surrojax.result import Trained
 from surrojax.weights import load, unflatten, unwhole
 
@@ -38,10 +39,22 @@ def joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_of(of: Any) -> str:
-    """What tells a module or a function from another, in every process."""
+    """What tells a module or a function from another, in every process.
+
+    A function without a name of its own, such as a lambda, is told by its code as well.
+    """
     if hasattr(of, "__qualname__"):
-        return f"{of.__module__}.{of.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(of))
+        name = f"{of.__module__}.{of.__qualname__}"
+        if ">" in name and hasattr(of, "__code__"):
+            code = repr((of.__code__.co_code, of.__code__.co_consts))
+            return f"{name} {hashlib.sha256(_anywhere(code).encode()).hexdigest()[:12]}"
+        return name
+    return " ".join(_anywhere(repr(of)).split())
+
+
+def _anywhere(text: str) -> str:
+    """Without addresses in memory."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Trained:
@@ -71,14 +84,36 @@ def weights_alone(path: Path) -> Trained:
     Raises:
       InputError: the run has not finished.
     """
+    return Trained(_last_of(path), lambda _: needs_module(path))
 
-    def none(_: Any) -> np.ndarray:
+
+def needs_module(path: Path) -> NoReturn:
+    """What cannot be had of a run's folder alone.
+
+    Raises:
+      InputError: always.
+    """
+    raise InputError(
+        f"{path}: the network of this run is your own; give surrojax.load its module, "
+        "network=..."
+    )
+
+
+def _last_of(path: Path) -> dict[str, Any]:
+    """The collections that a finished run has written.
+
+    Raises:
+      InputError: the run has not finished, or is being extended.
+    """
+    file = path / "result.json"
+    rounds = len(metrics_of(path / "metrics.jsonl"))
+    if not file.exists() or read_json(file)["rounds"] != rounds:
         raise InputError(
-            f"{path}: the network of this run is your own; give surrojax.load its "
-            "module, network=..., to predict"
+            f"{path}: this run has not finished, and its weights are those of an "
+            "earlier round or are not there yet; take `best`, or call surrojax.tune "
+            "again as before"
         )
-
-    return Trained(unwhole(unflatten(load(path))), none)
+    return unwhole(unflatten(load(path)))
 
 
 def reader(
@@ -94,7 +129,12 @@ def reader(
     Raises:
       InputError: the run had others.
     """
-    config, stored = saved["config"], saved["inputs"]
+    config, stored = saved["config"], saved.get("inputs")
+    if stored is None:
+        raise InputError(
+            f"{path}: was written by an earlier version, which kept no shape of its "
+            "inputs; leave out network, or call surrojax.tune again in a new folder"
+        )
     for name, given in {"network": network, "preprocess": preprocess}.items():
         if name_of(given) != config[name]:
             raise InputError(
@@ -110,7 +150,7 @@ def reader(
         return init(method.pair.original, jax.random.key(0), blank(method.pair))
 
     def last() -> Trained:
-        found = unwhole(unflatten(load(path)))
+        found = _last_of(path)
         if lost := fresh().keys() - found.keys():
             raise InputError(
                 f"{path}: its file of weights has no {', '.join(lost)}, which the "

@@ -31,7 +31,8 @@ PAPER: dict[str, Any] = {
 }
 """The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`.
 
-The paper's learning rate is 0.01, and its NI 1,000.
+Lengths and rates are not in it: the paper's `iterations_per_round` is 1,000, its
+`learning_rate` 0.01, its `halve_every` 4,000.
 """
 
 
@@ -40,7 +41,7 @@ class Settings:
     """Settings of a run.
 
     The defaults are the form that was found to tune best on FER2013 (docs/results.md);
-    `PAPER` has the paper's, where they differ.
+    `PAPER` has the paper's, lengths and learning rates aside.
 
     Attributes:
       max_iterations: steps of the network (MaxIter).

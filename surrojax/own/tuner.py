@@ -173,11 +173,12 @@ class Tuner:
             or no number.
         """
         try:
-            found = np.asarray(scores, np.float32)
-        except (TypeError, ValueError) as error:
+            values = [_number(f"tell: score {i}", s) for i, s in enumerate(scores)]
+        except TypeError as error:
             raise InputError(
-                f"tell: {scores!r} must be numbers; give NaN for what failed"
+                f"tell: {scores!r} must be a score for each setting"
             ) from error
+        found = np.array(values, np.float32)
         if found.shape != (len(self._population),):
             raise InputError(
                 f"tell: {found.size} scores for {len(self._population)} settings; give "
@@ -277,6 +278,8 @@ def _pairs(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, 
         )
     pairs = {}
     for name, given in bounds.items():
+        if name in ("round", "score"):
+            raise InputError(f"bounds: {name!r} is a column of `frame`; rename it")
         try:
             if any(isinstance(value, str) for value in given):
                 raise TypeError

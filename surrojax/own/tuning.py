@@ -86,7 +86,9 @@ def tune(
       schedule: trains once with these settings, without a search.
       workdir: a folder for the records, figures, weights and checkpoints, as launch.py
         leaves them; the same call on the same folder goes on where it was stopped, and
-        one with more `max_iterations` extends it. None: nothing is written.
+        one with more `max_iterations` extends it, in rounds of the same length and with
+        the same `halve_every`, so that the rate goes on falling. None: nothing is
+        written.
       time_budget: seconds that all rounds may take; 0: no limit.
       early_stop: rounds without a better validation accuracy after which it ends; 0:
         never.
@@ -104,10 +106,10 @@ def tune(
         examples["test"] = test
     splits = {name: split_of(name, pair) for name, pair in examples.items()}
     given = splits["train"].images
+    if workdir is not None:
+        options = _as_before(Path(workdir).expanduser(), options)
     if schedule is not None:
         options = _following(schedule, options)
-    elif workdir is not None:
-        options = _as_before(Path(workdir).expanduser(), options)
     plain = Plain(preprocess, augment)
     method = make_method(network, given, layers, surrogate, plain, options)
     if schedule is not None:
@@ -137,10 +139,9 @@ def tune(
     if variables is not None:
         begin = _with_variables(method, begin, variables)
     check_outputs(method, begin.fusion.original.variables, given)
-    say(opening(type(network).__name__, method, splits, options.max_iterations), quiet)
-    for hint in hints(method, splits, count):
-        say(f"mind: {hint}", quiet)
-    plan = Going(method, dataset, splits, limits, options.max_iterations, seed)
+    start = opening(type(network).__name__, method, splits, options.max_iterations)
+    told = [start, *(f"mind: {hint}" for hint in hints(method, splits, count))]
+    plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
         diary = None
         if workdir is not None:
@@ -182,7 +183,10 @@ def _as_before(folder: Path, options: Settings) -> Settings:
         for name in ("iterations_per_round", "halve_every")
         if getattr(options, name) is None and name in before
     }
-    return replace(options, **kept)
+    try:
+        return replace(options, **kept)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}, which its run has") from error
 
 
 def _following(schedule: Schedule, options: Settings) -> Settings:
@@ -207,6 +211,7 @@ class Going(NamedTuple):
       limits: how far it goes.
       max_iterations: MaxIter.
       seed: of the run.
+      told: lines about it, before it goes on.
     """
 
     method: Method
@@ -215,6 +220,7 @@ class Going(NamedTuple):
     limits: Limits
     max_iterations: int
     seed: int
+    told: list[str]
 
 
 class Done(NamedTuple):
@@ -243,7 +249,10 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
         best = diary.best(begin) if records else best
         finished = diary.folder.read_result()
     if finished and finished["rounds"] == len(records) and limits.reached(records):
+        say(f"the run has finished before, in {len(records)} rounds", quiet)
         return Done(records, finished, state.fusion.original.variables, best)
+    for line in going.told:
+        say(line, quiet)
     data: Placed = {name: place(split) for name, split in going.splits.items()}
     fused = jax.default_backend() != "cpu"
     rounds = reported(method, data, state, going.max_iterations, fused)
