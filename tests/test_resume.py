@@ -18,7 +18,7 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.settings import make_method
 
 ROOT = Path(__file__).parent.parent
-ROUNDS_PER_KILL = 20  # more than a kill can let pass, on a fast machine too
+ROUNDS_PER_KILL = 14  # more than a kill can let pass, on a fast machine too
 
 
 def command(workdir, rounds):
