@@ -157,6 +157,7 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
             assert_close(a, b, 1e-5)
 
 
+@pytest.mark.slow
 def test_a_replica_that_stops_early_does_not_stop_its_sisters(small, tmp_path):  # noqa: F811
     several, stopping = {"replicas": 3, "max_iterations": 18}, {"early_stop": 1}
     found = replicas.train(config_of(**several, **stopping), tmp_path, quiet=True)
