@@ -1,9 +1,10 @@
-"""ResNet20 on FER2013 in the form that was found to tune LeNet best.
+"""ResNet20 on FER2013 in the form that was found to tune LeNet best: here, it does not.
 
 python launch.py --config=configs/fer2013_resnet20_improved.py
 
 What differs from the paper's form is said in configs/fer2013_lenet_improved.py; here,
-18,500 steps cost two trainings of 10,000, as a run of the paper's form does.
+18,500 steps cost two trainings of 10,000, as a run of the paper's form does. It ends
+below the untuned network (docs/results.md); take configs/fer2013_resnet20.py.
 """
 
 from ml_collections import ConfigDict
