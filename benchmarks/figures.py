@@ -1,6 +1,5 @@
 """The paper's Figures 5 to 7, drawn from the records of the rows that they show."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.rows import SCHEDULES
 from surrojax.plots import plot_history, plot_schedule
+from surrojax.records import metrics_of
 
 FOLDER = "figures"
 
@@ -44,35 +44,35 @@ class Place(NamedTuple):
       title: with the schedule.
       records: its run's, one a line; not there where the row was not run.
       file: the drawing.
+      draw: of `Shown`.
     """
 
     title: str
     records: Path
     file: Path
+    draw: Callable[[list[Any]], Figure]
 
 
-def places(results: Path) -> dict[Place, Shown]:
+def places(results: Path) -> list[Place]:
     """All figures, by schedule."""
-    found = {}
-    for shown in FIGURES:
-        for schedule in SCHEDULES:
-            run = results / "paper" / f"lenet_{schedule}" / shown.row / "seed=0"
-            name = f"figure_{shown.number}_{shown.row}_{schedule}.png"
-            place = Place(
-                f"Figure {shown.number}, {schedule}: {shown.caption}",
-                run / "metrics.jsonl",
-                results / FOLDER / name,
-            )
-            found[place] = shown
-    return found
+    return [
+        Place(
+            f"Figure {number}, {schedule}: {caption}",
+            results / "paper" / f"lenet_{schedule}" / row / "seed=0/metrics.jsonl",
+            results / FOLDER / f"figure_{number}_{row}_{schedule}.png",
+            draw,
+        )
+        for number, caption, row, draw in FIGURES
+        for schedule in SCHEDULES
+    ]
 
 
 def text(results: Path) -> str:
     """What the page says of them."""
     parts = []
-    for title, records, file in places(results):
+    for title, records, file, _ in places(results):
         if records.exists():
-            rounds = len(records.read_text().splitlines())
+            rounds = len(metrics_of(records))
             picture = f"../results/{FOLDER}/{file.name}"
             parts.append(f"{title}, {rounds} rounds.\n\n![{title}]({picture})")
         else:
@@ -82,8 +82,7 @@ def text(results: Path) -> str:
 
 def draw(results: Path) -> None:
     """Draws those whose rows were run."""
-    for place, shown in places(results).items():
-        if place.records.exists():
-            lines = place.records.read_text().splitlines()
-            place.file.parent.mkdir(exist_ok=True)
-            shown.draw([json.loads(line) for line in lines]).savefig(place.file, dpi=80)
+    for _, records, file, draw_records in places(results):
+        if records.exists():
+            file.parent.mkdir(exist_ok=True)
+            draw_records(metrics_of(records)).savefig(file, dpi=80)

@@ -16,7 +16,7 @@ from benchmarks.paper import command
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 from surrojax.baselines.folder import Folder
-from surrojax.baselines.table import markdown, rows_of
+from surrojax.baselines.table import markdown, not_run, rows_of
 from surrojax.baselines.table import write as draw
 from surrojax.pooling import mean_and_error
 
@@ -189,12 +189,12 @@ def compared(name: str) -> str:
         return "Not run."
     rows = rows_of(records)
     draw(path, rows)
-    lines = markdown(rows).splitlines()
-    if name != "lenet":  # there, what was not run is most of the methods
-        left = [line.split("|")[1].strip() for line in lines if "| not run |" in line]
-        lines = [line for line in lines if "| not run |" not in line]
-        lines += ["", f"Not run: {', '.join(left)}."]
-    table = "\n".join(lines)
+    missing = not_run(rows)
+    if name == "lenet":
+        table = markdown(rows, missing=missing)
+    else:  # most of the methods, and not worth a line each
+        left = ", ".join(method for method, _ in missing)
+        table = f"{markdown(rows)}\n\nNot run: {left}."
     figure = f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)"
     return f"{table}\n\n{figure}"
 

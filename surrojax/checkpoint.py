@@ -43,7 +43,7 @@ class Checkpoints:
         kept = (
             {"max_to_keep": None, "save_interval_steps": 0}
             if reading
-            else ({"max_to_keep": 2})
+            else {"max_to_keep": 2}
         )
         with _quiet() if reading else nullcontext():
             self._manager = ocp.CheckpointManager(

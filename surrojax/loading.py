@@ -47,6 +47,16 @@ def load(
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
         )
+    records = metrics_of(path / "metrics.jsonl")
+    file = path / "result.json"
+    outcome = read_json(file) if file.exists() else None
+    if outcome is not None and outcome["rounds"] != len(records):
+        outcome = None  # of a run that is being extended
+    if outcome is None and (path / "checkpoints").exists():
+        # A round's line is written before its checkpoint, which has the network.
+        with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
+            records = records[: checkpoints.latest]
+    finished = outcome is not None
     last: Callable[[], Trained]
     best: Callable[[], Trained]
     if "dataset" in saved["config"]:
@@ -57,18 +67,9 @@ def load(
             )
         last, best = partial(_trained, path), partial(_trained, path, best=True)
     elif network is None:
-        last, best = partial(weights_alone, path), partial(needs_module, path)
+        last, best = partial(weights_alone, path, finished), partial(needs_module, path)
     else:
-        last, best = reader(path, saved, network, preprocess)
-    records = metrics_of(path / "metrics.jsonl")
-    file = path / "result.json"
-    outcome = read_json(file) if file.exists() else None
-    if outcome is not None and outcome["rounds"] != len(records):
-        outcome = None  # of a run that is being extended
-    if outcome is None and (path / "checkpoints").exists():
-        # A round's line is written before its checkpoint, which has the network.
-        with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
-            records = records[: checkpoints.latest]
+        last, best = reader(path, saved, finished, network, preprocess)
     return Result(
         records,
         last,

@@ -100,10 +100,9 @@ def whole(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 def unwhole(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The collections of which `whole` made a tree."""
-    statistics = {n: v for n, v in tree.items() if n == STATISTICS}
-    return {"params": {n: v for n, v in tree.items() if n not in statistics}} | (
-        statistics
-    )
+    params = dict(tree)
+    statistics = params.pop(STATISTICS, None)
+    return {"params": params} | ({STATISTICS: statistics} if statistics else {})
 
 
 def save(

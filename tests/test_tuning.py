@@ -600,7 +600,7 @@ def test_missing_classes_are_named_up_to_five():
 
     split = Split(TABLE[:9], np.zeros(9, np.int32))
     method = surrojax.own_method(Many(), TABLE, batch_size=4)
-    assert hints(method, {"train": split}, 1000) == [
+    assert hints(method, {"train": split}, 1000, None) == [
         "train: has no example of class 1, 2, 3, 4, 5 and 994 more, of 1000 classes"
     ]
 

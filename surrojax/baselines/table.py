@@ -78,7 +78,7 @@ def show(workdir: str, against: str = OURS) -> None:
     if not records:
         raise InputError(f"{folder.path}: no run has finished here")
     rows = rows_of(records, against)
-    say(markdown(rows, against))
+    say(markdown(rows, against, not_run(rows)))
     with explained(folder.path):
         write(folder.path, rows)
 
@@ -123,10 +123,28 @@ def _row(
     )
 
 
-def markdown(rows: Sequence[Row], against: str = OURS) -> str:
-    """The rows as a table, and after them the methods that have not been run."""
+def not_run(rows: Sequence[Row]) -> list[tuple[str, float]]:
+    """Methods without a row, each at every budget of the others that it takes."""
     budgets = {1.0, *(row.budget for row in rows)}
     there = {(row.method, row.budget) for row in rows}
+    return [
+        (name, budget)
+        for name, entry in METHODS.items()
+        for budget in sorted(budgets)
+        if entry.takes(budget) and (name, budget) not in there
+    ]
+
+
+def markdown(
+    rows: Sequence[Row], against: str = OURS, missing: Sequence[tuple[str, float]] = ()
+) -> str:
+    """The rows as a table.
+
+    Args:
+      rows: of `rows_of`.
+      against: of `rows_of`.
+      missing: of `not_run`: lines after them that say so.
+    """
     head = [f"{cell} {against}" if cell == "gain over" else cell for cell in HEAD]
     lines = [head, ["---"] + ["---:"] * (len(HEAD) - 1)] + [
         [
@@ -145,9 +163,7 @@ def markdown(rows: Sequence[Row], against: str = OURS) -> str:
     ]
     lines += [
         [name, f"{budget:g}", "not run"] + [""] * (len(HEAD) - 3)
-        for name, entry in METHODS.items()
-        for budget in sorted(budgets)
-        if entry.takes(budget) and (name, budget) not in there
+        for name, budget in missing
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -1,6 +1,6 @@
 """A user's own arrays as the splits of a run, checked."""
 
-from typing import Any, cast
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,10 +8,6 @@ import numpy as np
 from surrojax.data import Split
 from surrojax.data.dataset import Images
 from surrojax.errors import InputError
-from surrojax.method import Method
-from surrojax.networks import blank
-from surrojax.networks.own import OwnNetwork
-from surrojax.own.method import Plain, classes_of, standard
 from surrojax.sgd import Arrays, Targets
 
 Examples = tuple[Any, Any]
@@ -77,9 +73,15 @@ def alike(name: str, inputs: Images, train: Images) -> None:
         )
 
 
-def check(name: str, split: Split, train: Split, method: Method) -> None:
-    """Compares a split with the network and the training split."""
-    count = classes_of(method)
+def check(name: str, split: Split, train: Split, count: int, words: int | None) -> None:
+    """Compares a split with the network and the training split.
+
+    Args:
+      name: of the split.
+      split, train: that one, and the one to train.
+      count: K.
+      words: tokens that the network knows; None: inputs are no tokens of it.
+    """
     bad = np.flatnonzero((split.labels < 0) | (split.labels >= count))
     if bad.size:
         from_one = (split.labels.min(), split.labels.max()) == (1, count)
@@ -89,11 +91,9 @@ def check(name: str, split: Split, train: Split, method: Method) -> None:
             f"network has {count} classes, 0 to {count - 1}{hint}"
         )
     alike(name, split.images, train.images)
-    words = cast(OwnNetwork, method.pair.original).vocabulary(blank(method.pair))
-    tokens = split.pixels()
-    plain = cast(Plain, method.augment)
-    if plain.preprocess is not standard or words is None:
+    if words is None:
         return
+    tokens = split.pixels()
     if tokens.min() < 0 or tokens.max() >= words:
         wrong = np.flatnonzero(
             ((tokens < 0) | (tokens >= words)).reshape(len(tokens), -1).any(axis=1)

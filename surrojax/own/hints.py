@@ -6,9 +6,7 @@ import numpy as np
 
 from surrojax.data import Split
 from surrojax.method import Method
-from surrojax.networks import blank
 from surrojax.own.method import Plain, standard
-from surrojax.own.reading import own_of
 
 LARGE = 30.0
 """A root mean square of inputs above which SGD is likely to diverge or to stall."""
@@ -35,13 +33,16 @@ def opening(
     )
 
 
-def hints(method: Method, splits: Mapping[str, Split], classes: int) -> list[str]:
+def hints(
+    method: Method, splits: Mapping[str, Split], classes: int, words: int | None
+) -> list[str]:
     """Lines about the data, none where there is nothing to say.
 
     Args:
       method: of the run.
       splits: by name, `train` among them.
       classes: K.
+      words: of `words_of`.
     """
     found, train = list[str](), splits["train"]
     for name, split in splits.items():
@@ -65,7 +66,7 @@ def hints(method: Method, splits: Mapping[str, Split], classes: int) -> list[str
         isinstance(augment, Plain)
         and augment.preprocess is standard
         and values.dtype != np.uint8
-        and own_of(method).vocabulary(blank(method.pair)) is None
+        and words is None
         and (size := float(np.sqrt(np.mean(np.square(values, dtype=float))))) > LARGE
     ):
         found.append(

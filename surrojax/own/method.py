@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -16,7 +16,7 @@ from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method
 from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
-from surrojax.networks.own import adapt
+from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.settings import Settings
@@ -207,6 +207,18 @@ def make_method(
 def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Array:
     del index
     return preprocess(inputs)
+
+
+def own_of(method: Method) -> OwnNetwork:
+    """The user's network of a method that `make_method` made."""
+    return cast(OwnNetwork, method.pair.original)
+
+
+def words_of(method: Method) -> int | None:
+    """Tokens that the network knows of; None: inputs, as stored, are none."""
+    if cast(Plain, method.augment).preprocess is not standard:
+        return None
+    return own_of(method).vocabulary(blank(method.pair))
 
 
 def classes_of(method: Method) -> int:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import flax.linen as nn
 import jax
@@ -16,21 +16,15 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
 from surrojax.networks import blank, init
-from surrojax.networks.own import OwnNetwork
 from surrojax.own.data import alike, split_of
-from surrojax.own.method import Plain, Preprocess, make_method
+from surrojax.own.method import Plain, Preprocess, make_method, own_of
 from surrojax.own.settings import Settings
-from surrojax.records import Record, metrics_of, read_json
+from surrojax.records import Record
 from surrojax.result import Trained
 from surrojax.weights import load, unflatten, unwhole
 
 ROWS = 2
 """Inputs on which shapes are found out."""
-
-
-def own_of(method: Method) -> OwnNetwork:
-    """The user's network of a method that `make_method` made."""
-    return cast(OwnNetwork, method.pair.original)
 
 
 def joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,13 +72,13 @@ def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Train
     return Trained(joined(method, variables), probabilities)
 
 
-def weights_alone(path: Path) -> Trained:
+def weights_alone(path: Path, finished: bool) -> Trained:
     """The network of a finished run without its module: it predicts nothing.
 
     Raises:
       InputError: the run has not finished.
     """
-    return Trained(_last_of(path), lambda _: needs_module(path))
+    return Trained(_last_of(path, finished), lambda _: needs_module(path))
 
 
 def needs_module(path: Path) -> NoReturn:
@@ -99,15 +93,13 @@ def needs_module(path: Path) -> NoReturn:
     )
 
 
-def _last_of(path: Path) -> dict[str, Any]:
+def _last_of(path: Path, finished: bool) -> dict[str, Any]:
     """The collections that a finished run has written.
 
     Raises:
       InputError: the run has not finished, or is being extended.
     """
-    file = path / "result.json"
-    rounds = len(metrics_of(path / "metrics.jsonl"))
-    if not file.exists() or read_json(file)["rounds"] != rounds:
+    if not finished:
         raise InputError(
             f"{path}: this run has not finished, and its weights are those of an "
             "earlier round or are not there yet; take `best`, or call surrojax.tune "
@@ -117,13 +109,18 @@ def _last_of(path: Path) -> dict[str, Any]:
 
 
 def reader(
-    path: Path, saved: Record, network: nn.Module, preprocess: Preprocess
+    path: Path,
+    saved: Record,
+    finished: bool,
+    network: nn.Module,
+    preprocess: Preprocess,
 ) -> tuple[Callable[[], Trained], Callable[[], Trained]]:
     """What makes the networks of a run's folder, after its last round and its best.
 
     Args:
       path: of the run.
       saved: its config.json.
+      finished: whether its weights are those of its last round.
       network, preprocess: as `tune` was given them.
 
     Raises:
@@ -150,7 +147,7 @@ def reader(
         return init(method.pair.original, jax.random.key(0), blank(method.pair))
 
     def last() -> Trained:
-        found = _last_of(path)
+        found = _last_of(path, finished)
         if lost := fresh().keys() - found.keys():
             raise InputError(
                 f"{path}: its file of weights has no {', '.join(lost)}, which the "

@@ -34,10 +34,12 @@ from surrojax.own.method import (
     Preprocess,
     classes_of,
     make_method,
+    own_of,
     standard,
+    words_of,
 )
 from surrojax.own.outputs import check_outputs
-from surrojax.own.reading import joined, name_of, own_of, trained
+from surrojax.own.reading import joined, name_of, trained
 from surrojax.own.settings import Settings
 from surrojax.progress import Progress, say
 from surrojax.records import Record, read_json
@@ -100,7 +102,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
-    options = Settings.of(settings, [n for n in _ARGUMENTS if n != "settings"])
+    options = Settings.of(settings, _OTHERS)
     examples = {"train": train, "validation": validation}
     if test is not None:
         examples["test"] = test
@@ -117,9 +119,9 @@ def tune(
         followed = schedule.ordered(space.names)
         followed.check(method.plan(options.max_iterations))
         method = replace(method, space=space, schedule=followed)
+    count, words = classes_of(method), words_of(method)
     for name, split in splits.items():
-        check(name, split, splits["train"], method)
-    count = classes_of(method)
+        check(name, split, splits["train"], count, words)
     names = tuple(map(str, range(count))) if classes is None else tuple(classes)
     if len(names) != count:
         raise InputError(
@@ -140,7 +142,7 @@ def tune(
         begin = _with_variables(method, begin, variables)
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(type(network).__name__, method, splits, options.max_iterations)
-    told = [start, *(f"mind: {hint}" for hint in hints(method, splits, count))]
+    told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
         diary = None
@@ -165,7 +167,7 @@ def tune(
     )
 
 
-_ARGUMENTS = tuple(inspect.signature(tune).parameters)
+_OTHERS = [n for n in inspect.signature(tune).parameters if n != "settings"]
 
 
 def _as_before(folder: Path, options: Settings) -> Settings:
