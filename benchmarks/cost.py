@@ -12,7 +12,6 @@ trains the original alone, whose step is T_ori.
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
 import statistics
@@ -28,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.records import measured_by
 
 PARTS = ("fit", "evaluate", "compete", "tell", "ask")
 
@@ -167,12 +168,8 @@ def main() -> None:
         "seconds_to_first_step": {"cold": first_step(cold), "warm": first_step(warm)},
         "runs": {"cold": cold, "warm": warm, "original alone": alone},
         "steps": given.steps,
-        "cores": len(os.sched_getaffinity(0)),
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")
-        },
-        "command": " ".join(["python -m benchmarks.cost", *arguments]),
     }
+    result |= measured_by("cost", ("jax", "jaxlib", "flax"))
     shown = {k: v for k, v in result.items() if k != "runs"}
     print(json.dumps(shown, indent=2))
     if given.out:

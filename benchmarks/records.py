@@ -1,10 +1,13 @@
 """Runs of `launch.py` and their small files, as the benchmarks keep them."""
 
+import importlib.metadata
 import json
+import os
+import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +34,19 @@ def copy_records(source: Path, target: Path) -> int:
 def read(file: Path) -> Any:
     """What a JSON file holds."""
     return json.loads(file.read_text())
+
+
+def measured_by(module: str, packages: Iterable[str]) -> dict[str, Any]:
+    """How figures came about: the command, and what it ran on and with.
+
+    Args:
+      module: of benchmarks/, whose arguments are this process's.
+      packages: those on which the figures depend.
+    """
+    return {
+        "command": " ".join([f"python -m benchmarks.{module}", *sys.argv[1:]]),
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": platform.processor() or platform.machine(),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in packages},
+    }

@@ -16,7 +16,6 @@ import argparse
 import importlib.metadata
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -30,9 +29,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from benchmarks.records import measured_by
+
 Row = dict[str, Any]
 
 SIDES = ("jax", "pytorch")
+PACKAGES = ("jax", "jaxlib", "flax")
 IMAGES = 28709  # of FER2013, and an eighth of them to validate on
 
 
@@ -438,13 +440,8 @@ def main() -> None:
     rows = summary(turns)
     print(table(rows))
     if given.out:
-        packages = ("jax", "jaxlib", "flax", *(("torch",) if len(sides) > 1 else ()))
-        result = {
-            "command": " ".join(["python -m benchmarks.speed", *arguments]),
-            "cores": len(os.sched_getaffinity(0)),
-            "processor": platform.processor() or platform.machine(),
-            "versions": {"python": platform.python_version()}
-            | {name: importlib.metadata.version(name) for name in packages},
+        packages = (*PACKAGES, *(("torch",) if len(sides) > 1 else ()))
+        result = measured_by("speed", packages) | {
             "rows": rows,
             "turns": turns,
         }

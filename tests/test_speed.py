@@ -1,9 +1,11 @@
 """The speed benchmark: medians, ratios of neighbours, shares of the peak."""
 
+import argparse
 import json
 
 import pytest
 
+from benchmarks import growth
 from benchmarks.cost import account
 from benchmarks.speed import best_of, plot, summary, table
 
@@ -52,3 +54,49 @@ def test_the_account_of_a_round_leaves_out_the_first_and_equal_settings():
     assert found["round_over_t_ori"] == pytest.approx(5)
     assert found["paper_2_plus_n_ratio"] == pytest.approx(2.6)
     assert found["share_of_a_round_that_is_neither"] == pytest.approx(0.1)
+
+
+def test_growth_takes_medians_of_turns_and_lists_each_axis(tmp_path):
+    def turn(factor):
+        return [
+            growth.Point(axis, value, row, factor * ms)
+            for axis, row in (
+                ("batch", "stage 2"),
+                ("candidates", "stage 2"),
+                ("images", "evaluation"),
+            )
+            for value, ms in ((16, 1.0), (64, 3.0))
+        ]
+
+    points = growth.medians([turn(1.0), turn(9.0), turn(2.0)])
+    assert [point.ms for point in points] == [2, 6] * 3
+    lines = growth.table(points).splitlines()
+    assert "| candidates, N | 16 | 64 |" in lines
+    assert lines.count("| stage 2 | 2.00 | 6.00 |") == 2
+    growth.plot(points, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_growth_changes_one_thing_at_a_time(monkeypatch):
+    called = []
+
+    def turn(side, flags):
+        called.append(flags)
+        at = flags.index("--populations")
+        rows = [f"stage 2, N = {n}" for n in flags[at + 1 :]]
+        return {name: {"ms": 1.0} for name in (*growth.STEPS, "evaluation", *rows)}
+
+    monkeypatch.setattr(growth, "turn", turn)
+    given = argparse.Namespace(
+        config="demo", batch=4, population=6, steps=5,
+        batches=[2, 8], candidates=[1, 16], images=[100],
+    )  # fmt: skip
+    points = list(growth.measured(given))
+    assert len(called) == 4
+    assert {(p.value, p.row) for p in points if p.axis == "candidates"} == {
+        (1, "stage 2"),
+        (16, "stage 2"),
+    }
+    assert ["--batch=2" in flags for flags in called] == [True, False, False, False]
+    assert all("--batch=4" in flags for flags in called[2:])
+    assert "--images=100" in called[2] and "--images=100" not in called[3]
