@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from surrojax.errors import InputError
+from surrojax.fields import flatten
 
 Record = dict[str, Any]
 
@@ -133,19 +134,9 @@ class RunFolder:
                 f"{file}: is no run's config.json; restore it or choose another "
                 "--workdir"
             )
-        different = [
-            f"{field.removeprefix('config.')} ({old!r} there, {new!r} here)"
-            for part in ("config", "data")
-            for field, old, new in _differences(
-                there.get(part, {}), description.get(part, {}), part
-            )
-            if field not in MAY_DIFFER
-        ]
-        if different:
-            raise InputError(
-                f"{self.path}: holds a run of another configuration; choose another "
-                f"--workdir. Different: {', '.join(different)}"
-            )
+        parts = ("config", "data")
+        old, new = ({p: of.get(p, {}) for p in parts} for of in (there, description))
+        refuse_another(self.path, "a run", old, new, MAY_DIFFER)
 
     def renew(self, description: Mapping[str, Any]) -> None:
         """Writes config.json anew where further rounds have other limits.
@@ -277,6 +268,40 @@ def read_json(
         raise InputError(f"{file}: cannot be read ({error}); {remedy}") from error
 
 
+def refuse_another(
+    path: Path, held: str, there: Record, here: Record, may_differ: Collection[str]
+) -> None:
+    """Sees that a folder was made with this configuration.
+
+    Args:
+      path: of the folder.
+      held: what it holds, as its user calls it.
+      there: the description in the folder.
+      here: the present one, as JSON gives it back.
+      may_differ: fields, by their dotted names, that need not agree.
+
+    Raises:
+      InputError: another field differs; the message names all of them.
+    """
+    old, new = dict(flatten(there)), dict(flatten(here))
+    fields = sorted((old.keys() | new.keys()).difference(may_differ))
+    different = [
+        f"{field.removeprefix('config.')} ({_seen(old, field)} there, "
+        f"{_seen(new, field)} here)"
+        for field in fields
+        if field not in old or field not in new or old[field] != new[field]
+    ]
+    if different:
+        raise InputError(
+            f"{path}: holds {held} of another configuration; choose another --workdir. "
+            f"Different: {', '.join(different)}"
+        )
+
+
+def _seen(fields: Record, name: str) -> str:
+    return repr(fields[name]) if name in fields else "absent"
+
+
 def _line(record: Record) -> str:
     return json.dumps(record, allow_nan=False) + "\n"
 
@@ -291,15 +316,3 @@ def explained(file: Path) -> Iterator[None]:
             f"{file}: could not be written ({error.strerror}); make room or mend the "
             "folder's rights, then run the same command again"
         ) from error
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            found
-            for key in sorted(old.keys() | new.keys())
-            for found in _differences(
-                old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key
-            )
-        ]
-    return [] if old == new else [(prefix, old, new)]

@@ -418,8 +418,8 @@ def write_run(folder, seed, rows):
     run = Run("surrojax", 1, seed)
     Folder(folder).own(run).mkdir(parents=True)
     Folder(folder).write(run, {})
-    head = ",".join(["round", "step", "iterations", *NAMES])
-    lines = [f"1,{step},9,0,0,0,0,{p_z},0,0,0" for step, p_z in rows]
+    head = ",".join(["round", "step", *NAMES])
+    lines = [f"1,{step},0,0,0,0,{p_z},0,0,0" for step, p_z in rows]
     schedule = "\n".join([head, *lines]) + "\n"
     (Folder(folder).own(run) / "schedule.csv").write_text(schedule)
 
@@ -428,12 +428,11 @@ def test_a_replay_follows_the_schedule_of_the_run(small, tmp_path, trainings):
     write_run(tmp_path, 1, [(5, 0.1), (10, 0.2), (15, 0.3), (20, 0.4)])
     play(tmp_path, "replay", "replay_last", seeds=(1,))
     whole, last = trainings
-    assert [plan.at(round_)[4] for plan in trainings for round_ in range(4)] == [
-        *(0.1, 0.2, 0.3, 0.4),
-        *(0.4, 0.4, 0.4, 0.4),
-    ]
+    assert [
+        plan.at(round_)[4] for plan in trainings for round_ in range(4)
+    ] == pytest.approx([*(0.1, 0.2, 0.3, 0.4), *(0.4, 0.4, 0.4, 0.4)])
     assert whole.seed == last.seed == 501 and whole.rounds == last.rounds == 4
-    assert record_of(tmp_path, "replay", seed=1)["hyper"]["p_z"] == 0.4
+    assert record_of(tmp_path, "replay", seed=1)["hyper"]["p_z"] == pytest.approx(0.4)
 
 
 def test_a_schedule_that_changes_is_not_its_last_setting(small, tmp_path):
@@ -466,17 +465,20 @@ def test_a_schedule_of_other_rounds_is_followed_by_step_to_its_end(
     write_run(tmp_path, 0, rows)
     play(tmp_path, "replay", "replay_last")
     whole, last = trainings
-    assert [whole.at(round_)[4] for round_ in range(whole.rounds)] == expected
-    assert last.rounds == whole.rounds and last.at(0)[4] == expected[-1]
+    followed = [whole.at(round_)[4] for round_ in range(whole.rounds)]
+    assert followed == pytest.approx(expected)
+    assert last.rounds == whole.rounds and last.at(0)[4] == followed[-1]
     steps = record_of(tmp_path, "replay")["original_steps"]
     assert steps == 5 * len(expected)
 
 
-@pytest.mark.parametrize("rows", [[(5, "much")], []])
-def test_a_damaged_schedule_is_named(small, tmp_path, rows):
+@pytest.mark.parametrize(
+    ("rows", "fault"), [([(5, "much")], ", row 1: "), ([], ": holds no rows")]
+)
+def test_a_damaged_schedule_is_named(small, tmp_path, rows, fault):
     write_run(tmp_path, 0, rows)
     done = play(tmp_path, "replay")
-    assert "schedule.csv: cannot be read" in next(iter(done.missing.values()))
+    assert f"schedule.csv{fault}" in next(iter(done.missing.values()))
     assert len(done.failed) == 1
 
 

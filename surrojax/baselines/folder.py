@@ -19,7 +19,13 @@ from typing import Any
 from surrojax.baselines.store import Store, locked
 from surrojax.errors import InputError
 from surrojax.fields import flatten
-from surrojax.records import MAY_DIFFER, Record, read_json, write_json
+from surrojax.records import (
+    MAY_DIFFER,
+    Record,
+    read_json,
+    refuse_another,
+    write_json,
+)
 
 OWN = ("config.seed", *(f for f in MAY_DIFFER if f != "config.max_iterations"))
 """Fields in which the calls of one folder may differ; `--seeds` has the seeds."""
@@ -71,7 +77,7 @@ class Folder:
                     )
                 write_json(file, mine)
         here = dict(_decisive(mine))
-        _compare(self.path, read_json(file), mine)
+        refuse_another(self.path, "runs", read_json(file), mine, OWN)
         text = json.dumps(sorted(here.items()))
         identity = hashlib.sha256(text.encode()).hexdigest()
         return Store(self.path / "trials", identity)
@@ -88,7 +94,7 @@ class Folder:
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_json(file, mine)
-        _compare(file.parent, read_json(file), mine)
+        refuse_another(file.parent, "runs", read_json(file), mine, OWN)
 
     def lock(self, run: Run) -> AbstractContextManager[bool]:
         """Keeps other processes from a run; false where one is at it."""
@@ -115,21 +121,6 @@ class Folder:
 
     def _file(self, run: Run) -> Path:
         return self.path / f"{run}.json"
-
-
-def _compare(path: Path, there: Record, here: Record) -> None:
-    old, new = dict(_decisive(there)), dict(_decisive(here))
-    different = [
-        f"{field.removeprefix('config.')} ({old.get(field)!r} there, "
-        f"{new.get(field)!r} here)"
-        for field in sorted(old.keys() | new.keys())
-        if old.get(field) != new.get(field)
-    ]
-    if different:
-        raise InputError(
-            f"{path}: holds runs of another configuration; choose another --workdir. "
-            f"Different: {', '.join(different)}"
-        )
 
 
 def _decisive(description: Record) -> Iterator[tuple[str, Any]]:

@@ -4,12 +4,11 @@ They tell the schedule's share of the gain from that of keeping the better of tw
 networks in every round, and from that of the setting in which it ends.
 """
 
-import csv
-
 from surrojax.baselines.attempt import Attempt, Kept
 from surrojax.baselines.box import Setting
 from surrojax.baselines.folder import Run
 from surrojax.errors import InputError
+from surrojax.replay import read_schedule
 
 SOURCE = "surrojax"
 """The method whose schedules are replayed."""
@@ -54,20 +53,8 @@ def _schedule(attempt: Attempt) -> list[Setting]:
     run, folder = Run(SOURCE, 1, attempt.seed), attempt.folder
     if folder.read(run) is None:
         raise NotYetError(f"the schedule of {run} is wanted, which has not finished")
-    file, names = folder.own(run) / "schedule.csv", attempt.trainer.names
-    try:
-        rows = list(csv.DictReader(file.read_text().splitlines()))
-        ends = [int(row["step"]) for row in rows]
-        settings = [{name: float(row[name]) for name in names} for row in rows]
-        last = ends[-1]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(
-            f"{file}: cannot be read ({error}); restore it or choose another --workdir"
-        ) from error
+    schedule = read_schedule(folder.own(run)).ordered(attempt.trainer.names)
     # A round of the run may be longer or shorter than one of the training.
     length = attempt.trainer.steps_per_round
-    steps = range(length, last + length, length)
-    return [
-        settings[next((i for i, end in enumerate(ends) if end >= step), -1)]
-        for step in steps
-    ]
+    ends = range(length, int(schedule.ends[-1]) + length, length)
+    return [schedule.setting(end - 1) for end in ends]
