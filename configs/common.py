@@ -73,6 +73,9 @@ def get_config() -> ConfigDict:
     # fitted: a small network of its own (Table 2, Fig. 3). shared: the original, whose
     # trunk is held still; candidates train its fully connected layers alone.
     config.surrogate = "fitted"  # fitted | shared
+    # shared: how many of the trunk's last layers candidates train as well, where the
+    # fully connected ones are a small part of the network.
+    config.shared_layers = 0
     # What candidates are compared by (eq. 11):
     config.objective = "accuracy"  # accuracy | cross_entropy
     config.selection = "accuracy"  # the same, of stage 1's two settings (line 8)

@@ -1,15 +1,19 @@
 """What stays the same throughout a run, in one frozen object."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 
+from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.layout import Layout
 from surrojax.losses import Norm, Objective
 from surrojax.networks import Pair, blank
+from surrojax.networks.calls import Path
 from surrojax.networks.macs import macs, shared_macs
+from surrojax.networks.reach import reach
 from surrojax.schedule import Schedule
 from surrojax.search import Search
 from surrojax.sgd import Arrays, Drawn, learning_rate
@@ -62,6 +66,7 @@ class Method:
       surrogate: `fitted`: the pair's own, fitted in stage 1 (the paper's); `shared`:
         the original's trunk, held still and shared by all candidates, which train its
         fully connected layers.
+      shared_layers: how many of the trunk's last layers they train as well.
       population: N.
       batch_size: B.
       iterations_per_round: NI, the optimiser steps of a stage.
@@ -83,6 +88,9 @@ class Method:
       layout: where all of it is worked on.
       schedule: settings that are given and not searched, in the order of the space's
         names; the space is `Values` and tunes nothing then. None: the method's own.
+
+    Raises:
+      InputError: the network has fewer than `shared_layers`.
     """
 
     pair: Pair
@@ -91,6 +99,7 @@ class Method:
     augment: Augment
     views: Views
     surrogate: Surrogate = "fitted"
+    shared_layers: int = 0
     population: int = 6
     batch_size: int = 64
     iterations_per_round: int = 1000
@@ -111,6 +120,15 @@ class Method:
     layout: Layout = Layout()
     schedule: Schedule | None = None
 
+    def __post_init__(self) -> None:
+        if self.shared_layers and self.surrogate == "fitted":
+            raise InputError(
+                f"shared_layers: {self.shared_layers} wants surrogate=shared; a fitted "
+                "one is trained whole, so give 0"
+            )
+        if self.shared_layers:
+            reach(self.pair.original, blank(self.pair), self.shared_layers)
+
     @property
     def tunes(self) -> bool:
         """Whether anything is searched; else the original is trained alone."""
@@ -130,6 +148,11 @@ class Method:
     def fits(self) -> bool:
         """Whether stage 1 fits a surrogate."""
         return self.tunes and self.surrogate == "fitted"
+
+    @cached_property
+    def trained(self) -> frozenset[Path]:
+        """Of the original's variables, those that candidates on its trunk train."""
+        return reach(self.pair.original, blank(self.pair), self.shared_layers)
 
     def plan(self, max_iterations: int) -> tuple[int, ...]:
         """NI of each round of a run; a round that would pass MaxIter is not begun."""
@@ -188,4 +211,4 @@ def candidate_macs(method: Method) -> int:
     if method.surrogate == "fitted":
         return macs(method.pair.surrogate, blank(method.pair))
     sharing = method.candidates if method.common_random_numbers else 1
-    return shared_macs(method.pair, sharing)
+    return shared_macs(method.pair, sharing, method.trained)

@@ -64,6 +64,7 @@ LEAST: dict[str, float] = {
     "early_stop": 0,
     "double_every": 0,
     "stage2_share": 0,
+    "shared_layers": 0,
     "learning_rate.base": 0,
     "learning_rate.halve_every": 1,
     "momentum": 0,
@@ -300,35 +301,36 @@ def make_method(
         search = make_search(config, space)
         if schedule is not None:
             space, schedule = Values.like(space), schedule.ordered(space.names)
-    method = Method(
-        pair=pair,
-        space=space,
-        search=search,
-        augment=Augment(look, config.dataset.mirror, config.dataset.shift),
-        views=make_views(look, config.dataset.validate_with_crops, allowed),
-        surrogate=config.surrogate,
-        population=config.search.population,
-        batch_size=config.batch_size,
-        iterations_per_round=config.iterations_per_round,
-        double_every=config.double_every,
-        stage1_settings=config.stage1_settings,
-        stage2_share=config.stage2_share,
-        learning_rate_base=config.learning_rate.base,
-        learning_rate_halve_every=config.learning_rate.halve_every,
-        momentum=config.momentum,
-        eta=Sites(**config.eta.to_dict()),
-        kappa=config.kappa,
-        norm=config.norm,
-        objective=config.objective,
-        selection=config.selection,
-        common_random_numbers=config.common_random_numbers,
-        reevaluate_incumbent=config.reevaluate_incumbent,
-        evaluation_batch=config.evaluation_batch,
-        layout=execution_of(config).layout,
-        schedule=schedule,
-    )
-    if schedule is not None:
-        with _named():
+    with _named():
+        method = Method(
+            pair=pair,
+            space=space,
+            search=search,
+            augment=Augment(look, config.dataset.mirror, config.dataset.shift),
+            views=make_views(look, config.dataset.validate_with_crops, allowed),
+            surrogate=config.surrogate,
+            shared_layers=config.shared_layers,
+            population=config.search.population,
+            batch_size=config.batch_size,
+            iterations_per_round=config.iterations_per_round,
+            double_every=config.double_every,
+            stage1_settings=config.stage1_settings,
+            stage2_share=config.stage2_share,
+            learning_rate_base=config.learning_rate.base,
+            learning_rate_halve_every=config.learning_rate.halve_every,
+            momentum=config.momentum,
+            eta=Sites(**config.eta.to_dict()),
+            kappa=config.kappa,
+            norm=config.norm,
+            objective=config.objective,
+            selection=config.selection,
+            common_random_numbers=config.common_random_numbers,
+            reevaluate_incumbent=config.reevaluate_incumbent,
+            evaluation_batch=config.evaluation_batch,
+            layout=execution_of(config).layout,
+            schedule=schedule,
+        )
+        if schedule is not None:
             schedule.check(method.plan(config.max_iterations))
     return method
 

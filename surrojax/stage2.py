@@ -3,19 +3,21 @@
 A fitted surrogate (the paper's) is copied whole. A shared one is the original itself:
 its trunk, all that comes before z, is held still and is worked through once for all
 candidates, whose copies are of the fully connected layers alone. So lambda_z, whose
-gradient would only reach the trunk, cannot be told apart.
+gradient would only reach the trunk, cannot be told apart. With `shared_layers`, the
+trunk's last layers are copied and trained as well.
 """
 
 from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.layout import several
 from surrojax.losses import objective, total_loss
 from surrojax.method import Choice, Data, Method
-from surrojax.networks import HEAD, Network, forward_in_training
+from surrojax.networks import Network, forward_in_training
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
 from surrojax.stage1 import Fusion
@@ -59,13 +61,12 @@ def copies(method: Method, surrogate: Net, candidates: int) -> Copies:
     """
     if method.surrogate == "fitted":
         return Copies({}, several(fresh(surrogate.variables), candidates))
-    held: dict[str, Any] = {"params": {}}
-    head: dict[str, Any] = {"params": {}}
-    for name, tree in surrogate.variables.items():
-        held[name] = {part: a for part, a in tree.items() if part != HEAD}
-        if HEAD in tree:
-            head[name] = {HEAD: tree[HEAD]}
-    return Copies(held, several(fresh(head), candidates))
+    flat = flatten_dict(surrogate.variables)
+    trained = {path: a for path, a in flat.items() if path in method.trained}
+    held = {path: a for path, a in flat.items() if path not in method.trained}
+    return Copies(
+        unflatten_dict(held), several(fresh(unflatten_dict(trained)), candidates)
+    )
 
 
 def source(method: Method, fusion: Fusion) -> Net:
@@ -76,14 +77,17 @@ def source(method: Method, fusion: Fusion) -> Net:
 
 def module_of(method: Method) -> Network:
     """The candidates' module."""
-    shared = method.surrogate == "shared"
-    return method.pair.original if shared else method.pair.surrogate
+    if method.surrogate == "fitted":
+        return method.pair.surrogate
+    original: Any = method.pair.original
+    if method.shared_layers and getattr(original, "form", None) == "direct":
+        return original.clone(form="matmul")  # their kernels are vmapped
+    return original
 
 
 def whole(held: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
     """A candidate's variables, those that it shares included."""
-    names = held.keys() | variables.keys()
-    return {n: held.get(n, {}) | variables.get(n, {}) for n in sorted(names)}
+    return unflatten_dict(flatten_dict(held) | flatten_dict(variables))
 
 
 def candidate_step(
@@ -114,10 +118,8 @@ def candidate_step(
         )
         value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
         # Of what is shared, running statistics do not change.
-        return value, {
-            name: {part: stats[name][part] for part in of}
-            for name, of in net.stats.items()
-        }
+        changed = flatten_dict(stats)
+        return value, unflatten_dict({p: changed[p] for p in flatten_dict(net.stats)})
 
     gradient, stats = jax.grad(loss, has_aux=True)(net.params)
     rate = method.learning_rate(chance.step)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from surrojax.errors import InputError
 from surrojax.networks import (
     NETWORKS,
     NO_DROPOUT,
@@ -28,6 +29,7 @@ from surrojax.networks.layers import (
     patches,
 )
 from surrojax.networks.macs import macs, shared_macs
+from surrojax.networks.reach import reach
 from surrojax.sites import Sites
 
 KEY = jax.random.key(0)
@@ -317,13 +319,52 @@ def test_multiply_accumulates_of_table_2(form, name, original, surrogate):
     assert macs(pair.surrogate, blank(pair)) == surrogate
 
 
-def test_a_candidate_that_shares_the_trunk_costs_its_layers_and_its_part_of_it():
-    head, trunk = 800 * 500 + 500 * K, 2_291_500 - (800 * 500 + 500 * K)
-    assert shared_macs(make_pair("lenet", K), 6) == head + trunk // 18
-    # One FC layer: 64 units to K classes.
-    assert shared_macs(make_pair("resnet20", K), 2) == 64 * K + (
-        (30_821_056 - 64 * K) // 6
-    )
+@pytest.mark.parametrize(
+    ("layers", "own"),
+    [
+        (0, 800 * 500 + 500 * K),
+        (1, 8 * 8 * 5 * 5 * 20 * 50 + 800 * 500 + 500 * K),
+        (2, 2_291_500),
+    ],
+)
+def test_a_candidate_that_shares_the_trunk_costs_its_layers_and_its_part_of_the_rest(
+    layers, own
+):
+    pair = make_pair("lenet", K)
+    trained = reach(pair.original, blank(pair), layers)
+    assert shared_macs(pair, 6, trained) == own + (2_291_500 - own) // 18
+
+
+@pytest.mark.parametrize("form", ["matmul", "direct", "lax"])
+def test_candidates_reach_the_last_layers_and_what_is_computed_after_them(form):
+    pair = make_pair("resnet20", K, form)
+    head = {("params", "head", name) for name in ("V", "bias_V")}
+    assert reach(pair.original, blank(pair), 0) == head
+    trained = reach(pair.original, blank(pair), 2)
+    assert {path[1] for path in trained} == {
+        *("Conv_17", "Conv_18", "BatchNorm_17", "BatchNorm_18", "head")
+    }
+    assert ("batch_stats", "BatchNorm_18", "mean") in trained
+    # One FC layer, 64 units to K classes, and the last block's two convolutions.
+    own = 64 * K + 2 * 7 * 7 * 3 * 3 * 64 * 64
+    assert shared_macs(pair, 7, trained) == own + (30_821_056 - own) // 21
+
+
+def test_slopes_and_the_first_layer_are_reached_with_their_layer():
+    pair = make_pair("mresnet", K, "lax")
+    trained = reach(pair.original, blank(pair), 2)
+    assert {path[1:3] for path in trained if path[1] != "head"} == {
+        ("ResBl4_3", "CoPr1"),
+        ("ResBl4_3", "CoPr2"),
+    }
+    assert ("params", "ResBl4_3", "CoPr2", "slope") in trained
+
+
+def test_a_reach_beyond_the_first_layer_is_refused():
+    pair = make_pair("lenet", K)
+    assert len(reach(pair.original, blank(pair), 2)) == 8  # all
+    with pytest.raises(InputError, match="shared_layers: 3 is more than the 2 layers"):
+        reach(pair.original, blank(pair), 3)
 
 
 def test_lenet_macs_follow_from_its_layers():

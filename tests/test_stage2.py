@@ -13,11 +13,19 @@ from conftest import assert_same, tiny_method
 from surrojax.errors import InputError
 from surrojax.evaluate import evaluate
 from surrojax.losses import total_loss
-from surrojax.networks import forward_in_training
+from surrojax.networks import forward_in_training, make_pair
 from surrojax.networks.head import Head
 from surrojax.sgd import descend
 from surrojax.stage1 import new_fusion
-from surrojax.stage2 import Chance, compete, copies, score, source, train_population
+from surrojax.stage2 import (
+    Chance,
+    compete,
+    copies,
+    module_of,
+    score,
+    source,
+    train_population,
+)
 
 KEY = jax.random.key(5)
 
@@ -121,14 +129,18 @@ def test_settings_matter(tiny_data):
     assert scores[0] > scores[3]
 
 
-def test_shared_candidates_train_the_fully_connected_layers_of_the_original(tiny_data):
-    method = tiny_method(surrogate="shared", objective="cross_entropy")
+@pytest.mark.parametrize("layers", [(), ("Dense_1",), ("Dense_0", "Dense_1")])
+def test_shared_candidates_train_the_upper_layers_of_the_original(tiny_data, layers):
+    method = tiny_method(
+        surrogate="shared", shared_layers=len(layers), objective="cross_entropy"
+    )
+    upper = {"head", *layers}
     fusion = new_fusion(method, jax.random.key(0))
     assert fusion.surrogate is None
     net = source(method, fusion)
     assert net is fusion.original
     held, nets = copies(method, net, 4)
-    assert set(nets.params) == {"head"} and "head" not in held["params"]
+    assert set(nets.params) == upper and upper.isdisjoint(held.get("params", ()))
     vectors, steps = wide_population(method), jnp.arange(5)
     key = jax.random.key(2)
     trained = train_population(method, held, nets, vectors, tiny_data.train, key, steps)
@@ -154,10 +166,41 @@ def test_shared_candidates_train_the_fully_connected_layers_of_the_original(tiny
         after = descend(
             one, jax.grad(loss)(one.params), {}, method.learning_rate(step), 0.9
         )
-        one = replace(after, params=net.params | {"head": after.params["head"]})
+        one = replace(
+            after, params=net.params | {name: after.params[name] for name in upper}
+        )
     assert_close_trees(
-        jax.tree.map(lambda a: a[1], trained.params["head"]), one.params["head"]
+        jax.tree.map(lambda a: a[1], trained.params),
+        {name: one.params[name] for name in sorted(upper)},
     )
+
+
+def test_candidates_feel_lambda_z_as_soon_as_they_train_what_makes_z(tiny_data):
+    for layers, felt in ((0, False), (1, True)):
+        method = tiny_method(
+            surrogate="shared", shared_layers=layers, objective="cross_entropy"
+        )
+        vectors = jnp.tile(wide_population(method)[0], (2, 1))
+        vectors = vectors.at[1, 0].set(jnp.log(10.0))
+        net = source(method, new_fusion(method, jax.random.key(0)))
+        scores, _ = compete(method, net, vectors, tiny_data, KEY, jnp.arange(5))
+        assert (scores[0] != scores[1]) == felt
+
+
+def test_candidates_that_train_convolutions_multiply_matrices():
+    """Vmapped kernels would make a grouped convolution."""
+    method = tiny_method(surrogate="shared")
+    for layers, form in ((0, "direct"), (2, "matmul")):
+        pair = make_pair("resnet20", 7, "direct")
+        of = replace(method, pair=pair, shared_layers=layers)
+        assert module_of(of).form == form
+
+
+def test_shared_layers_are_those_of_a_shared_trunk():
+    with pytest.raises(InputError, match="shared_layers: 1 wants surrogate=shared"):
+        tiny_method(shared_layers=1)
+    with pytest.raises(InputError, match="more than the 2 layers"):
+        tiny_method(surrogate="shared", shared_layers=3)
 
 
 def assert_close_trees(a, b):

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax.extend.core import Literal
 
-from surrojax.networks import Network, Pair, blank, forward, init, sites_of
+from surrojax.networks import Network, Pair, blank
+from surrojax.networks.calls import Path
 from surrojax.networks.liveness import live
+from surrojax.networks.reach import way
 
 
 def macs(module: Network, image: jax.Array) -> int:
@@ -20,44 +23,74 @@ def macs(module: Network, image: jax.Array) -> int:
     return sum(macs_by_layer(module, image))
 
 
-def shared_macs(pair: Pair, sharing: int) -> int:
+def shared_macs(pair: Pair, sharing: int, trained: frozenset[Path]) -> int:
     """The same of a candidate that shares the original's trunk with the others.
 
-    Its fully connected layers, and its part of the trunk, through which images go
-    forward alone: a third of what a step of training costs.
+    All that follows from what it trains, and its part of the rest, through which images
+    go forward alone: a third of what a step of training costs.
 
     Args:
       pair: whose original it is a copy of.
-      sharing: candidates for whom the images go through the trunk once.
+      sharing: candidates for whom the images go through the rest once.
+      trained: of `networks.reach`.
     """
-    image = blank(pair)
-    sites = sites_of(pair.original, image)
-    head = sum(math.prod(a.shape) for a in (sites.V, sites.W) if a is not None)
-    return head + (macs(pair.original, image) - head) // (3 * sharing)
+    own = held = 0
+    for count, follows in _counted(pair.original, blank(pair), trained):
+        own, held = own + count * follows, held + count * (not follows)
+    return own + held // (3 * sharing)
 
 
 def macs_by_layer(module: Network, image: jax.Array) -> list[int]:
     """The same for each convolution and FC layer, in the order of computation."""
+    return [count for count, _ in _counted(module, image, frozenset())]
+
+
+def _counted(
+    module: Network, image: jax.Array, trained: frozenset[Path]
+) -> Iterator[tuple[int, bool]]:
+    """Counts of the layers, and whether each follows from a trained variable."""
     if hasattr(module, "form"):
         other: Any = module
         module = other.clone(form="lax")  # other forms multiply by zeros too
-    variables = jax.eval_shape(lambda: init(module, jax.random.key(0), image))
-    jaxpr = jax.make_jaxpr(lambda v, x: forward(module, v, x))(variables, image)
-    equations = _equations(jaxpr.jaxpr)
-    return [times * count for times, e in equations if (count := _macs(e))]
+    there = way(module, image)
+    marked = {v for v, path in there.paths.items() if path in trained}
+    for times, equation, follows in _equations(there.jaxpr, marked):
+        if count := _macs(equation):
+            yield times * count, follows
 
 
-def _equations(jaxpr: Any, times: int = 1) -> Iterator[tuple[int, Any]]:
-    """Equations, and how often each is computed: those of a scan once a step."""
+def _equations(
+    jaxpr: Any, marked: set[Any], times: int = 1
+) -> Iterator[tuple[int, Any, bool]]:
+    """Equations, how often each is computed, and whether it follows from the marked.
+
+    Those of a scan are computed once a step.
+    """
     for equation in live(jaxpr).equations:
-        yield times, equation
+        given = [v for v in equation.invars if not isinstance(v, Literal)]
+        follows = not marked.isdisjoint(given)
+        yield times, equation, follows
+        if follows:
+            marked.update(equation.outvars)
         scanned = equation.primitive.name == "scan"
         often = times * (equation.params["length"] if scanned else 1)
         for value in equation.params.values():
             for inner in value if isinstance(value, tuple | list) else (value,):
                 inner = getattr(inner, "jaxpr", inner)
                 if hasattr(inner, "eqns"):
-                    yield from _equations(inner, often)
+                    within = _within(inner, equation, marked) if follows else set()
+                    yield from _equations(inner, within, often)
+
+
+def _within(inner: Any, equation: Any, marked: set[Any]) -> set[Any]:
+    """What of an inner computation's inputs follows; all, where they do not agree."""
+    if len(inner.invars) != len(equation.invars):
+        return set(inner.invars)
+    return {
+        variable
+        for variable, given in zip(inner.invars, equation.invars, strict=True)
+        if not isinstance(given, Literal) and given in marked
+    }
 
 
 def _macs(equation: Any) -> int:

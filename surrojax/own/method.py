@@ -178,6 +178,7 @@ def make_method(
         augment=augment,
         views=Views(partial(_see, augment.preprocess)),
         surrogate=kind,
+        shared_layers=settings.shared_layers,
         population=settings.population,
         batch_size=settings.batch_size,
         iterations_per_round=settings.steps_per_round,

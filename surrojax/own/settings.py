@@ -47,8 +47,8 @@ class Settings:
       max_iterations: steps of the network (MaxIter).
       iterations_per_round: NI; None: a fifth of them, at most 5,000.
       tune: names of hyper-parameters, or `coefficients` and `ratios`; () trains the
-        network alone; None: all that it has, but for lambda_z where the surrogate is
-        shared, which cannot tell it apart.
+        network alone; None: all that it has, but for lambda_z where candidates train
+        nothing below z, which cannot tell it apart.
       fixed: by name, the value of those that are not searched; else 0.
       batch_size: B.
       learning_rate, halve_every: SGD's rate at first, and the steps after which it is
@@ -61,6 +61,8 @@ class Settings:
       selection: the same, of stage 1's two settings.
       stage1_settings: 2: current and previous best (line 8); 1: the current alone.
       stage2_share: how much of NI the candidates train.
+      shared_layers: where the surrogate is shared, how many of the trunk's last layers
+        candidates train as well.
       double_every: rounds after which NI doubles each time; 0: never.
       optimizer: `pso`, `de` or `ga`.
       constants: of the optimiser, where they are not the paper's.
@@ -89,6 +91,7 @@ class Settings:
     selection: Objective = "accuracy"
     stage1_settings: int = 1
     stage2_share: float = 0.25
+    shared_layers: int = 0
     double_every: int = 0
     optimizer: str = "pso"
     constants: Mapping[str, float] = field(default_factory=dict)
@@ -181,9 +184,8 @@ class Settings:
         """What is asked to be searched, of a network's hyper-parameters."""
         if self.tune is not None:
             return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
-        return tuple(
-            n for n in names if not (surrogate == "shared" and n == "lambda_z")
-        )
+        blind = surrogate == "shared" and not self.shared_layers
+        return tuple(n for n in names if not (blind and n == "lambda_z"))
 
     def search_in(self, space: Space) -> Search:
         """The optimiser, within a space.
@@ -213,6 +215,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "momentum": (0, 0.999999),
     "kappa": (0, math.inf),
     "stage2_share": (0, 1),
+    "shared_layers": (0, math.inf),
     "double_every": (0, math.inf),
     "population": (1, math.inf),
     "evaluation_batch": (1, math.inf),
@@ -223,6 +226,7 @@ _WHOLE = (
     "iterations_per_round",
     "batch_size",
     "double_every",
+    "shared_layers",
     "population",
     "evaluation_batch",
 )
