@@ -18,6 +18,7 @@ from surrojax.layout import several
 from surrojax.losses import objective, total_loss
 from surrojax.method import Choice, Data, Method
 from surrojax.networks import Network, forward_in_training
+from surrojax.networks.candidates import multiplied
 from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
 from surrojax.sites import Hyper
 from surrojax.stage1 import Fusion
@@ -79,9 +80,9 @@ def module_of(method: Method) -> Network:
     """The candidates' module."""
     if method.surrogate == "fitted":
         return method.pair.surrogate
-    original: Any = method.pair.original
+    original = method.pair.original
     if method.shared_layers and getattr(original, "form", None) == "direct":
-        return original.clone(form="matmul")  # their kernels are vmapped
+        return multiplied(original, method.trained)
     return original
 
 

@@ -1,19 +1,25 @@
 """A user's module as the method takes it, and surrogates made for it."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
+from surrojax import own_method
 from surrojax.errors import InputError
 from surrojax.networks import NO_DROPOUT, forward, forward_in_training, init
 from surrojax.networks.calls import mode_of, trace
+from surrojax.networks.candidates import multiplied
 from surrojax.networks.convolutions import Faster
 from surrojax.networks.layers import LEVELS, levels_at
 from surrojax.networks.macs import macs
 from surrojax.networks.own import adapt
 from surrojax.networks.own_surrogate import with_surrogate
+from surrojax.networks.reach import reach
 from surrojax.networks.trunks import FlatTrunk, PatchTrunk, TokenTrunk, trunk_for
 from surrojax.sites import Sites
 
@@ -407,3 +413,54 @@ def test_other_convolutions_are_left_as_they_are(layer):
     with nn.intercept_methods(Faster("matmul")):
         again = jax.make_jaxpr(lambda v, x: layer.apply(v, x))(variables, x)
     assert str(again) == text
+
+
+class Deep(nn.Module):
+    """One dense layer on convolutions that have most of the parameters."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        for _ in range(3):
+            x = nn.Conv(8, (3, 3), use_bias=False)(x)
+            x = nn.relu(nn.BatchNorm(use_running_average=not train)(x))
+        return nn.Dense(3)(x.mean(axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "layers"),
+    [(Deep(), images(), 1), (Images(), images(), 0), (Words(), tokens(), 0)],
+)
+def test_candidates_train_a_fifth_of_the_parameters_unless_said(module, inputs, layers):
+    method = own_method(module, inputs)
+    assert method.shared_layers == layers
+    assert ("lambda_z" in method.space.tune) == (layers > 0)
+    sizes = jax.tree.map(jnp.size, init(method.pair.original, KEY, inputs))
+    flat = flatten_dict(sizes["params"])
+    trained = sum(n for path, n in flat.items() if ("params", *path) in method.trained)
+    counted = sum(n for path, n in flat.items() if path[-1] != "embedding")
+    assert trained / counted >= 0.2
+    assert own_method(module, inputs, shared_layers=0).shared_layers == 0
+    assert own_method(module, inputs, tune=()).shared_layers == 0
+    assert own_method(module, inputs, surrogate="fitted").shared_layers == 0
+
+
+def test_the_last_convolution_is_trained_with_its_normalisation():
+    own = adapt(Deep(), images(), form="direct")
+    trained = reach(own, images(), 1)
+    assert {path[:-1] for path in trained} == {
+        ("params", "head", "Dense_0"),
+        ("params", "trunk", "Conv_2"),
+        ("params", "trunk", "BatchNorm_2"),
+        ("batch_stats", "trunk", "BatchNorm_2"),
+    }
+    other, variables = multiplied(own, trained), init(own, KEY, images())
+    for module in (own, other):
+        jaxpr = str(jax.make_jaxpr(partial(forward, module))(variables, images()))
+        # The first has one channel, for which products are faster anyway.
+        assert jaxpr.count("= conv_general_dilated") == 2 - (module is other)
+    np.testing.assert_allclose(
+        forward(other, variables, images())[0],
+        forward(own, variables, images())[0],
+        rtol=1e-5,
+        atol=1e-6,
+    )

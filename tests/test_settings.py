@@ -67,7 +67,7 @@ def test_the_long_form_is_the_same_but_longer():
 def test_resnet20_in_the_improved_form_costs_two_trainings():
     config = fer2013_resnet20_improved.get_config()
     method = make_method(config, 7)
-    assert method.space.tune == ("lambda_V", "p_z", "p_V")
+    assert method.space.tune == ("lambda_z", "lambda_V", "p_z", "p_V")
     share = candidate_macs(method) / macs(method.pair.original, blank(method.pair))
     candidates = (method.population + 1) * method.stage2_share
     cost = config.max_iterations / 10_000 * (1 + candidates * share)
@@ -96,6 +96,12 @@ def test_the_configs_that_come_along_are_sound(module):
         ({"objective": "loss"}, "config.objective: 'loss' is unknown"),
         ({"selection": "loss"}, "config.selection: 'loss' is unknown"),
         ({"surrogate": "share"}, "config.surrogate: .*mean 'shared'"),
+        ({"shared_layers": 1}, "config.shared_layers: 1 wants surrogate=shared"),
+        ({"shared_layers": -1}, "config.shared_layers: -1 is too small"),
+        (
+            {"surrogate": "shared", "shared_layers": 3},
+            "config.shared_layers: 3 is more than the 2 layers",
+        ),
         ({"network": "LeNett"}, "config.network: .*mean 'lenet'"),
         ({"dataset__camera": "vl"}, "config.dataset.camera: .*mean 'VL'"),
         ({"time_budget": -1.0}, "config.time_budget: -1.0 is too small; the least is"),

@@ -1,5 +1,6 @@
 """Stage 2: candidates are independent of each other, and compared on equal terms."""
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -10,18 +11,19 @@ import numpy as np
 import pytest
 from conftest import assert_same, tiny_method
 
+from configs.common import get_config
 from surrojax.errors import InputError
 from surrojax.evaluate import evaluate
 from surrojax.losses import total_loss
-from surrojax.networks import forward_in_training, make_pair
+from surrojax.networks import forward_in_training
 from surrojax.networks.head import Head
-from surrojax.sgd import descend
+from surrojax.settings import make_method
+from surrojax.sgd import Arrays, Targets, descend
 from surrojax.stage1 import new_fusion
 from surrojax.stage2 import (
     Chance,
     compete,
     copies,
-    module_of,
     score,
     source,
     train_population,
@@ -187,13 +189,31 @@ def test_candidates_feel_lambda_z_as_soon_as_they_train_what_makes_z(tiny_data):
         assert (scores[0] != scores[1]) == felt
 
 
-def test_candidates_that_train_convolutions_multiply_matrices():
-    """Vmapped kernels would make a grouped convolution."""
-    method = tiny_method(surrogate="shared")
-    for layers, form in ((0, "direct"), (2, "matmul")):
-        pair = make_pair("resnet20", 7, "direct")
-        of = replace(method, pair=pair, shared_layers=layers)
-        assert module_of(of).form == form
+def grouped(method, layers):
+    """Of each convolution of a population's step: whether it is a grouped one."""
+    method = replace(method, shared_layers=layers)
+    vectors = method.space.latin_hypercube(jax.random.key(1), 3)
+    net = source(method, new_fusion(method, jax.random.key(0)))
+    held, nets = copies(method, net, 3)
+    rng, side = np.random.default_rng(0), method.pair.image_size
+    images = rng.integers(0, 256, (8, side, side, 1))
+    train = Arrays(jnp.asarray(images, jnp.uint8), Targets(jnp.zeros(8, jnp.int32)))
+    step = partial(train_population, method)
+    jaxpr = jax.make_jaxpr(step)(held, nets, vectors, train, KEY, jnp.arange(2))
+    return [
+        int(n) > 1
+        for n in re.findall(r"(?:feature|batch)_group_count=(\d+)", str(jaxpr))
+    ]
+
+
+def test_trained_convolutions_are_matrix_products_and_held_ones_stay_as_they_are():
+    """A named trap: vmapped kernels would make grouped convolutions."""
+    config = get_config()
+    config.network, config.surrogate = "resnet20", "shared"
+    config.convolution = "direct"
+    method = make_method(config, 7)
+    assert len(grouped(method, 0)) == len(grouped(method, 2)) + 4
+    assert not any(grouped(method, 2))
 
 
 def test_shared_layers_are_those_of_a_shared_trunk():

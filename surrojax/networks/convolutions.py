@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from surrojax.networks.calls import Path
 from surrojax.networks.layers import (
     FEWEST_DIRECT,
     ConvForm,
@@ -27,10 +28,13 @@ class Faster:
 
     Args:
       form: `lax` leaves all of them.
+      multiplied: paths of layers that are computed in the form `matmul` nevertheless.
     """
 
-    def __init__(self, form: ConvForm) -> None:
-        self._form = form
+    def __init__(
+        self, form: ConvForm, multiplied: frozenset[Path] = frozenset()
+    ) -> None:
+        self._form, self._multiplied = form, multiplied
 
     def __call__(
         self,
@@ -50,7 +54,8 @@ class Faster:
             or not _plain(module, arguments[0])
         ):
             return call(*arguments, **options)
-        return _convolve(module, arguments[0], self._form)
+        multiplied = module.path in self._multiplied
+        return _convolve(module, arguments[0], "matmul" if multiplied else self._form)
 
 
 def _plain(module: nn.Conv, images: jax.Array) -> bool:

@@ -48,6 +48,7 @@ class OwnNetwork:
       head: paths of the parameters and statistics, with their collection first, that
         logits need once z is known.
       form: of its convolutions.
+      multiplied: paths of those that are matrix products instead.
     """
 
     module: nn.Module
@@ -55,6 +56,7 @@ class OwnNetwork:
     mode: str | None
     head: frozenset[Path]
     form: ConvForm = "lax"
+    multiplied: frozenset[Path] = frozenset()
 
     def init(
         self, key: jax.Array, inputs: jax.Array, ratio: Sites, train: bool
@@ -79,7 +81,7 @@ class OwnNetwork:
         """
         key = rngs["dropout"] if train and rngs is not None else None
         seen, module = _Interceptor(self.layers, ratio, key, z), self.module
-        faster = Faster(self.form)
+        faster = Faster(self.form, self.multiplied)
         with nn.intercept_methods(faster), nn.intercept_methods(seen):
             output: Any = module.apply(
                 self.join(variables),
