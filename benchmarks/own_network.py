@@ -1,52 +1,41 @@
-"""A network that is not of this package, untuned and tuned.
+"""Networks that are not of this package, untuned and tuned.
 
     python -m benchmarks.own_network --out=benchmarks/results/own_network.json
+    python -m benchmarks.own_network --case=residual --seeds=3 \\
+        --out=benchmarks/results/own_residual.json
 
-A small convolutional network in plain Flax on scikit-learn's digits (1,797 of 8x8
-pixels): 300 to train, 300 to validate, the other 1,197 held out. Each seed has a split,
-weights and minibatches of its own, the same for all rows. Finished runs are kept in
---workdir, and are not run again.
+`digits`: a small convolutional network in plain Flax on scikit-learn's digits (1,797 of
+8x8 pixels): 300 to train, 300 to validate, the other 1,197 held out.
+
+`residual`: a residual network with one dense layer on FER2013 at 16x16 pixels: 7,000
+images of Training to train, 7,000 others held out, PublicTest to validate. PrivateTest
+is not read. Wants `$SURROJAX_DATA`.
+
+Each seed has a split, weights and minibatches of its own, the same for all rows.
+Finished runs are kept in --workdir, and are not run again.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import surrojax
-from surrojax.versions import versions
+from benchmarks.records import measured_by
+from surrojax.versions import PACKAGES
 
-STEPS = 3_000
-LONG = 8_000
-"""Steps that cost about what the tuned rows do."""
-
-COMMON: dict[str, Any] = {"learning_rate": 0.03, "batch_size": 32}
-
-ROWS: dict[str, dict[str, Any]] = {
-    "untuned": {"max_iterations": STEPS, "tune": ()},
-    "p_z = p_x = 0.5": {
-        "max_iterations": STEPS,
-        "tune": (),
-        "fixed": {"p_z": 0.5, "p_x": 0.5},
-    },
-    "p_z = p_x = 0.5, longer": {
-        "max_iterations": LONG,
-        "tune": (),
-        "fixed": {"p_z": 0.5, "p_x": 0.5},
-    },
-    "tuned, the paper's form": {
-        "max_iterations": STEPS,
-        "iterations_per_round": STEPS // 10,
-        **surrojax.PAPER,
-    },
-    "tuned": {"max_iterations": STEPS},
-}
+Splits = list[tuple[np.ndarray, np.ndarray]]
+"""Inputs and labels of each."""
 
 
 class Digits(nn.Module):
@@ -61,8 +50,26 @@ class Digits(nn.Module):
         return nn.Dense(10)(x)
 
 
-def splits(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Training, validation and test examples."""
+class Residual(nn.Module):
+    """Three residual blocks of 16, 32 and 64 maps; an average; one dense layer."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        def conv(y: jax.Array, features: int, size: int, stride: int) -> jax.Array:
+            y = nn.Conv(features, (size, size), (stride, stride), use_bias=False)(y)
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(y)
+
+        y = nn.relu(conv(x, 16, 3, 1))
+        for features in (16, 32, 64):
+            stride = 1 if features == 16 else 2
+            block = conv(nn.relu(conv(y, features, 3, stride)), features, 3, 1)
+            around = y if stride == 1 else conv(y, features, 1, stride)
+            y = nn.relu(block + around)
+        return nn.Dense(7)(y.mean(axis=(1, 2)))
+
+
+def digits(seed: int) -> Splits:
+    """Scikit-learn's, dealt out by a seed."""
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -74,20 +81,107 @@ def splits(seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def run(name: str, seed: int, workdir: Path) -> dict[str, float]:
+@cache
+def fer2013() -> Splits:
+    """Training and PublicTest at 16x16 pixels."""
+    from configs import fer2013_lenet
+    from surrojax.settings import load_data
+
+    config = fer2013_lenet.get_config()
+    config.dataset.image_size = 16
+    data = load_data(config)
+    return [
+        (np.asarray(part.images), np.asarray(part.labels))
+        for part in (data.train, data.validation)
+    ]
+
+
+def expressions(seed: int) -> Splits:
+    """Two parts of Training, dealt out by a seed, with PublicTest between them."""
+    (images, labels), validation = fer2013()
+    order = np.random.default_rng(seed).permutation(len(labels))
+    train, test = order[:7_000], order[7_000:14_000]
+    return [(images[train], labels[train]), validation, (images[test], labels[test])]
+
+
+def mirrored(key: jax.Array, images: jax.Array) -> jax.Array:
+    """Each image or its mirror image."""
+    turned = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
+    return jnp.where(turned, images[:, :, ::-1], images)
+
+
+def untuned(**fixed: float) -> dict[str, Any]:
+    """Settings that are not searched; those not named are 0."""
+    return {"tune": (), "fixed": fixed}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its data, and the rows that are compared.
+
+    Attributes:
+      network: of a user.
+      splits: of a seed: to train, to validate, held out.
+      steps: of a row that does not say.
+      common: settings of all rows.
+      rows: settings by name; the gain is over `untuned`.
+    """
+
+    network: nn.Module
+    splits: Callable[[int], Splits]
+    steps: int
+    common: dict[str, Any]
+    rows: dict[str, dict[str, Any]]
+
+
+CASES = {
+    "digits": Case(
+        Digits(),
+        digits,
+        3_000,
+        {"learning_rate": 0.03, "batch_size": 32},
+        {
+            "untuned": untuned(),
+            "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
+            "p_z = p_x = 0.5, longer": {
+                "max_iterations": 8_000,
+                **untuned(p_z=0.5, p_x=0.5),
+            },
+            "tuned, the paper's form": {
+                "iterations_per_round": 300,
+                **surrojax.PAPER,
+            },
+            "tuned": {},
+        },
+    ),
+    "residual": Case(
+        Residual(),
+        expressions,
+        4_000,
+        {"learning_rate": 0.03, "augment": mirrored},
+        {
+            "untuned": untuned(),
+            "p_z = 0.5": untuned(p_z=0.5),
+            "p_z = 0.5, longer": {"max_iterations": 5_500, **untuned(p_z=0.5)},
+            "tuned, candidates train the dense layer": {"shared_layers": 0},
+            "tuned": {},
+        },
+    ),
+}
+
+
+def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
     """One row's figures of one seed."""
     folder = workdir / name.replace(" ", "_") / f"seed={seed}"
     start = time.perf_counter()
-    train, validation, test = splits(seed)
+    settings = {"max_iterations": case.steps, **case.common, **case.rows[name]}
     result = surrojax.tune(
-        Digits(),
-        train,
-        validation,
-        test,
+        case.network,
+        *case.splits(seed),
         seed=seed,
         workdir=folder,
         quiet=True,
-        **COMMON | ROWS[name],
+        **settings,
     )
     outcome: Any = result.outcome
     macs = json.loads((folder / "config.json").read_text())["multiply_accumulates"]
@@ -99,7 +193,7 @@ def run(name: str, seed: int, workdir: Path) -> dict[str, float]:
         "test_accuracy": outcome["test_accuracy"],
         "validation_accuracy": outcome["validation_accuracy"],
         "train_accuracy": outcome["train_accuracy"],
-        "cost": steps / STEPS,
+        "cost": steps / case.steps,
     }
 
 
@@ -131,18 +225,23 @@ def _with_error(values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", choices=CASES, default="digits")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workdir", type=Path, default=Path("runs/own_network"))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    case = CASES[given.case]
+    runs = {
+        (name, seed): run(case, name, seed, given.workdir / given.case)
+        for seed in range(given.seeds)
+        for name in case.rows
+    }
     found = {
-        name: [run(name, seed, given.workdir) for seed in range(given.seeds)]
-        for name in ROWS
+        name: [runs[name, seed] for seed in range(given.seeds)] for name in case.rows
     }
     print(table(found))
     if given.out:
-        of = {
-            "versions": versions(),
+        of = measured_by("own_network", PACKAGES) | {
             "device": jax.devices()[0].device_kind,
             "rows": found,
         }
