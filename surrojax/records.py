@@ -50,6 +50,13 @@ computed changes no more than the last bits of its figures.
 """
 
 
+LATER: Record = {
+    "config.stage1_settings": 2,
+    "config.stage2_share": 1.0,
+    "config.shared_layers": 0,
+}
+"""Fields that folders of earlier versions lack, and what those versions did."""
+
 OF_SEVERAL = ("sweep.csv", "cross_database.json")
 """Files of a folder that holds several runs."""
 
@@ -284,6 +291,7 @@ def refuse_another(
       InputError: another field differs; the message names all of them.
     """
     old, new = dict(flatten(there)), dict(flatten(here))
+    old = {field: value for field, value in LATER.items() if field in new} | old
     fields = sorted((old.keys() | new.keys()).difference(may_differ))
     different = [
         f"{field.removeprefix('config.')} ({_seen(old, field)} there, "
