@@ -10,6 +10,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from surrojax import own_method
+from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.networks import NO_DROPOUT, forward, forward_in_training, init
 from surrojax.networks.calls import mode_of, trace
@@ -21,6 +22,7 @@ from surrojax.networks.own import adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.reach import reach
 from surrojax.networks.trunks import FlatTrunk, PatchTrunk, TokenTrunk, trunk_for
+from surrojax.own.hints import opening
 from surrojax.sites import Sites
 
 KEY = jax.random.key(3)
@@ -442,6 +444,16 @@ def test_candidates_train_a_fifth_of_the_parameters_unless_said(module, inputs, 
     assert own_method(module, inputs, shared_layers=0).shared_layers == 0
     assert own_method(module, inputs, tune=()).shared_layers == 0
     assert own_method(module, inputs, surrogate="fitted").shared_layers == 0
+
+
+def test_what_candidates_train_besides_is_told():
+    inputs = np.asarray(images())
+    split = {"train": Split(inputs, np.zeros(len(inputs), np.int32))}
+    method = own_method(Deep(), inputs)
+    told = opening("Deep", method, split, 10_000)
+    assert told.endswith("; candidates also train BatchNorm_2, Conv_2")
+    method = own_method(Deep(), inputs, shared_layers=0)
+    assert "also" not in opening("Deep", method, split, 10_000)
 
 
 def test_the_last_convolution_is_trained_with_its_normalisation():

@@ -6,10 +6,14 @@ import numpy as np
 
 from surrojax.data import Split
 from surrojax.method import Method
+from surrojax.networks.own import TRUNK
 from surrojax.own.method import Plain, standard
 
 LARGE = 30.0
 """A root mean square of inputs above which SGD is likely to diverge or to stall."""
+
+BELOW = ("params", TRUNK)
+"""Where the parameters below the tuned layers are."""
 
 SHOWN = 5
 """Classes that a hint names."""
@@ -25,10 +29,16 @@ def opening(
     plan = method.plan(max_iterations)
     sizes = ", ".join(f"{len(split)} for {name}" for name, split in splits.items())
     left = max_iterations - sum(plan)
+    below = sorted(
+        {".".join(path[2:-1]) for path in method.trained if path[:2] == BELOW}
+        if method.tunes and method.shared_layers
+        else ()
+    )
     lengths = str(plan[0]) if len({*plan}) == 1 else f"{plan[0]} and more"
     return (
         f"{network}: {sizes}; tuned: {', '.join(method.space.tune) or 'nothing'}; "
         f"{len(plan)} rounds of {lengths} steps"
+        + (f"; candidates also train {', '.join(below)}" if below else "")
         + (f", {left} of max_iterations left over" if left else "")
     )
 
