@@ -81,9 +81,8 @@ def module_of(method: Method) -> Network:
     if method.surrogate == "fitted":
         return method.pair.surrogate
     original = method.pair.original
-    if method.shared_layers and getattr(original, "form", None) == "direct":
-        return multiplied(original, method.trained)
-    return original
+    direct = getattr(original, "form", None) == "direct"
+    return multiplied(original, method.trained) if direct else original
 
 
 def whole(held: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

@@ -153,10 +153,20 @@ def test_the_head_is_what_follows_z():
     jax.tree.map(np.testing.assert_array_equal, variables, again)
 
 
-def test_any_layer_can_be_named():
-    own = adapt(Images(), images(), ("Conv_0", "Dense_1"))
+@pytest.mark.parametrize("form", ["lax", "direct", "matmul"])
+def test_any_layer_can_be_named(form):
+    """A named bug: a convolution in a faster form was passed over, without a word."""
+    own = adapt(Images(), images(), ("Conv_0", "Dense_1"), form)
     assert [layer.name for layer in own.layers] == ["Conv_0", "Dense_1"]
-    _, sites = forward(own, init(own, KEY, images()), images())
+    variables = init(own, KEY, images())
+    logits, sites = forward(own, variables, images())
+    plain = Images().apply(own.join(variables), images())
+    np.testing.assert_allclose(logits, plain, rtol=1e-5, atol=1e-6)
+    key = jax.random.key(1)
+    ratio = NO_DROPOUT._replace(V=0.5)
+    (dropped, _), _ = forward_in_training(own, variables, images(), ratio, key)
+    (kept, _), _ = forward_in_training(own, variables, images(), NO_DROPOUT, key)
+    assert not np.allclose(dropped, kept)
     assert sites.z.shape == (4, 64) and sites.V.shape == (9, 6)
     assert sites.x.shape == (4, 5) and sites.W.shape == (5, 3)
 

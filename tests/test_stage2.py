@@ -12,6 +12,7 @@ import pytest
 from conftest import assert_same, tiny_method
 
 from configs.common import get_config
+from surrojax import own_method
 from surrojax.errors import InputError
 from surrojax.evaluate import evaluate
 from surrojax.losses import total_loss
@@ -189,21 +190,18 @@ def test_candidates_feel_lambda_z_as_soon_as_they_train_what_makes_z(tiny_data):
         assert (scores[0] != scores[1]) == felt
 
 
-def grouped(method, layers):
+def convolutions(method):
     """Of each convolution of a population's step: whether it is a grouped one."""
-    method = replace(method, shared_layers=layers)
     vectors = method.space.latin_hypercube(jax.random.key(1), 3)
     net = source(method, new_fusion(method, jax.random.key(0)))
     held, nets = copies(method, net, 3)
-    rng, side = np.random.default_rng(0), method.pair.image_size
-    images = rng.integers(0, 256, (8, side, side, 1))
-    train = Arrays(jnp.asarray(images, jnp.uint8), Targets(jnp.zeros(8, jnp.int32)))
+    rng, shape = np.random.default_rng(0), (8, *method.pair.shape)
+    images = jnp.asarray(rng.integers(0, 256, shape), jnp.uint8)
+    train = Arrays(images, Targets(jnp.zeros(8, jnp.int32)))
     step = partial(train_population, method)
     jaxpr = jax.make_jaxpr(step)(held, nets, vectors, train, KEY, jnp.arange(2))
-    return [
-        int(n) > 1
-        for n in re.findall(r"(?:feature|batch)_group_count=(\d+)", str(jaxpr))
-    ]
+    counts = re.findall(r"(?:feature|batch)_group_count=(\d+)", str(jaxpr))
+    return [int(count) > 1 for count in counts]
 
 
 def test_trained_convolutions_are_matrix_products_and_held_ones_stay_as_they_are():
@@ -212,8 +210,23 @@ def test_trained_convolutions_are_matrix_products_and_held_ones_stay_as_they_are
     config.network, config.surrogate = "resnet20", "shared"
     config.convolution = "direct"
     method = make_method(config, 7)
-    assert len(grouped(method, 0)) == len(grouped(method, 2)) + 4
-    assert not any(grouped(method, 2))
+    alone, block = (convolutions(replace(method, shared_layers=n)) for n in (0, 2))
+    assert len(alone) == len(block) + 4 and not any(alone + block)
+
+
+def test_a_tuned_convolution_of_an_own_network_is_a_matrix_product():
+    class Twice(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            x = nn.relu(nn.Conv(4, (3, 3))(x))
+            x = nn.relu(nn.Conv(4, (3, 3))(x))
+            return nn.Dense(3)(x.mean(axis=(1, 2)))
+
+    inputs = np.zeros((4, 8, 8, 3), np.float32)
+    method = own_method(Twice(), inputs, layers=("Conv_1", "Dense_0"), batch_size=4)
+    pair = replace(method.pair, original=method.pair.original.clone("direct"))
+    found = convolutions(replace(method, pair=pair))
+    assert len(found) == 2 and not any(found)  # the first layer's, forward
 
 
 def test_shared_layers_are_those_of_a_shared_trunk():

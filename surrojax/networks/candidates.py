@@ -65,5 +65,7 @@ def multiplied(network: Network, trained: frozenset[Path]) -> Network:
     """
     layers = frozenset(path[1:-1] for path in trained if path[0] == "params")
     if isinstance(network, OwnNetwork):
-        return replace(network, multiplied=frozenset(path[1:] for path in layers))
+        # A tuned layer is computed by itself, outside of the network.
+        own = {(), *(path[1:] for path in layers)}
+        return replace(network, multiplied=frozenset(own))
     return Multiplied(network, layers)

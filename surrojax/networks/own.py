@@ -82,7 +82,8 @@ class OwnNetwork:
         key = rngs["dropout"] if train and rngs is not None else None
         seen, module = _Interceptor(self.layers, ratio, key, z), self.module
         faster = Faster(self.form, self.multiplied)
-        with nn.intercept_methods(faster), nn.intercept_methods(seen):
+        # A tuned convolution is seen first, and computed faster with what was dropped.
+        with nn.intercept_methods(seen), nn.intercept_methods(faster):
             output: Any = module.apply(
                 self.join(variables),
                 inputs,
