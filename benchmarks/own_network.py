@@ -163,8 +163,8 @@ CASES = {
             "untuned": untuned(),
             "p_z = 0.5": untuned(p_z=0.5),
             "p_z = 0.5, longer": {"max_iterations": 5_500, **untuned(p_z=0.5)},
-            "tuned, candidates train the dense layer": {"shared_layers": 0},
             "tuned": {},
+            "tuned, shared_layers = 2": {"shared_layers": 2},
         },
     ),
 }
@@ -249,4 +249,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Under the name by which others import it, which goes into the runs' records.
+    from benchmarks.own_network import main as run_it
+
+    run_it()

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax.traverse_util import flatten_dict
 
 from surrojax import own_method
 from surrojax.data import Split
@@ -438,31 +437,22 @@ class Deep(nn.Module):
         return nn.Dense(3)(x.mean(axis=(1, 2)))
 
 
-@pytest.mark.parametrize(
-    ("module", "inputs", "layers"),
-    [(Deep(), images(), 1), (Images(), images(), 0), (Words(), tokens(), 0)],
-)
-def test_candidates_train_a_fifth_of_the_parameters_unless_said(module, inputs, layers):
-    method = own_method(module, inputs)
-    assert method.shared_layers == layers
-    assert ("lambda_z" in method.space.tune) == (layers > 0)
-    sizes = jax.tree.map(jnp.size, init(method.pair.original, KEY, inputs))
-    flat = flatten_dict(sizes["params"])
-    trained = sum(n for path, n in flat.items() if ("params", *path) in method.trained)
-    counted = sum(n for path, n in flat.items() if path[-1] != "embedding")
-    assert trained / counted >= 0.2
-    assert own_method(module, inputs, shared_layers=0).shared_layers == 0
-    assert own_method(module, inputs, tune=()).shared_layers == 0
-    assert own_method(module, inputs, surrogate="fitted").shared_layers == 0
+def test_lambda_z_is_searched_where_candidates_reach_below_z():
+    for layers in (0, 1):
+        method = own_method(Deep(), images(), shared_layers=layers)
+        assert method.shared_layers == layers
+        assert ("lambda_z" in method.space.tune) == (layers > 0)
+    with pytest.raises(InputError, match="shared_layers: 1 wants surrogate=shared"):
+        own_method(Deep(), images(), shared_layers=1, surrogate="fitted")
 
 
 def test_what_candidates_train_besides_is_told():
     inputs = np.asarray(images())
     split = {"train": Split(inputs, np.zeros(len(inputs), np.int32))}
-    method = own_method(Deep(), inputs)
+    method = own_method(Deep(), inputs, shared_layers=1)
     told = opening("Deep", method, split, 10_000)
     assert told.endswith("; candidates also train BatchNorm_2, Conv_2")
-    method = own_method(Deep(), inputs, shared_layers=0)
+    method = own_method(Deep(), inputs)
     assert "also" not in opening("Deep", method, split, 10_000)
 
 

@@ -52,34 +52,7 @@ def reach(network: Network, inputs: jax.Array, layers: int) -> frozenset[Path]:
     Raises:
       InputError: the trunk has fewer.
     """
-    found = depths(way(network, inputs))
-    if layers >= len(found):
-        raise InputError(
-            f"shared_layers: {layers} is more than the {len(found) - 1} layers with "
-            "weights below the fully connected ones; give no more"
-        )
-    return found[layers]
-
-
-def deep_enough(network: Network, inputs: jax.Array, share: float) -> int:
-    """The fewest layers with which candidates train such a share of the parameters.
-
-    Embeddings do not count: they are large, and a candidate would copy them.
-    """
     there = way(network, inputs)
-    sizes = {
-        path: variable.aval.size
-        for variable, path in there.paths.items()
-        if path[0] == "params" and path[-1] != "embedding"
-    }
-    wanted = share * sum(sizes.values())
-    found = depths(there)
-    trained = [sum(sizes.get(path, 0) for path in paths) for paths in found]
-    return next((n for n, size in enumerate(trained) if size >= wanted), len(found) - 1)
-
-
-def depths(there: Way) -> list[frozenset[Path]]:
-    """What `reach` says of 0, 1, 2, ... layers, as many as the trunk has."""
     head = frozenset(path for path in there.paths.values() if path[1] == HEAD)
     uses: dict[Any, int] = {}
     for number, equation in enumerate(there.jaxpr.eqns):
@@ -92,10 +65,12 @@ def depths(there: Way) -> list[frozenset[Path]]:
         for v, use in trunk.items()
         if there.paths[v][0] == "params" and v.aval.ndim >= 2
     }
-    return [
-        head,
-        *(
-            head | {there.paths[v] for v, use in trunk.items() if use >= begin}
-            for begin in sorted(weights, reverse=True)
-        ),
-    ]
+    if layers > len(weights):
+        raise InputError(
+            f"shared_layers: {layers} is more than the {len(weights)} layers with "
+            "weights below the fully connected ones; give no more"
+        )
+    if not layers:
+        return head
+    begin = sorted(weights)[-layers]
+    return head | {there.paths[v] for v, use in trunk.items() if use >= begin}

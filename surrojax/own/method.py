@@ -18,7 +18,6 @@ from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
-from surrojax.networks.reach import deep_enough
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.settings import Settings
 from surrojax.settings import expand
@@ -30,12 +29,6 @@ Preprocess = Callable[[jax.Array], jax.Array]
 
 Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
 """A random key and inputs `[B, ...]` as they are stored, to changed ones."""
-
-FELT = 0.2
-"""The share of a network's parameters that candidates train at the least.
-
-One dense layer on a deep trunk has a few thousandths of them and feels no dropout.
-"""
 
 SAMPLE = 64
 """Inputs on which a network's shapes are found out."""
@@ -158,12 +151,7 @@ def make_method(
         )
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
-    below = settings.shared_layers
-    if below is None:
-        copied = kind == "shared" and settings.searches
-        below = deep_enough(own, blank(pair), FELT) if copied else 0
-    blind = kind == "shared" and not below
-    asked = expand(settings.tuned(names, blind), names)
+    asked = expand(settings.tuned(names, kind), names)
     if kind == "fitted" and asked:
         trunk = surrogate
         if isinstance(surrogate, str):
@@ -190,7 +178,7 @@ def make_method(
         augment=augment,
         views=Views(partial(_see, augment.preprocess)),
         surrogate=kind,
-        shared_layers=below,
+        shared_layers=settings.shared_layers,
         population=settings.population,
         batch_size=settings.batch_size,
         iterations_per_round=settings.steps_per_round,

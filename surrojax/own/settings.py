@@ -9,6 +9,7 @@ from typing import Any
 from surrojax.errors import InputError
 from surrojax.fields import suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
+from surrojax.method import Surrogate
 from surrojax.search import OPTIMIZERS, Search, check_population, restless
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import Space
@@ -61,8 +62,7 @@ class Settings:
       stage1_settings: 2: current and previous best (line 8); 1: the current alone.
       stage2_share: how much of NI the candidates train.
       shared_layers: where the surrogate is shared, how many of the trunk's last layers
-        candidates train as well; None: so many that they train a fifth of the
-        parameters, embeddings aside.
+        candidates train as well.
       double_every: rounds after which NI doubles each time; 0: never.
       optimizer: `pso`, `de` or `ga`.
       constants: of the optimiser, where they are not the paper's.
@@ -91,7 +91,7 @@ class Settings:
     selection: Objective = "accuracy"
     stage1_settings: int = 1
     stage2_share: float = 0.25
-    shared_layers: int | None = None
+    shared_layers: int = 0
     double_every: int = 0
     optimizer: str = "pso"
     constants: Mapping[str, float] = field(default_factory=dict)
@@ -180,20 +180,11 @@ class Settings:
         """Steps after which the learning rate is halved."""
         return self.max_iterations / 4 if self.halve_every is None else self.halve_every
 
-    @property
-    def searches(self) -> bool:
-        """Whether anything is asked to be searched."""
-        return self.tune is None or len(self.tune) > 0
-
-    def tuned(self, names: Sequence[str], blind: bool) -> tuple[str, ...]:
-        """What is asked to be searched.
-
-        Args:
-          names: of a network's hyper-parameters.
-          blind: whether candidates cannot tell lambda_z apart.
-        """
+    def tuned(self, names: Sequence[str], surrogate: Surrogate) -> tuple[str, ...]:
+        """What is asked to be searched, of a network's hyper-parameters."""
         if self.tune is not None:
             return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
+        blind = surrogate == "shared" and not self.shared_layers
         return tuple(n for n in names if not (blind and n == "lambda_z"))
 
     def search_in(self, space: Space) -> Search:
