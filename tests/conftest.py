@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from surrojax import plots, report
 from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views
 from surrojax.method import Data, Method
@@ -135,3 +136,16 @@ def assert_close(a, b, rtol=1e-5):
         assert a == pytest.approx(b, rel=rtol, abs=1e-6)
     else:
         assert a == b
+
+
+def draw_nothing(patch):
+    """Figures and the report take half the time of a run that is small enough."""
+    patch.setattr(plots, "write", lambda *_: None)
+    patch.setattr(report, "write", lambda folder, **_: folder / report.FILE)
+
+
+@pytest.fixture
+def undrawn(request, monkeypatch):
+    """Runs draw nothing, but in tests marked `drawn`."""
+    if request.node.get_closest_marker("drawn") is None:
+        draw_nothing(monkeypatch)

@@ -27,6 +27,8 @@ from surrojax.sites import HYPER_NAMES
 from surrojax.sweep import at
 from surrojax.weights import save
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NAMES = [name for group in HYPER_NAMES for name in group]
 MACS = (4 * 36 + 4 * 5 + 5 * 7, 4 * 9 + 4 * 5 + 5 * 7)
 RATIO = MACS[1] / MACS[0]
@@ -502,7 +504,7 @@ def test_a_run_that_fails_stops_no_other(small, tmp_path, monkeypatch):
     def fail(attempt):
         raise InputError("broken")
 
-    broken = methods.METHODS | {"untuned": methods.Entry(fail, 1)}
+    broken = methods.METHODS | {"untuned": methods.Entry(fail, "fixed", 1)}
     monkeypatch.setattr(methods, "METHODS", broken)
     done = play(tmp_path, "untuned", "dropout")
     assert done.failed == [Run("untuned", 1, 0)] and len(done.records) == 1

@@ -3,9 +3,12 @@
 import json
 import math
 
+import numpy as np
 import pytest
+from matplotlib.text import Text
 
-from surrojax.baselines import table
+from surrojax.baselines import figure, rows, table
+from surrojax.baselines.folder import Folder
 from surrojax.errors import InputError
 
 
@@ -56,24 +59,43 @@ def test_what_has_not_been_run_is_listed(folder, capsys):
 
 
 def test_another_row_may_be_the_reference(folder):
-    rows = table.rows_of(table.Folder(folder).runs(), against="untuned")
-    gains = {(row.method, row.budget): row.gain.mean for row in rows}
+    found = rows.rows_of(Folder(folder).runs(), against="untuned")
+    gains = {(row.method, row.budget): row.gain.mean for row in found}
     assert gains["surrojax", 1] == pytest.approx(10)
     assert gains["untuned", 1] == 0
 
 
 def test_without_a_reference_there_is_no_gain(tmp_path):
     write(tmp_path, "untuned", [0.5])
-    [row] = table.rows_of(table.Folder(tmp_path).runs())
+    [row] = rows.rows_of(Folder(tmp_path).runs())
     assert math.isnan(row.gain.mean) and math.isnan(row.test.error)
 
 
 def test_the_figure(folder):
     table.show(str(folder))
     assert (folder / "accuracy_cost.png").read_bytes().startswith(b"\x89PNG")
-    [axes] = table.plot(table.rows_of(table.Folder(folder).runs())).axes
+    [axes] = figure.plot(rows.rows_of(Folder(folder).runs())).axes
     assert axes.get_xscale() == "log"
     assert {text.get_text() for text in axes.texts} == {"surrojax", "twice", "untuned"}
+    marks = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert marks == {"surrojax", "one fixed setting"}
+
+
+def test_names_in_the_figure_are_not_over_each_other(folder):
+    for index in range(8):
+        write(folder, f"form_{index}", [0.55 + 0.001 * index], cost=3.0 + 0.05 * index)
+    drawn = figure.plot(rows.rows_of(Folder(folder).runs()))
+    drawn.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in drawn.axes[0].texts]
+    assert len(boxes) == 12
+    for index, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:index])
+
+
+def test_heights_are_moved_no_more_than_they_must():
+    heights = np.array([0.0, 0.1, 0.11, 0.12, 0.9])
+    moved = figure.spread(heights, 0.05)
+    np.testing.assert_allclose(moved, [0.0, 0.06, 0.11, 0.16, 0.9])
 
 
 def test_an_empty_folder(tmp_path):

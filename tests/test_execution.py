@@ -6,8 +6,8 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from conftest import assert_close, tiny_arrays, tiny_method
-from test_experiment import config_of, lines, small  # noqa: F401
+from conftest import assert_close, draw_nothing, tiny_arrays, tiny_method
+from test_experiment import config_of, lines, put_small, small, timeless  # noqa: F401
 
 from configs import common, fer2013_resnet20
 from surrojax import execution, experiment, replicas
@@ -16,6 +16,8 @@ from surrojax.errors import InputError
 from surrojax.execution import execution_of, settle
 from surrojax.layout import Layout
 from surrojax.sweep import run_sweep
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 KEY = jax.random.key(2)
 
@@ -87,6 +89,17 @@ def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
     assert execution._processor() in folder
 
 
+@pytest.fixture(scope="module")
+def one_way(tmp_path_factory):
+    """What a run on one device leaves."""
+    folder = tmp_path_factory.mktemp("one_way")
+    with pytest.MonkeyPatch.context() as patch:
+        put_small(patch)
+        draw_nothing(patch)
+        experiment.train(config_of(), folder, quiet=True)
+    return timeless(folder)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -97,13 +110,11 @@ def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
         {"execution.devices": 1, "execution.settings": "loop"},
     ],
 )
-def test_all_ways_give_the_same_run(small, tmp_path, changes):  # noqa: F811
+def test_all_ways_give_the_same_run(one_way, small, tmp_path, changes):  # noqa: F811
     """And each goes on where another has stopped."""
-    experiment.train(config_of(), tmp_path / "a", quiet=True)
-    experiment.train(config_of(max_iterations=6, **changes), tmp_path / "b", quiet=True)
-    experiment.train(config_of(), tmp_path / "b", quiet=True)
-    for a, b in zip(lines(tmp_path / "a"), lines(tmp_path / "b"), strict=True):
-        del a["seconds"], b["seconds"]
+    experiment.train(config_of(max_iterations=6, **changes), tmp_path, quiet=True)
+    experiment.train(config_of(), tmp_path, quiet=True)
+    for a, b in zip(one_way, timeless(tmp_path), strict=True):
         assert_close(a, b, 1e-4)
 
 

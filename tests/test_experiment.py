@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import draw_nothing
 from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
@@ -23,6 +24,8 @@ from surrojax.networks.head import Head
 from surrojax.records import RunFolder
 from surrojax.sites import HYPER_NAMES
 from surrojax.weights import save
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 NAMES = [name for group in HYPER_NAMES for name in group]
 
@@ -44,12 +47,16 @@ def split(n, seed):
 
 @pytest.fixture
 def small(monkeypatch):
+    return put_small(monkeypatch)
+
+
+def put_small(patch):
     """Small networks and random images in place of LeNet and the drawn faces."""
     parts = (split(50, 0), split(30, 1), split(20, 2))
     dataset = Dataset("faces", tuple("abcdefg"), *parts, manifest={"source": "random"})
     pair = Pair(Small(), Small(), shape=(6, 6, 1))
-    monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
-    monkeypatch.setattr(settings.data, "load", lambda *_: dataset)
+    patch.setattr(settings, "make_pair", lambda config, classes: pair)
+    patch.setattr(settings.data, "load", lambda *_: dataset)
     return dataset
 
 
@@ -66,6 +73,7 @@ def lines(folder):
     return [json.loads(s) for s in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.drawn
 def test_the_folder_of_a_run(small, tmp_path):
     result = train(config_of(), tmp_path, ["launch.py", "--workdir=here"], quiet=True)
     assert json.loads((tmp_path / "result.json").read_text()) == result
@@ -138,6 +146,7 @@ def test_tensorboard_has_what_the_record_says_of_the_last_round(small, tmp_path)
         assert found[tag, 9] == pytest.approx(value), tag
 
 
+@pytest.mark.drawn
 def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):
     def until_then(*arguments, inner=rounds.run):
         state, record = next(inner(*arguments))
@@ -570,6 +579,29 @@ def test_rows_of_the_papers_tables_are_a_flag(small, tmp_path, tune):
     assert (result["surrogate_steps"] == 0) == (tune == ())
 
 
+SEARCHED = {
+    "search.population": 4,
+    "search.center.coefficient": 1e-3,
+    "fixed.p_V": 0.2,
+    "tune": ("lambda_z", "p_x"),
+}
+
+
+@pytest.fixture(scope="module")
+def plain_lines(tmp_path_factory):
+    """What a run without further options leaves."""
+    with pytest.MonkeyPatch.context() as patch:
+        put_small(patch)
+        draw_nothing(patch)
+        folder = tmp_path_factory.mktemp("plain")
+        train(config_of(**SEARCHED), folder, quiet=True)
+    return timeless(folder)
+
+
+def timeless(folder):
+    return [{**record, "seconds": 0} for record in lines(folder)]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -590,18 +622,12 @@ def test_rows_of_the_papers_tables_are_a_flag(small, tmp_path, tune):
     ],
     ids=str,
 )
-def test_every_option_reaches_the_run(small, tmp_path, changes):
+def test_every_option_reaches_the_run(plain_lines, small, tmp_path, changes):
     """It runs to its end, and other than without the option."""
-    both = {"search.population": 4, "fixed.p_V": 0.2, "tune": ("lambda_z", "p_x")}
-    both |= {"search.center.coefficient": 1e-3}
-    train(config_of(**both), tmp_path / "plain", quiet=True)
-    train(config_of(**both, **changes), tmp_path / "changed", quiet=True)
-    plain, other = (
-        [{**r, "seconds": 0} for r in lines(tmp_path / name)]
-        for name in ("plain", "changed")
-    )
-    assert len(plain) == len(other) == 3
-    assert plain != other
+    train(config_of(**SEARCHED, **changes), tmp_path, quiet=True)
+    other = timeless(tmp_path)
+    assert len(plain_lines) == len(other) == 3
+    assert plain_lines != other
 
 
 def test_rounds_that_grow_go_on_as_if_they_had_not_stopped(small, tmp_path):
@@ -625,6 +651,7 @@ def test_a_run_of_another_version_is_named(small, tmp_path):
         experiment.restore(tmp_path)
 
 
+@pytest.mark.drawn
 def test_fidelity_is_measured_after_the_rounds_that_are_asked_for(small, tmp_path):
     plain = train(config_of(), tmp_path / "plain", quiet=True)
     asked = config_of(**{"fidelity.rounds": (2,), "fidelity.drawn": 1})

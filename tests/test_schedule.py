@@ -13,6 +13,8 @@ from flax.traverse_util import flatten_dict
 from surrojax import InputError, Schedule, read_schedule, write_schedule
 from surrojax.experiment import restore, train
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ENDS = np.array([10, 25])
 VALUES = np.array([[0.1, 1e-5], [1 / 3, 0.0]])
 NAMES = ("p_z", "lambda_V")

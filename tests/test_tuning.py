@@ -26,6 +26,8 @@ from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage2 import copies, train_candidate, train_population
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 240)
 TABLE = (RNG.normal(size=(240, 6)) + 2 * np.eye(6)[LABELS]).astype(np.float32)
@@ -656,6 +658,7 @@ def test_importing_the_package_starts_nothing():
     assert found.stdout == "False True\n"
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("test", [True, False])
 def test_a_folder_has_its_report(tmp_path, test):
     folder = tmp_path / "own"
@@ -686,6 +689,7 @@ def test_a_folder_has_its_report(tmp_path, test):
     assert surrojax.load(folder).report() == folder / "report.html"
 
 
+@pytest.mark.drawn
 def test_the_untuned_network_of_one_s_own_stands_beside(tmp_path):
     small = SMALL | {"max_iterations": 20}
     untuned, tuned = (
