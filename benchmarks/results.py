@@ -15,9 +15,10 @@ from benchmarks import ablation, figures
 from benchmarks.paper import command
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
+from surrojax.baselines.figure import write as draw
 from surrojax.baselines.folder import Folder
-from surrojax.baselines.table import markdown, not_run, rows_of
-from surrojax.baselines.table import write as draw
+from surrojax.baselines.rows import not_run, rows_of
+from surrojax.baselines.table import markdown
 from surrojax.pooling import mean_and_error
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"

@@ -14,7 +14,9 @@
     hyperband.py, pbt.py, replay.py, ours.py    methods that need more than that
     methods.py     all of them by name
     runner.py      the runs of a folder, one after the other
-    table.py       the table and the figure that come of them
+    rows.py        what they come to: a row for each method and budget
+    table.py       the rows as a table
+    figure.py      the rows as a figure
 
 Validation data choose everywhere. The test split is looked at once a training, and a
 method never sees what was found there.

@@ -23,17 +23,23 @@ HYPERBAND = ("hyperband", "play")
 """Of `external.load`."""
 
 
+Kind = Literal["ours", "replay", "tuner", "fixed"]
+"""What a method does: ours, follow a schedule of ours, search, or train one setting."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A method.
 
     Attributes:
       play: one run of it.
+      kind: what it does.
       budgets: `any`; or it has a cost of its own, and is run at budget 1 alone, or at
         budget 10 alone.
     """
 
     play: Callable[[Attempt], Kept]
+    kind: Kind
     budgets: Literal["any", 1, 10] = "any"
 
     def takes(self, budget: float) -> bool:
@@ -48,20 +54,20 @@ def _hyperband(attempt: Attempt) -> Kept:
 Methods = Mapping[str, Entry]
 
 METHODS: Methods = {
-    "untuned": Entry(plain.once(plain.untuned), 1),
-    "defaults": Entry(plain.once(plain.defaults), 1),
-    "dropout": Entry(plain.once(plain.dropout), 1),
-    "twice": Entry(plain.repeated(plain.dropout)),
-    "twice_untuned": Entry(plain.repeated(plain.untuned)),
-    "longer": Entry(plain.longer(plain.dropout)),
-    "random": Entry(plain.random),
-    "grid": Entry(plain.grid),
-    "grid_paper": Entry(plain.grid_paper, 10),
-    **{name: Entry(tuned_by(name)) for name in TUNERS},
-    "hyperband": Entry(_hyperband),
-    "pbt": Entry(pbt.play),
-    "replay": Entry(replay, 1),
-    "replay_last": Entry(replay_last, 1),
+    "untuned": Entry(plain.once(plain.untuned), "fixed", 1),
+    "defaults": Entry(plain.once(plain.defaults), "fixed", 1),
+    "dropout": Entry(plain.once(plain.dropout), "fixed", 1),
+    "twice": Entry(plain.repeated(plain.dropout), "fixed"),
+    "twice_untuned": Entry(plain.repeated(plain.untuned), "fixed"),
+    "longer": Entry(plain.longer(plain.dropout), "fixed"),
+    "random": Entry(plain.random, "tuner"),
+    "grid": Entry(plain.grid, "tuner"),
+    "grid_paper": Entry(plain.grid_paper, "tuner", 10),
+    **{name: Entry(tuned_by(name), "tuner") for name in TUNERS},
+    "hyperband": Entry(_hyperband, "tuner"),
+    "pbt": Entry(pbt.play, "tuner"),
+    "replay": Entry(replay, "replay", 1),
+    "replay_last": Entry(replay_last, "replay", 1),
 }
 
 NAMES = (OURS, *METHODS)
@@ -77,7 +83,7 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
     """
     configs = {OURS: config} | dict(others)
     return dict(METHODS) | {
-        name: Entry(partial(ours.play, of), 1) for name, of in configs.items()
+        name: Entry(partial(ours.play, of), "ours", 1) for name, of in configs.items()
     }
 
 

@@ -1,0 +1,97 @@
+"""What a comparison's runs come to: a row for each method and budget."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from surrojax.baselines.methods import METHODS, OURS
+from surrojax.records import Record
+
+
+class Mean(NamedTuple):
+    """A mean and its standard error, NaN where it cannot be told."""
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Mean":
+        """Of independent values."""
+        count = len(values)
+        error = np.std(values, ddof=1) / math.sqrt(count) if count > 1 else math.nan
+        return cls(float(np.mean(values)) if count else math.nan, float(error))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method at a budget, over its seeds; accuracies in percent.
+
+    Attributes:
+      test, validation: of the kept networks.
+      gain: test accuracy over that of the reference, on the seeds that both have.
+      cost: in full trainings of the original.
+    """
+
+    method: str
+    budget: float
+    test: Mean
+    validation: Mean
+    gain: Mean
+    cost: float
+    seconds: float
+    seeds: int
+
+
+def rows_of(records: Iterable[Record], against: str = OURS) -> list[Row]:
+    """A row for each method and budget, the best test accuracy first."""
+    groups: dict[tuple[str, float], dict[int, Record]] = {}
+    for record in records:
+        group = groups.setdefault((record["method"], record["budget"]), {})
+        group[record["seed"]] = record
+    reference = groups.get((against, 1), {})
+    rows = [_row(*key, runs, reference) for key, runs in groups.items()]
+    return sorted(rows, key=lambda row: -row.test.mean)
+
+
+def _row(
+    method: str,
+    budget: float,
+    runs: Mapping[int, Record],
+    reference: Mapping[int, Record],
+) -> Row:
+    def values(name: str) -> list[float]:
+        return [run[name] for run in runs.values() if run[name] is not None]
+
+    def percent(name: str) -> list[float]:
+        return [100 * value for value in values(name)]
+
+    gains = [
+        100 * (run["test_accuracy"] - reference[seed]["test_accuracy"])
+        for seed, run in runs.items()
+        if seed in reference
+    ]
+    return Row(
+        method=method,
+        budget=budget,
+        test=Mean.of(percent("test_accuracy")),
+        validation=Mean.of(percent("validation_accuracy")),
+        gain=Mean.of(gains),
+        cost=Mean.of(values("cost_in_runs")).mean,
+        seconds=Mean.of(values("seconds")).mean,
+        seeds=len(runs),
+    )
+
+
+def not_run(rows: Sequence[Row]) -> list[tuple[str, float]]:
+    """Methods without a row, each at every budget of the others that it takes."""
+    budgets = {1.0, *(row.budget for row in rows)}
+    there = {(row.method, row.budget) for row in rows}
+    return [
+        (name, budget)
+        for name, entry in METHODS.items()
+        for budget in sorted(budgets)
+        if entry.takes(budget) and (name, budget) not in there
+    ]
