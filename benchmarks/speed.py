@@ -44,6 +44,7 @@ def config_of(given: argparse.Namespace) -> ConfigDict:
     config.batch_size = given.batch or config.batch_size
     config.iterations_per_round = given.round_steps
     config.compute_dtype = given.dtype
+    config.execution.devices = given.devices
     return config
 
 
@@ -416,6 +417,7 @@ def main() -> None:
     parser.add_argument("--config", default="fer2013_lenet", help="a file of configs/")
     parser.add_argument("--batch", type=int, default=0, help="0: the config's")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--devices", type=int, default=0, help="0: what a run takes")
     parser.add_argument("--populations", type=int, nargs="+", default=[1, 6, 16, 64])
     parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--steps", type=int, default=50, help="of a timed call")

@@ -36,17 +36,18 @@ def test_means_and_standard_errors(folder, capsys):
     head, _, *lines = capsys.readouterr().out.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert "gain over surrojax" in head
-    assert rows[0] == ["twice", "10", "63.00", "-", "50.00", "+3.00", "-", "35.00",
+    assert rows[0] == ["twice", "10", "63.00", "-", "50.00", "+3.00", "-", "-", "35.00",
                        "2100", "1"]  # fmt: skip
     # The standard error of 60, 62 and 61 is 1 / sqrt(3).
     assert rows[1] == ["surrojax", "1", "61.00", "0.58", "50.00", "+0.00", "0.00",
-                       "3.00", "180", "3"]  # fmt: skip
+                       "+0.00 to +0.00", "3.00", "180", "3"]  # fmt: skip
     # Of seeds 1 and 2: 59 - 62 = -3 and 58 - 61 = -3.
     assert rows[2] == ["twice", "1", "58.50", "0.50", "50.00", "-3.00", "0.00",
-                       "3.00", "180", "2"]  # fmt: skip
-    # Gains of seeds 0 to 2: -10, -12 and -8; a seed of its own counts in the mean.
-    assert rows[3] == ["untuned", "1", "50.00", "1.22", "-", "-10.00", "1.15", "1.00",
-                       "60", "4"]  # fmt: skip
+                       "-3.00 to -3.00", "3.00", "180", "2"]  # fmt: skip
+    # Gains of seeds 0 to 2: -10, -12 and -8; a seed of its own counts in the mean. The
+    # interval is 4.303 standard errors of 2 / sqrt(3) each way.
+    assert rows[3] == ["untuned", "1", "50.00", "1.22", "-", "-10.00", "1.15",
+                       "-14.97 to -5.03", "1.00", "60", "4"]  # fmt: skip
 
 
 def test_what_has_not_been_run_is_listed(folder, capsys):

@@ -6,23 +6,31 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t
 
 from surrojax.baselines.methods import METHODS, OURS
 from surrojax.records import Record
 
 
 class Mean(NamedTuple):
-    """A mean and its standard error, NaN where it cannot be told."""
+    """A mean and its standard error, NaN where it cannot be told; of so many values."""
 
     mean: float
     error: float
+    size: int
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Mean":
         """Of independent values."""
         count = len(values)
         error = np.std(values, ddof=1) / math.sqrt(count) if count > 1 else math.nan
-        return cls(float(np.mean(values)) if count else math.nan, float(error))
+        return cls(float(np.mean(values)) if count else math.nan, float(error), count)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of 95 %, by Student's t."""
+        half = t.ppf(0.975, self.size - 1) * self.error if self.size > 1 else math.nan
+        return self.mean - half, self.mean + half
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from surrojax.baselines import figure
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
-from surrojax.baselines.rows import Row, not_run, rows_of
+from surrojax.baselines.rows import Mean, Row, not_run, rows_of
 from surrojax.errors import InputError
 from surrojax.progress import say
 from surrojax.records import explained
@@ -19,6 +19,7 @@ HEAD = (
     "validation %",
     "gain over",
     "se",
+    "95 % interval",
     "cost [runs]",
     "seconds",
     "seeds",
@@ -65,6 +66,7 @@ def markdown(
             _number(row.validation.mean),
             _number(row.gain.mean, "+.2f"),
             _number(row.gain.error),
+            _interval(row.gain),
             _number(row.cost),
             _number(row.seconds, ".0f"),
             str(row.seeds),
@@ -76,6 +78,11 @@ def markdown(
         for name, budget in missing
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _interval(gain: Mean) -> str:
+    low, high = gain.interval
+    return "-" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
 
 
 def _number(value: float, form: str = ".2f") -> str:
