@@ -8,6 +8,7 @@ between `<!-- NAME -->` and `<!-- end -->` of the page is replaced.
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 from surrojax.baselines.figure import write as draw
 from surrojax.baselines.folder import Folder
+from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import not_run, rows_of
 from surrojax.baselines.table import markdown
 from surrojax.pooling import mean_and_error
+from surrojax.records import Record
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 
@@ -30,7 +33,13 @@ COMPARE = {
     "--config.max_iterations=10000 --config.learning_rate.base=0.03 "
     "--config.learning_rate.halve_every=2500 --pbt_every=1 "
     "--ours=surrojax=configs/fer2013_lenet_improved.py "
-    "--ours=paper_form=configs/fer2013_lenet.py --workdir=runs/compare_lenet "
+    "--workdir=runs/compare_lenet "
+    "--methods={method} --budgets={budget:g} --seeds={seeds}",
+    "lenet_shift": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
+    "--config.dataset.shift=2 --config.max_iterations=10000 "
+    "--config.learning_rate.base=0.03 --config.learning_rate.halve_every=2500 "
+    "--ours=surrojax=configs/fer2013_lenet_improved.py "
+    "--workdir=runs/compare_lenet_shift "
     "--methods={method} --budgets={budget:g} --seeds={seeds}",
     "lenet_long": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
     "--config.max_iterations=32000 --config.learning_rate.base=0.03 "
@@ -197,7 +206,17 @@ def compared(name: str) -> str:
         left = ", ".join(method for method, _ in missing)
         table = f"{markdown(rows)}\n\nNot run: {left}."
     figure = f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)"
-    return f"{table}\n\n{figure}"
+    return f"{table}\n\n{figure}\n\n```\n{_all_of(name, records)}\n```"
+
+
+def _all_of(name: str, records: Sequence[Record]) -> str:
+    """The command of all rows of one of `COMPARE`, with the most seeds that one has."""
+    methods = dict.fromkeys(record["method"] for record in records)
+    return COMPARE[name].format(
+        method=",".join([OURS, *(m for m in methods if m != OURS)]),
+        budget=1,
+        seeds=",".join(map(str, sorted({record["seed"] for record in records}))),
+    )
 
 
 def fidelity_table() -> str:

@@ -78,7 +78,7 @@ def get_config() -> ConfigDict:
     config.shared_layers = 0
     # What candidates are compared by (eq. 11):
     config.objective = "accuracy"  # accuracy | cross_entropy
-    config.selection = "accuracy"  # the same, of stage 1's two settings (line 8)
+    config.selection = "accuracy"  # the same, of stage 1's two settings (line 9)
 
     # Which of eq. 8's hyper-parameters are searched: names (lambda_z, p_z, ...) or
     # "coefficients" and "ratios" for all that the network has. Those left out keep
@@ -120,7 +120,8 @@ def get_config() -> ConfigDict:
     config.fidelity.seeds = 2
 
     config.compute_dtype = "float32"  # float32 | bfloat16; parameters stay float32
-    config.convolution = "auto"  # auto | matmul | lax; auto: matmul on a CPU
+    # auto | matmul | direct | lax; auto: on a CPU matmul for LeNet, direct for others
+    config.convolution = "auto"
     config.evaluation_batch = 128
 
     # How a run is computed, which changes no more than the last bits of its figures;

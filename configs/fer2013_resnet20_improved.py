@@ -1,4 +1,4 @@
-"""ResNet20 on FER2013 in the form that was found to tune LeNet best: here, it does not.
+"""ResNet20 on FER2013 in the form that tunes LeNet best, without a gain so far.
 
 python launch.py --config=configs/fer2013_resnet20_improved.py
 
@@ -6,7 +6,8 @@ What differs from the paper's form is said in configs/fer2013_lenet_improved.py.
 ResNet20 has one fully connected layer, 0.2 % of its weights: candidates that train it
 alone feel no dropout. They train the last residual block too, so that lambda_z can be
 told apart as well. 15,500 steps cost two trainings of 10,000, as the paper's form does.
-It ends below the untuned network (docs/results.md); take configs/fer2013_resnet20.py.
+One seed ended below the untuned network (docs/results.md); begin with that one:
+--config=configs/fer2013_resnet20.py "--config.tune=()".
 """
 
 from ml_collections import ConfigDict

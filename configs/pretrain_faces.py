@@ -42,5 +42,5 @@ def get_config() -> ConfigDict:
     config.clip = 5.0  # the gradient's largest norm
     # L = softmax + weight * center loss; alpha: how fast the centers follow.
     config.center_loss = ConfigDict({"weight": 0.003, "alpha": 0.5})
-    config.convolution = "auto"  # auto | matmul | lax
+    config.convolution = "auto"  # auto | matmul | direct | lax
     return config

@@ -490,6 +490,17 @@ def test_finished_runs_are_left_alone(small, tmp_path, trainings):
     assert again.records == first.records and len(trainings) == 1
 
 
+def test_a_folder_of_an_earlier_version_keeps_its_trainings(tmp_path):
+    plan, fields = Run("a", 1, 0), {"batch_size": 4, "seed": 0}
+    earlier = {"config": fields, "data": {}, "options": {}}
+    Folder(tmp_path).claim(earlier).find(plan, lambda: {"found": 1})
+    now = earlier | {"config": fields | {"shared_layers": 0}}
+    kept = Folder(tmp_path).claim(now).find(plan, lambda: {"found": 2})
+    assert kept["found"] == 1
+    with pytest.raises(InputError, match="shared_layers"):
+        Folder(tmp_path).claim(earlier | {"config": fields | {"shared_layers": 1}})
+
+
 def test_a_run_that_another_process_is_at_is_skipped(small, tmp_path, trainings):
     folder = Folder(tmp_path)
     with folder.lock(Run("untuned", 1, 0)) as free:

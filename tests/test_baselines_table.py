@@ -66,6 +66,11 @@ def test_another_row_may_be_the_reference(folder):
     assert gains["untuned", 1] == 0
 
 
+def test_an_unknown_reference_is_named(folder):
+    with pytest.raises(InputError, match="'tpe' has no run of budget 1 here; choose"):
+        table.show(str(folder), "tpe")
+
+
 def test_without_a_reference_there_is_no_gain(tmp_path):
     write(tmp_path, "untuned", [0.5])
     [row] = rows.rows_of(Folder(tmp_path).runs())

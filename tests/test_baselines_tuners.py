@@ -161,6 +161,13 @@ def test_how_black_boxes_spend_a_budget(runs, rounds, expected):
     assert budget.trainings == int(runs) and budget.total_rounds == int(runs * rounds)
 
 
+def test_a_budget_that_pays_for_too_little_is_one_line():
+    with pytest.raises(InputError, match="0.90 trainings pays for no whole one"):
+        Budget(0.9, 10).trials()
+    with pytest.raises(InputError, match="1.38 trainings of 2 rounds leaves no round"):
+        Budget(1.377, 2).trials()
+
+
 def test_the_box_is_log_uniform():
     box = Box(("a", "b"), np.log([1e-8, 0.02]), np.log([1e-2, 0.8]), {"c": 0.0}, {})
     middle = box.setting(box.point(np.array([0.5, 0.5])))

@@ -355,6 +355,24 @@ def test_a_surrogate_counts_and_trains_what_it_needs_alone():
     assert np.abs(changed["batch_stats"]["head"]["BatchNorm_1"]["mean"] - before).max()
 
 
+class Twice(nn.Module):
+    """No weight at all."""
+
+    @nn.compact
+    def __call__(self, x):
+        return jnp.concatenate([x, x[:, :2]], axis=1)
+
+
+def test_a_surrogate_s_trunk_may_have_no_weights():
+    own = adapt(Table(), table())
+    surrogate = with_surrogate(own, Twice(), table())
+    variables = init(surrogate, KEY, table())
+    assert variables["params"]["trunk"] == {}
+    logits, sites = forward(surrogate, variables, table())
+    np.testing.assert_array_equal(sites.z[:, :4], table())
+    assert logits.shape == (len(table()), 3)
+
+
 def test_a_surrogate_that_cannot_stand_in_is_refused():
     own = adapt(Around(), table(), ("Dense_2",))
     with pytest.raises(InputError, match="a shortcut around the layer"):

@@ -176,6 +176,24 @@ def test_lead_replaces_the_leader():
     assert tuner.best == asked[2]
 
 
+def test_a_leader_that_failed_is_beaten_by_all():
+    tuner = go(Tuner(BOUNDS), 1)
+    tuner.lead({"weight_decay": 1e-3, "dropout": 0.7}, score=math.nan)
+    asked = tuner.ask()
+    tuner.tell([-9.0, -9.0, -8.0, -9.0, -9.0, -9.0])
+    assert tuner.best == asked[2] and tuner.best_score == -8.0
+    with pytest.raises(InputError, match="no later one would beat infinity"):
+        tuner.lead({"weight_decay": 1e-3, "dropout": 0.7}, score=math.inf)
+
+
+def test_numpy_s_integers_are_saved(tmp_path):
+    tuner = Tuner(BOUNDS, seed=np.int64(3), population=np.int32(4))
+    tuner.save(tmp_path / "tuner.json")
+    assert Tuner.load(tmp_path / "tuner.json").ask() == tuner.ask()
+    with pytest.raises(InputError, match="seed = 1.5 must be a whole number"):
+        Tuner(BOUNDS, seed=1.5)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -22,6 +22,7 @@ from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.own.hints import hints, verdict
 from surrojax.own.outputs import check_outputs
+from surrojax.own.reading import name_of
 from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage2 import copies, train_candidate, train_population
@@ -277,6 +278,19 @@ def test_a_run_that_is_being_extended_has_no_last_network_yet(tmp_path):
     with pytest.raises(InputError, match="has not finished, .*take `best`"):
         loaded.predict(TABLE)
     assert loaded.best.probabilities(TABLE).shape == (240, 3)
+
+
+def test_lambdas_are_named_by_all_that_they_do():
+    def scaled(by):
+        return lambda x: by * x
+
+    names = [
+        *(name_of(scaled(2)), name_of(scaled(3))),
+        *(name_of(lambda x: np.sin(x)), name_of(lambda x: np.cos(x))),
+        *(name_of(lambda x, by=2: by * x), name_of(lambda x, by=3: by * x)),
+    ]
+    assert len(set(names)) == len(names)
+    assert name_of(scaled(2)) == names[0]
 
 
 def test_lambdas_are_told_apart_and_records_of_earlier_versions_are_said(tmp_path):

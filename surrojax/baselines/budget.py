@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from surrojax.errors import InputError
 from surrojax.method import Method, candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
@@ -18,7 +19,9 @@ def cost_of_method(method: Method) -> float:
     candidates, the leader too where it is scored again (stage 2), are trained in every
     round: `2 (1 + r) + N r` in the paper's form, r being the surrogate's
     multiply-accumulates over those of the original; less where only one setting is
-    trained, or candidates train fewer steps.
+    trained, or candidates train fewer steps. Multiply-accumulates are those of one
+    device: where candidates on a shared trunk are spread over several, each works
+    through the trunk for its own, which nobody is charged for.
     """
     ratio = candidate_macs(method) / macs(method.pair.original, blank(method.pair))
     share = method.stage2_iterations / method.iterations_per_round
@@ -53,9 +56,26 @@ class Budget:
     runs: float
     rounds: int
 
+    def check(self) -> None:
+        """Checks that it pays for one full training.
+
+        Raises:
+          InputError: it does not.
+        """
+        if self.runs < 1:
+            raise InputError(
+                f"a budget of {self.runs:.2f} trainings pays for no whole one; give "
+                "more with --budgets"
+            )
+
     @property
     def trainings(self) -> int:
-        """Full trainings that the budget pays for."""
+        """Full trainings that the budget pays for, at least one.
+
+        Raises:
+          InputError: for none.
+        """
+        self.check()
         return math.floor(self.runs)
 
     @property
@@ -70,9 +90,17 @@ class Budget:
         them by validation is kept. Of a smaller one, ten short trainings share all but
         one run, which trains the best setting at full length. They are at least one
         round long, and fewer where the budget has fewer rounds.
+
+        Raises:
+          InputError: there are none.
         """
         if self.trainings >= TRIALS:
             return Trials(self.trainings, self.rounds, retrain=False)
         spare = math.floor((self.runs - 1) * self.rounds)
+        if spare < 1:
+            raise InputError(
+                f"a budget of {self.runs:.2f} trainings of {self.rounds} rounds leaves "
+                "no round to search in; give more with --budgets, or shorter rounds"
+            )
         count = min(TRIALS, spare)
         return Trials(count, spare // count, retrain=True)

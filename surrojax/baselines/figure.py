@@ -58,9 +58,7 @@ def plot(rows: Sequence[Row]) -> Figure:
     """Test accuracy by cost, with standard errors."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    kinds = [
-        METHODS[row.method].kind if row.method in METHODS else "ours" for row in rows
-    ]
+    kinds = [_kind(row.method) for row in rows]
     for row, kind in zip(rows, kinds, strict=True):
         error = None if math.isnan(row.test.error) else row.test.error
         axes.errorbar(

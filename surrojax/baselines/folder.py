@@ -76,9 +76,10 @@ class Folder:
                         "comparison"
                     )
                 write_json(file, mine)
-        here = dict(_decisive(mine))
-        refuse_another(self.path, "runs", read_json(file), mine, OWN)
-        text = json.dumps(sorted(here.items()))
+        there = read_json(file)
+        refuse_another(self.path, "runs", there, mine, OWN)
+        # As it was claimed: a folder of an earlier version keeps its trainings.
+        text = json.dumps(sorted(_decisive(there)))
         identity = hashlib.sha256(text.encode()).hexdigest()
         return Store(self.path / "trials", identity)
 

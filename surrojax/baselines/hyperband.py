@@ -30,6 +30,7 @@ def play(attempt: Attempt) -> Kept:
     end, the best by validation is kept.
     """
     attempt.box.check()
+    attempt.budget.check()
     with attempt.clocked(), quiet():
         return _play(attempt)
 

@@ -34,12 +34,17 @@ def show(workdir: str, against: str = OURS) -> None:
       against: the method over which gains are taken, at budget 1.
 
     Raises:
-      InputError: no run has finished there.
+      InputError: no run has finished there, or none of `against`.
     """
     folder = Folder(workdir)
     records = list(folder.runs())
     if not records:
         raise InputError(f"{folder.path}: no run has finished here")
+    if against not in {r["method"] for r in records if r["budget"] == 1} | {OURS}:
+        raise InputError(
+            f"--against: {against!r} has no run of budget 1 here; choose from "
+            f"{', '.join(sorted({r['method'] for r in records if r['budget'] == 1}))}"
+        )
     rows = rows_of(records, against)
     say(markdown(rows, against, not_run(rows)))
     with explained(folder.path):

@@ -42,7 +42,7 @@ class OwnSurrogate:
         below, above = jax.random.split(key)
         trunk = init_plain(self.trunk, below, inputs, mode_of(self.trunk))
         upper = self._upper(self.network.init(above, inputs, ratio, train))
-        params = {TRUNK: trunk["params"], HEAD: upper["params"][HEAD]}
+        params = {TRUNK: trunk.get("params", {}), HEAD: upper["params"][HEAD]}
         names = (trunk.keys() | upper.keys()) - {"params"}
         return {"params": params} | {
             name: ({TRUNK: trunk[name]} if name in trunk else {}) | upper.get(name, {})

@@ -35,13 +35,19 @@ def joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
 def name_of(of: Any) -> str:
     """What tells a module or a function from another, in every process.
 
-    A function without a name of its own, such as a lambda, is told by its code as well.
+    A function without a name of its own, such as a lambda, is told by its code and by
+    the values that it has taken along as well.
     """
     if hasattr(of, "__qualname__"):
         name = f"{of.__module__}.{of.__qualname__}"
         if ">" in name and hasattr(of, "__code__"):
-            code = repr((of.__code__.co_code, of.__code__.co_consts))
-            return f"{name} {hashlib.sha256(_anywhere(code).encode()).hexdigest()[:12]}"
+            code, held = of.__code__, of.__closure__ or ()
+            told = (
+                *(code.co_code, code.co_consts, code.co_names, of.__defaults__),
+                [cell.cell_contents for cell in held],
+            )
+            text = _anywhere(repr(told))
+            return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
         return name
     return " ".join(_anywhere(repr(of)).split())
 

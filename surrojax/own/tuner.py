@@ -10,6 +10,7 @@ Nothing of JAX has to be on the other side: settings are dicts of floats.
 """
 
 import math
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,6 +83,7 @@ class Tuner:
                 f"optimizer: {optimizer!r} is unknown; choose from "
                 f"{', '.join(OPTIMIZERS)}"
             )
+        population, seed = _whole("population", population), _whole("seed", seed)
         check_population(optimizer, population)
         self._arguments: dict[str, Any] = {
             "bounds": {name: list(pair) for name, pair in bounds.items()},
@@ -211,11 +213,18 @@ class Tuner:
 
         Args:
           setting: a value for each name, within the bounds.
-          score: that it had when it was told.
+          score: that it had when it was told; NaN counts as minus infinity.
+
+        Raises:
+          InputError: a value or the score cannot be used.
         """
+        score = _number("lead: score", score)
+        if score == math.inf:
+            raise InputError("lead: score: no later one would beat infinity")
         values = [math.log(_positive(setting, name)) for name in self.names]
         vector = jnp.clip(jnp.asarray(values, jnp.float32), self._lower, self._upper)
-        self._state = lead(self._state, vector, jnp.float32(score))
+        told = -math.inf if math.isnan(score) else score
+        self._state = lead(self._state, vector, jnp.float32(told))
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Writes all that it takes to go on, as JSON.
@@ -299,6 +308,13 @@ def _number(name: str, value: Any) -> float:
     if isinstance(value, str) or not isinstance(value, SupportsFloat):
         raise InputError(f"{name} = {value!r} must be a number")
     return float(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise InputError(f"{name} = {value!r} must be a whole number") from error
 
 
 def _numbers(argument: str, given: Mapping[str, float]) -> dict[str, float]:
