@@ -75,7 +75,15 @@ class Diary:
         """The state of the latest round, or of an earlier one that was kept."""
         latest = self.checkpoints.latest if round_ is None else round_
         self.records = self.folder.read_metrics(latest)
-        return self.checkpoints.restore(latest, self._begin) if latest else self._begin
+        if not latest:
+            return self._begin
+        state = self.checkpoints.restore(latest, self._begin)
+        next_best = self._next_best(int(state.best_round))
+        if next_best.exists():  # killed after that round's checkpoint
+            next_best.replace(self.folder.path / BEST)
+        for file in self.folder.path.glob(".best-*.msgpack"):  # or before one
+            file.unlink()
+        return state
 
     def best(self, like: RunState) -> Any:
         """Variables of the network of the highest validation accuracy.
@@ -106,15 +114,24 @@ class Diary:
         self.folder.append_metrics(record)
         self.records.append(record)
         self.folder.write_schedule(self.records)
-        if int(state.best_round) == record["round"]:
+        next_best = self._next_best(record["round"])
+        is_best = int(state.best_round) == record["round"]
+        if is_best:
             best = serialization.to_bytes(state.fusion.original.variables)
-            write_bytes(self.folder.path / BEST, best)
+            write_bytes(next_best, best)
         # Last, so that whatever a checkpoint counts is on the disk.
         self.checkpoints.save(record["round"], state)
+        with explained(self.folder.path):
+            if is_best:
+                next_best.replace(self.folder.path / BEST)
         with explained(self.folder.path):
             self._board.add(record)
             if record["round"] % PLOT_EVERY == 0:
                 plots.write(self.folder.plots, self.records)
+
+    def _next_best(self, round_: int) -> Path:
+        """Where a round's network waits until the round has its checkpoint."""
+        return self.folder.path / f".best-{round_}.msgpack"
 
     def finish(
         self,

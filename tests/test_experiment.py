@@ -15,6 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 from configs import common
 from surrojax import experiment, fidelity, rounds, settings
 from surrojax.algorithm import DivergedError
+from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
 from surrojax.evaluate import predict
@@ -454,6 +455,32 @@ def test_a_half_written_line_of_a_killed_run_is_cut_off(small, tmp_path):
         file.write('{"round": 3, "step"')
     train(config_of(max_iterations=9), tmp_path, quiet=True)
     assert [record["round"] for record in lines(tmp_path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_best_network_is_that_of_the_checkpoint_after_a_kill(
+    small, tmp_path, monkeypatch, saved
+):
+    """Killed before a checkpoint, or between it and the file's renaming."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    best_round = train(config_of(), whole, quiet=True)["best_round"]["round"]
+    best, keep = (whole / "best.msgpack").read_bytes(), Checkpoints.save
+
+    def killed(checkpoints, round_, state):
+        if saved or round_ < best_round:
+            keep(checkpoints, round_, state)
+        if round_ == best_round:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "save", killed)
+        train(config_of(), parts, quiet=True)
+    file = parts / "best.msgpack"
+    assert not file.exists() or file.read_bytes() != best
+    assert [f.name for f in parts.glob(".best-*")] == [f".best-{best_round}.msgpack"]
+    train(config_of(), parts, quiet=True)
+    assert file.read_bytes() == best
+    assert not list(parts.glob(".best-*"))
 
 
 def test_another_configuration_is_refused_with_the_fields_that_differ(small, tmp_path):
