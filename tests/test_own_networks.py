@@ -474,6 +474,23 @@ def test_what_candidates_train_besides_is_told():
     assert "also" not in opening("Deep", method, split, 10_000)
 
 
+class Normalised(nn.Module):
+    """Weights of the second layer are scaled before the first one is computed."""
+
+    @nn.compact
+    def __call__(self, x):
+        w = self.param("w", nn.initializers.lecun_normal(), (6, 5))
+        w = w / jnp.linalg.norm(w, axis=0)
+        x = nn.relu(nn.Dense(6)(x) @ w)
+        return nn.Dense(3)(x)
+
+
+def test_a_layer_is_where_its_weights_meet_the_inputs():
+    own = adapt(Normalised(), table())
+    trained = reach(own, table(), 1)
+    assert {path[2:] for path in trained if path[1] == "trunk"} == {("w",)}
+
+
 def test_the_last_convolution_is_trained_with_its_normalisation():
     own = adapt(Deep(), images(), form="direct")
     trained = reach(own, images(), 1)

@@ -54,12 +54,9 @@ def reach(network: Network, inputs: jax.Array, layers: int) -> frozenset[Path]:
     """
     there = way(network, inputs)
     head = frozenset(path for path in there.paths.values() if path[1] == HEAD)
-    uses: dict[Any, int] = {}
-    for number, equation in enumerate(there.jaxpr.eqns):
-        for variable in equation.invars:
-            if not isinstance(variable, Literal) and variable in there.paths:
-                uses.setdefault(variable, number)
-    trunk = {v: use for v, use in uses.items() if there.paths[v] not in head}
+    if not layers:
+        return head
+    trunk = {v: n for v, n in _uses(there).items() if there.paths[v] not in head}
     weights = {
         use
         for v, use in trunk.items()
@@ -70,7 +67,24 @@ def reach(network: Network, inputs: jax.Array, layers: int) -> frozenset[Path]:
             f"shared_layers: {layers} is more than the {len(weights)} layers with "
             "weights below the fully connected ones; give no more"
         )
-    if not layers:
-        return head
     begin = sorted(weights)[-layers]
     return head | {there.paths[v] for v, use in trunk.items() if use >= begin}
+
+
+def _uses(there: Way) -> dict[Any, int]:
+    """By variable, the first equation in which what is made of it meets the inputs.
+
+    Its own first equation may be long before that: a normalisation of the weights.
+    """
+    made_of: dict[Any, set[Any]] = {variable: {variable} for variable in there.paths}
+    follows, uses = {there.jaxpr.invars[-1]}, dict[Any, int]()
+    for number, equation in enumerate(there.jaxpr.eqns):
+        operands = {v for v in equation.invars if not isinstance(v, Literal)}
+        sources = set().union(*(made_of.get(v, ()) for v in operands - follows))
+        if operands & follows:
+            follows.update(equation.outvars)
+            for variable in sources:
+                uses.setdefault(variable, number)
+        else:
+            made_of |= dict.fromkeys(equation.outvars, sources)
+    return uses
