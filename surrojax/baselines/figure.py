@@ -43,7 +43,7 @@ LOOKS: dict[Kind, Look] = {
 LINE = 0.034
 """Height of a name, in heights of the axes."""
 
-COLUMN = 0.1
+COLUMN = 0.08
 """Points nearer than this, in widths of the axes, have their names in one column."""
 
 
