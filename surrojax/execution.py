@@ -60,13 +60,14 @@ class Execution:
 def prepare(config: ConfigDict) -> None:
     """Sets up JAX for a config; does nothing once JAX has begun to work.
 
-    A CPU is split in two devices, one for each setting of stage 1: they take turns at
-    nothing, where the threads of one device wait for each other at every operation.
+    A CPU is split in two devices, one for each setting of stage 1, or one for each half
+    of a batch: they take turns at nothing, where the threads of one device wait for
+    each other at every operation.
     """
     of = config.execution
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     count = of.devices or (
-        2 if cores > 1 and tunes(config) and config.replicas == 1 else 1
+        2 if cores > 1 and _is_split(config) and config.replicas == 1 else 1
     )
     if of.devices == 0 and config.replicas > 1:
         count = min(cores, config.replicas)
@@ -85,6 +86,14 @@ def keep_programs() -> None:
         folder = cache_folder() / "xla" / _processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _is_split(config: ConfigDict) -> bool:
+    """Whether a CPU trains faster as several devices (docs/speed.md).
+
+    One setting of ResNet20 is many small convolutions, which threads share badly.
+    """
+    return tunes(config) or config.network == "resnet20"
 
 
 def tunes(config: ConfigDict) -> bool:
@@ -136,8 +145,8 @@ def execution_of(config: ConfigDict) -> Execution:
         )
     if of.devices:
         devices = devices[: of.devices]
-    elif on_cpu and not tunes(config):
-        devices = devices[:1]  # its threads suit one setting best
+    elif on_cpu and not _is_split(config):
+        devices = devices[:1]
     mesh = make_mesh(devices, config.batch_size)
     used = 1 if mesh is None else mesh.size
     reasons.append(f"{used} of {len(jax.devices())} devices ({devices[0].device_kind})")

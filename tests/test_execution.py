@@ -38,6 +38,7 @@ def test_every_choice_is_told_with_its_reason():
         ({"execution.settings": "loop"}, "settings loop (as asked)"),
         ({"execution.devices": 3}, "2 of 8 devices"),
         ({"tune": ()}, "1 of 8 devices"),
+        ({"tune": (), "network": "resnet20"}, "8 of 8 devices"),
     ],
 )
 def test_every_choice_can_be_forced(changes, told):
