@@ -108,7 +108,12 @@ def plot(points: Sequence[Point], file: Path) -> None:
             axes.plot(
                 *zip(*((p.value, p.ms) for p in same), strict=True), "o-", label=row
             )
-        axes.set(xlabel=title, ylabel="ms", xscale="log", yscale="log")
+        axes.set(
+            xlabel=title.partition(",")[0], ylabel="ms", xscale="log", yscale="log"
+        )
+        values = sorted({point.value for point in of})
+        axes.set_xticks(values, [f"{value:,}" for value in values])
+        axes.set_xticks([], minor=True)
         axes.legend(fontsize="small")
     figure.tight_layout()
     figure.savefig(file, dpi=100)
