@@ -211,9 +211,9 @@ def compared(name: str) -> str:
 
 def _all_of(name: str, records: Sequence[Record]) -> str:
     """The command of all rows of one of `COMPARE`, with the most seeds that one has."""
-    methods = dict.fromkeys(record["method"] for record in records)
+    methods = dict.fromkeys([OURS, *(record["method"] for record in records)])
     return COMPARE[name].format(
-        method=",".join([OURS, *(m for m in methods if m != OURS)]),
+        method=",".join(methods),
         budget=1,
         seeds=",".join(map(str, sorted({record["seed"] for record in records}))),
     )

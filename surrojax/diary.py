@@ -124,7 +124,6 @@ class Diary:
         with explained(self.folder.path):
             if is_best:
                 next_best.replace(self.folder.path / BEST)
-        with explained(self.folder.path):
             self._board.add(record)
             if record["round"] % PLOT_EVERY == 0:
                 plots.write(self.folder.plots, self.records)

@@ -10,8 +10,6 @@ from surrojax.baselines.attempt import Options
 from surrojax.baselines.runner import Asked
 from surrojax.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 
 def call(*arguments):
     return as_user("-m", "surrojax.baselines", *arguments)

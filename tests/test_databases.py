@@ -15,8 +15,6 @@ from PIL import Image
 from surrojax.data import EXPRESSIONS, Protocol, Source, load
 from surrojax.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 ROOT = Path(__file__).parent.parent
 
 

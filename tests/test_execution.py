@@ -6,8 +6,8 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from conftest import assert_close, draw_nothing, tiny_arrays, tiny_method
-from test_experiment import config_of, lines, put_small, small, timeless  # noqa: F401
+from conftest import assert_close, tiny_arrays, tiny_method
+from test_experiment import config_of, lines, lines_of, small, timeless  # noqa: F401
 
 from configs import common, fer2013_resnet20
 from surrojax import execution, experiment, replicas
@@ -93,12 +93,7 @@ def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def one_way(tmp_path_factory):
     """What a run on one device leaves."""
-    folder = tmp_path_factory.mktemp("one_way")
-    with pytest.MonkeyPatch.context() as patch:
-        put_small(patch)
-        draw_nothing(patch)
-        experiment.train(config_of(), folder, quiet=True)
-    return timeless(folder)
+    return lines_of(config_of(), tmp_path_factory.mktemp("one_way"))
 
 
 @pytest.mark.parametrize(

@@ -617,11 +617,15 @@ SEARCHED = {
 @pytest.fixture(scope="module")
 def plain_lines(tmp_path_factory):
     """What a run without further options leaves."""
+    return lines_of(config_of(**SEARCHED), tmp_path_factory.mktemp("plain"))
+
+
+def lines_of(config, folder):
+    """What a run of the small networks leaves, for fixtures of a whole module."""
     with pytest.MonkeyPatch.context() as patch:
         put_small(patch)
         draw_nothing(patch)
-        folder = tmp_path_factory.mktemp("plain")
-        train(config_of(**SEARCHED), folder, quiet=True)
+        train(config, folder, quiet=True)
     return timeless(folder)
 
 

@@ -8,8 +8,6 @@ from conftest import tiny_method
 from surrojax.algorithm import compile_programs, initial_state, play, record_of, run
 from surrojax.fidelity import compare, measure, tau, told
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 
 def setting(score, surrogate, *original):
     """A setting whose cross-entropies are one minus their accuracies."""

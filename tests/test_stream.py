@@ -15,8 +15,6 @@ from surrojax.method import Data
 from surrojax.sgd import Arrays, Targets
 from surrojax.stream import Streamed, chunk_length, fetch
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 KEY = jax.random.key(4)
 
 

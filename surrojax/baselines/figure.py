@@ -13,6 +13,7 @@ from scipy.optimize import isotonic_regression
 
 from surrojax.baselines.methods import METHODS, Kind
 from surrojax.baselines.rows import Row
+from surrojax.plots.files import put
 
 
 class Look(NamedTuple):
@@ -49,9 +50,7 @@ COLUMN = 0.08
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """Draws the figure into a folder, as `accuracy_cost.png`."""
-    part = folder / ".accuracy_cost.part"
-    plot(rows).savefig(part, format="png", dpi=120)
-    part.replace(folder / "accuracy_cost.png")
+    put(plot(rows), folder / "accuracy_cost.png")
 
 
 def plot(rows: Sequence[Row]) -> Figure:

@@ -40,10 +40,11 @@ def show(workdir: str, against: str = OURS) -> None:
     records = list(folder.runs())
     if not records:
         raise InputError(f"{folder.path}: no run has finished here")
-    if against not in {r["method"] for r in records if r["budget"] == 1} | {OURS}:
+    there = sorted({record["method"] for record in records if record["budget"] == 1})
+    if against not in (*there, OURS):
         raise InputError(
             f"--against: {against!r} has no run of budget 1 here; choose from "
-            f"{', '.join(sorted({r['method'] for r in records if r['budget'] == 1}))}"
+            f"{', '.join(there)}"
         )
     rows = rows_of(records, against)
     say(markdown(rows, against, not_run(rows)))

@@ -62,6 +62,11 @@ def write(folder: Path, records: list[Record], result: Record | None = None) -> 
     for name, draw in drawable(records, result).items():
         if result is None and name in AT_THE_END:
             continue
-        part = folder / f".{name}.part"
-        draw().savefig(part, format="png", dpi=120)
-        part.replace(folder / f"{name}.png")
+        put(draw(), folder / f"{name}.png")
+
+
+def put(figure: Figure, file: Path) -> None:
+    """Replaces a PNG file as a whole."""
+    part = file.with_name(f".{file.stem}.part")
+    figure.savefig(part, format="png", dpi=120)
+    part.replace(file)
