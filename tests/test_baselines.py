@@ -231,12 +231,17 @@ def test_the_budget_is_what_the_method_costs_whatever_its_length(small, tmp_path
     assert bench.unit == pytest.approx(2 * (1 + RATIO + 4 * RATIO * 0.2))
 
 
-def test_longer_spends_the_budget_on_one_training(small, tmp_path, trainings):
-    play(tmp_path, "longer")
+@pytest.mark.parametrize(("method", "ratio"), [("longer", 0.5), ("longer_untuned", 0)])
+def test_longer_spends_the_budget_on_one_training(
+    small, tmp_path, trainings, method, ratio
+):
+    play(tmp_path, method)
     [plan] = trainings
     assert plan.rounds == int(UNIT * 4) > 4
     assert plan.halve_every == pytest.approx(10.0 * plan.rounds / 4)
-    assert record_of(tmp_path, "longer")["trainings"] == 1
+    record = record_of(tmp_path, method)
+    assert record["trainings"] == 1
+    assert record["hyper"]["p_z"] == ratio and record["hyper"]["p_V"] == 0
 
 
 def test_trainings_are_shared_by_methods_and_charged_to_each(

@@ -13,6 +13,7 @@ from configs import (
     fer2013_lenet,
     fer2013_lenet_improved,
     fer2013_lenet_improved_long,
+    fer2013_lenet_improved_shift,
     fer2013_mresnet,
     fer2013_resnet20,
     fer2013_resnet20_improved,
@@ -62,6 +63,14 @@ def test_the_long_form_is_the_same_but_longer():
         config.max_iterations = config.iterations_per_round = 1
         config.learning_rate.halve_every = 1.0
     assert short.to_dict() == long.to_dict()
+
+
+def test_the_form_for_shifted_images_begins_with_less_dropout():
+    config = fer2013_lenet_improved_shift.get_config()
+    assert config.dataset.shift == 2
+    method = make_method(config, 7)
+    ratios = dict(zip(method.space.tune, np.exp(method.space.center), strict=True))
+    assert all(ratios[name] == pytest.approx(0.1) for name in ratios if name[0] == "p")
 
 
 def test_resnet20_in_the_improved_form_costs_two_trainings():

@@ -60,6 +60,7 @@ METHODS: Methods = {
     "twice": Entry(plain.repeated(plain.dropout), "fixed"),
     "twice_untuned": Entry(plain.repeated(plain.untuned), "fixed"),
     "longer": Entry(plain.longer(plain.dropout), "fixed"),
+    "longer_untuned": Entry(plain.longer(plain.untuned), "fixed"),
     "random": Entry(plain.random, "tuner"),
     "grid": Entry(plain.grid, "tuner"),
     "grid_paper": Entry(plain.grid_paper, "tuner", 10),
