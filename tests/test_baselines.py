@@ -11,7 +11,8 @@ import pytest
 from conftest import assert_close
 
 from configs import common
-from surrojax import experiment, settings
+from surrojax import experiment, rounds, settings
+from surrojax.algorithm import DivergedError
 from surrojax.baselines import black_box, hyperband, methods, pbt
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.box import Box
@@ -339,6 +340,34 @@ def test_a_training_that_diverges_is_never_kept(small, tmp_path):
     assert record["validation_accuracy"] is None and record["test_accuracy"] >= 0
     assert max([DIVERGED, Trial(0.0, 9.0)], key=Trial.rank) == (0.0, 9.0)
     assert black_box.score_of(DIVERGED) == 0
+
+
+def test_a_run_of_the_method_that_diverges_counts(small, tmp_path, monkeypatch):
+    def until_then(*arguments, inner=rounds.run):
+        for state, record in inner(*arguments):
+            yield state, record
+            if record["round"] == done:
+                raise DivergedError(done + 1, state)
+
+    monkeypatch.setattr(rounds, "run", until_then)
+    done = 2
+    play(tmp_path, "surrojax")
+    record = record_of(tmp_path, "surrojax")
+    result = json.loads((tmp_path / "surrojax/budget=1/seed=0/result.json").read_text())
+    assert (result["stopped"], result["rounds"]) == ("diverged", 2)
+    for name in ("test_accuracy", "validation_accuracy", "original_steps"):
+        assert record[name] == result[name]
+    # One without a single round has no network that it could keep.
+    monkeypatch.setattr(
+        rounds, "run", lambda method, data, state, *_: diverge_at_once(state)
+    )
+    [run] = play(tmp_path, "surrojax", seeds=(1,)).failed
+    assert run.seed == 1 and not (tmp_path / f"{run}.json").exists()
+
+
+def diverge_at_once(state):
+    raise DivergedError(1, state)
+    yield
 
 
 def test_of_equal_accuracies_the_lower_loss_wins():

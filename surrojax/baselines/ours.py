@@ -7,10 +7,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from surrojax import experiment
+from surrojax.algorithm import DivergedError
 from surrojax.baselines.attempt import Attempt, Bill, Kept
 from surrojax.baselines.trainer import Trial
 from surrojax.errors import InputError
 from surrojax.fields import flatten
+from surrojax.progress import say
 from surrojax.records import read_json
 from surrojax.settings import resolve
 from surrojax.sweep import at
@@ -63,6 +65,9 @@ def alike(config: ConfigDict, main: ConfigDict, overrides: Mapping[str, Any]) ->
 def play(config: ConfigDict, attempt: Attempt) -> Kept:
     """One run of the method, or the rest of one that was stopped.
 
+    Of a run that diverges, the network of the round before it is kept: it counts, as
+    trainings of the others do that diverge.
+
     Args:
       config: of the method, for all seeds.
       attempt: of this run.
@@ -77,7 +82,14 @@ def play(config: ConfigDict, attempt: Attempt) -> Kept:
         )
     seeded = at(config, {"seed": attempt.seed, "replicas": 1})
     options, folder = attempt.options, attempt.folder.own(attempt.run)
-    result = experiment.train(seeded, folder, options.command, options.quiet)
+    try:
+        result = experiment.train(seeded, folder, options.command, options.quiet)
+    except InputError as error:
+        diverged = isinstance(error.__cause__, DivergedError)
+        if not diverged or not (folder / "result.json").exists():
+            raise
+        say(str(error), options.quiet)
+        result = read_json(folder / "result.json")
     macs = read_json(folder / "config.json")["multiply_accumulates"]
     attempt.bill = Bill(
         original_steps=result["original_steps"],
