@@ -6,7 +6,8 @@ Both sides are run in turns, each in a process of its own on the same cores, and
 medians over the turns are reported: ratios are of neighbours in time, for a machine's
 speed wanders. Data are random numbers of FER2013's size; shapes, batch, dropout and
 losses are those of the config. That both sides compute the same is what
-tests/test_pytorch.py checks.
+tests/test_pytorch.py checks. PyTorch's side is the paper's form: of a config whose
+candidates share the original's trunk, ours alone is timed.
 
 A row's share of the peak counts 6 x MACs x batch operations a step, for each setting or
 candidate, against the fastest float32 (or bfloat16) matrix product of the same process.
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -82,13 +84,13 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
         several,
     )
     from surrojax.execution import execution_of, settle
-    from surrojax.method import Data
+    from surrojax.method import Data, candidate_macs
     from surrojax.networks import blank
     from surrojax.networks.macs import macs
     from surrojax.settings import make_look, make_method
     from surrojax.sgd import Arrays, Targets
     from surrojax.stage1 import fit_settings
-    from surrojax.stage2 import copies, train_population
+    from surrojax.stage2 import copies, source, train_population
 
     method = make_method(config, 7)
     execution = execution_of(config)
@@ -120,14 +122,13 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
         return 2 * given.square**3 / best
 
     yield {"row": "peak", "flops": peak()}
-    cost = {
-        name: macs(module, blank(method.pair))
-        for name, module in (
-            ("original", method.pair.original),
-            ("surrogate", method.pair.surrogate),
-        )
-    }
-    yield {"row": "macs"} | cost
+    original = macs(method.pair.original, blank(method.pair))
+
+    def candidate(n: int) -> int:
+        """Of one of n, which may share their trunk."""
+        return candidate_macs(replace(method, population=n, reevaluate_incumbent=False))
+
+    yield {"row": "macs", "original": original, "surrogate": candidate(1)}
     steps = jnp.arange(given.steps)
 
     def timed(name: str, flops: float, f: Callable[..., Any], *arguments: Any) -> Row:
@@ -148,24 +149,24 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
     def fit(fusions: Any, vectors: Any, train: Any, key: Any) -> Any:
         return fit_settings(method, fusions, vectors, train, key, steps)[0]
 
-    def population(nets: Any, vectors: Any, train: Any, key: Any) -> Any:
-        return train_population(method, {}, nets, vectors, train, key, steps)
+    def population(held: Any, nets: Any, vectors: Any, train: Any, key: Any) -> Any:
+        return train_population(method, held, nets, vectors, train, key, steps)
 
-    together = sum(cost.values())
+    together = original + (candidate(1) if method.fits else 0)
     vectors = jnp.stack([state.previous, state.population[0]])
     alone = state.fusion.replace(surrogate=None)
     for name, count, fusion, of in (
-        ("original alone", 1, alone, cost["original"]),
+        ("original alone", 1, alone, original),
         ("stage 1, one setting", 1, state.fusion, together),
         ("stage 1, both settings", 2, state.fusion, 2 * together),
     ):
         given_ = layout.everywhere((several(fusion, count), vectors[:count]))
         yield timed(name, 6 * of, fit, *given_, data.train, key)
     for n in given.populations:
-        nets = copies(method, state.fusion.surrogate, n).nets
+        copied = copies(method, source(method, state.fusion), n)
         candidates = method.space.latin_hypercube(jax.random.key(2), n)
-        given_ = layout.everywhere((nets, candidates))
-        flops = 6 * n * cost["surrogate"]
+        given_ = layout.everywhere((*copied, candidates))
+        flops = 6 * n * candidate(n)
         yield timed(f"stage 2, N = {n}", flops, population, *given_, data.train, key)
     programs = compile_programs(method)
     one = layout.everywhere(several(state.fusion, 1))
@@ -434,7 +435,8 @@ def main() -> None:
         for row in jax_rows(given) if given.side == "jax" else pytorch_rows(given):
             print(json.dumps(row), flush=True)
         return
-    sides = SIDES if _has_torch() else SIDES[:1]
+    paper = config_of(given).surrogate == "fitted"
+    sides = SIDES if paper and _has_torch() else SIDES[:1]
     arguments, turns = sys.argv[1:], []
     for number in range(given.turns):
         turns.append({side: turn(side, arguments) for side in sides})
