@@ -14,7 +14,11 @@ TIMES = 3.2
 
 
 def get_config() -> ConfigDict:
-    config = fer2013_lenet_improved.get_config()
+    return stretched(fer2013_lenet_improved.get_config())
+
+
+def stretched(config: ConfigDict) -> ConfigDict:
+    """The same config, its run, rounds and learning rates longer."""
     config.max_iterations = round(TIMES * config.max_iterations)
     config.iterations_per_round = round(TIMES * config.iterations_per_round)
     config.learning_rate.halve_every *= TIMES

@@ -14,6 +14,7 @@ from configs import (
     fer2013_lenet_improved,
     fer2013_lenet_improved_long,
     fer2013_lenet_improved_shift,
+    fer2013_lenet_improved_shift_long,
     fer2013_mresnet,
     fer2013_resnet20,
     fer2013_resnet20_improved,
@@ -53,9 +54,15 @@ def test_the_improved_form_differs_from_the_papers():
     assert ratios["p_V"] == pytest.approx(0.1) and ratios["p_z"] == pytest.approx(0.5)
 
 
-def test_the_long_form_is_the_same_but_longer():
-    short = fer2013_lenet_improved.get_config()
-    long = fer2013_lenet_improved_long.get_config()
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        (fer2013_lenet_improved, fer2013_lenet_improved_long),
+        (fer2013_lenet_improved_shift, fer2013_lenet_improved_shift_long),
+    ],
+)
+def test_the_long_form_is_the_same_but_longer(short, long):
+    short, long = short.get_config(), long.get_config()
     assert long.max_iterations == 80_000 == 5 * long.iterations_per_round
     ends = [c.max_iterations / c.learning_rate.halve_every for c in (short, long)]
     assert ends == [4, 4]

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 from scipy.stats import t
 
 from surrojax.baselines.methods import METHODS, OURS
+from surrojax.pooling import mean_and_error
 from surrojax.records import Record
 
 
@@ -22,9 +22,8 @@ class Mean(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> "Mean":
         """Of independent values."""
-        count = len(values)
-        error = np.std(values, ddof=1) / math.sqrt(count) if count > 1 else math.nan
-        return cls(float(np.mean(values)) if count else math.nan, float(error), count)
+        mean, error = (math.nan if f is None else f for f in mean_and_error(values))
+        return cls(mean, error, len(values))
 
     @property
     def interval(self) -> tuple[float, float]:
