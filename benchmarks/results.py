@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, figures
+from benchmarks import ablation, figures, shifted
 from benchmarks.paper import command
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
@@ -38,7 +38,7 @@ COMPARE = {
     "lenet_shift": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
     "--config.dataset.shift=2 --config.max_iterations=10000 "
     "--config.learning_rate.base=0.03 --config.learning_rate.halve_every=2500 "
-    "--ours=surrojax=configs/fer2013_lenet_improved.py "
+    "--ours=surrojax=configs/fer2013_lenet_improved_shift.py "
     "--workdir=runs/compare_lenet_shift "
     "--methods={method} --budgets={budget:g} --seeds={seeds}",
     "lenet_long": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
@@ -257,7 +257,9 @@ def main() -> None:
     for number in sorted({row.table for row in ROWS}):
         page = replace(page, f"table {number}", table(found, number))
     page = replace(page, "commands", commands(found))
-    page = replace(page, "ablation", ablation.table())
+    for module in (ablation, shifted):
+        study = module.STUDY
+        page = replace(page, study.name, study.table(RESULTS))
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))
     figures.draw(RESULTS)

@@ -1,0 +1,43 @@
+"""LeNet on shifted images: the improved form beside no regularisation, at equal cost.
+
+    python -m benchmarks.shifted --seeds=0,1
+    python -m benchmarks.shifted --list
+
+Learning rates begin at 0.03 and fall by 16; the same command goes on where it was
+stopped, and keeps the small files of finished runs in results/shift.
+"""
+
+import sys
+
+from benchmarks.variants import Study, Variant, falling
+
+UNTUNED = ("--config.tune=()", "--config.iterations_per_round=5000")
+
+STUDY = Study(
+    name="shift",
+    about=__doc__.splitlines()[0],
+    shared=("--config.dataset.shift=2",),
+    variants={
+        "improved": Variant(
+            "the improved form, 25,000 steps", "fer2013_lenet_improved_shift"
+        ),
+        "untuned": Variant(
+            "not regularised, 35,000 steps",
+            "fer2013_lenet",
+            (*UNTUNED, *falling(35_000)),
+        ),
+        "improved_long": Variant(
+            "the improved form, 80,000 steps", "fer2013_lenet_improved_shift_long"
+        ),
+        "untuned_long": Variant(
+            "not regularised, 110,000 steps",
+            "fer2013_lenet",
+            (*UNTUNED, *falling(110_000)),
+        ),
+    },
+    judged="test",
+)
+
+
+if __name__ == "__main__":
+    sys.exit(STUDY.main())

@@ -1,0 +1,137 @@
+"""Variants of the method on LeNet and FER2013 in a table: what they share.
+
+A study is a module with a command of its own, which goes on where it was stopped, and
+keeps the small files of finished runs in results/.
+"""
+
+import argparse
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.records import copy_records, launch, read
+from benchmarks.rows import RESULTS
+from surrojax.outcome import cost_in_steps
+from surrojax.pooling import mean_and_error
+
+
+class Variant(NamedTuple):
+    """A row.
+
+    Attributes:
+      title: in the table.
+      config: of configs/, without its ending.
+      flags: what is different from it.
+    """
+
+    title: str
+    config: str
+    flags: Sequence[str] = ()
+
+
+def falling(steps: int) -> tuple[str, ...]:
+    """So many steps, at a rate that begins at 0.03 and has fallen by 16 at the end."""
+    return (
+        f"--config.max_iterations={steps}",
+        "--config.learning_rate.base=0.03",
+        f"--config.learning_rate.halve_every={steps // 4}",
+    )
+
+
+@dataclass(frozen=True)
+class Study:
+    """Variants that share flags.
+
+    Attributes:
+      name: of its folder.
+      about: for the command line.
+      shared: flags of all.
+      variants: by name.
+      judged: what the accuracy is that result.json calls that of the test split.
+    """
+
+    name: str
+    about: str
+    shared: Sequence[str]
+    variants: Mapping[str, Variant]
+    judged: str
+
+    def arguments(self, name: str, seeds: str, workdir: Path) -> list[str]:
+        """Of `launch.py`."""
+        variant = self.variants[name]
+        return [
+            f"--config=configs/{variant.config}.py",
+            *self.shared,
+            *variant.flags,
+            f"--sweep=seed={seeds}",
+            f"--workdir={workdir / self.name / name}",
+        ]
+
+    def command(self, name: str, seeds: str, workdir: Path = Path("runs")) -> str:
+        """As a user would type it."""
+        return shlex.join(
+            ["python", "launch.py", *self.arguments(name, seeds, workdir)]
+        )
+
+    def table(self, results: Path = RESULTS) -> str:
+        """The variants that were run, as markdown."""
+        lines = [
+            f"| variant | cost | {self.judged} | validation | 100 x loss | training | "
+            "seeds |",
+            "|---|---:|---:|---:|---:|---:|---:|",
+        ]
+        for name, variant in self.variants.items():
+            folders = sorted((results / self.name / name).glob("seed=*"))
+            if not folders:
+                lines.append(f"| {variant.title} | not run | | | | | 0 |")
+                continue
+            columns = zip(*(_figures(folder) for folder in folders), strict=True)
+            cells = " | ".join(_mean(values) for values in columns)
+            lines.append(f"| {variant.title} | {cells} | {len(folders)} |")
+        return "\n".join(lines)
+
+    def main(self) -> int:
+        """Runs what is asked for; the exit code."""
+        parser = argparse.ArgumentParser(description=self.about)
+        parser.add_argument("--variant", action="append", choices=self.variants)
+        parser.add_argument("--seeds", default="0")
+        parser.add_argument("--workdir", type=Path, default=Path("runs"))
+        parser.add_argument("--list", action="store_true", help="say them, run nothing")
+        given, rest = parser.parse_known_args()
+        failed = 0
+        for name in given.variant or self.variants:
+            if given.list:
+                print(f"# {self.variants[name].title}")
+                print(self.command(name, given.seeds, given.workdir))
+                continue
+            arguments = self.arguments(name, given.seeds, given.workdir)
+            failed += not launch(arguments, rest)
+            if not rest:  # other flags make another variant
+                done = given.workdir / self.name / name
+                copy_records(done, RESULTS / self.name / name)
+        return 2 if failed else 0
+
+
+def _mean(values: Sequence[float]) -> str:
+    """With the standard error, where there are several."""
+    mean, error = mean_and_error(values)
+    return f"{mean:.2f}" + ("" if error is None else f" ± {error:.2f}")
+
+
+def _figures(folder: Path) -> tuple[float, ...]:
+    """Cost in trainings of 10,000 steps; percent, and 100 times the cross-entropy."""
+    result = read(folder / "result.json")
+    macs = read(folder / "config.json")["multiply_accumulates"]
+    ratio = macs["surrogate"] / macs["original"]
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    return (
+        cost_in_steps(result["original_steps"], result["surrogate_steps"], ratio)
+        / 10_000,
+        100 * result["test_accuracy"],
+        100 * result["validation_accuracy"],
+        100 * last["original"]["validation_cross_entropy"],
+        100 * result["train_accuracy"],
+    )
