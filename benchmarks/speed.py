@@ -47,6 +47,8 @@ def config_of(given: argparse.Namespace) -> ConfigDict:
     config.iterations_per_round = given.round_steps
     config.compute_dtype = given.dtype
     config.execution.devices = given.devices
+    if given.side == "pytorch" and config.surrogate != "fitted":
+        raise SystemExit(f"--side=pytorch: has no candidates as {given.config} has")
     return config
 
 
@@ -155,11 +157,13 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
     together = original + (candidate(1) if method.fits else 0)
     vectors = jnp.stack([state.previous, state.population[0]])
     alone = state.fusion.replace(surrogate=None)
-    for name, count, fusion, of in (
+    rows = (
         ("original alone", 1, alone, original),
         ("stage 1, one setting", 1, state.fusion, together),
         ("stage 1, both settings", 2, state.fusion, 2 * together),
-    ):
+    )
+    # A form that trains one setting in stage 1 has no third row.
+    for name, count, fusion, of in rows[: 1 + method.stage1_settings]:
         given_ = layout.everywhere((several(fusion, count), vectors[:count]))
         yield timed(name, 6 * of, fit, *given_, data.train, key)
     for n in given.populations:
@@ -185,7 +189,7 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
         begin = time.perf_counter()
         after, _ = jax.block_until_ready(round_(data, state))
         first = time.perf_counter() - begin
-        # From the first state again: its two settings differ, so both are trained.
+        # From the first state again: where there are two settings, they differ.
         seconds = median_seconds(
             lambda: jax.block_until_ready(round_(data, state)), given.rounds
         )
@@ -450,7 +454,8 @@ def main() -> None:
             "turns": turns,
         }
         given.out.write_text(json.dumps(result, indent=2) + "\n")
-        plot(rows, given.out.with_suffix(".png"))
+        if len(sides) > 1:
+            plot(rows, given.out.with_suffix(".png"))
 
 
 def _has_torch() -> bool:

@@ -50,7 +50,7 @@ class Study:
       about: for the command line.
       shared: flags of all.
       variants: by name.
-      judged: what the accuracy is that result.json calls that of the test split.
+      judged: heading of the column of `test_accuracy`.
     """
 
     name: str
@@ -108,8 +108,9 @@ class Study:
                 print(self.command(name, given.seeds, given.workdir))
                 continue
             arguments = self.arguments(name, given.seeds, given.workdir)
-            failed += not launch(arguments, rest)
-            if not rest:  # other flags make another variant
+            succeeded = launch(arguments, rest)
+            failed += not succeeded
+            if succeeded and not rest:  # other flags make another variant
                 done = given.workdir / self.name / name
                 copy_records(done, RESULTS / self.name / name)
         return 2 if failed else 0

@@ -4,7 +4,7 @@ python launch.py --config=configs/fer2013_lenet_improved_shift.py
 
 It is configs/fer2013_lenet_improved.py with shifts of up to two pixels, for which the
 paper has no word. They regularise LeNet more than dropout does, so the search begins
-with less of it: from 0.5, the schedule came down too late (docs/results.md).
+with less of it: from 0.5, the schedule comes down too late (docs/results.md).
 """
 
 from ml_collections import ConfigDict

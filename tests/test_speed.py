@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,29 @@ def test_table_and_plot(tmp_path):
     assert "| step | 10.00 | 50 % | 30.00 | 3.00 |" in table(rows).splitlines()
     plot(rows, tmp_path / "speed.png")
     assert (tmp_path / "speed.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "rows"), [("fer2013_lenet", 3), ("fer2013_lenet_improved", 2)]
+)
+def test_every_row_of_a_form_is_timed(config, rows):
+    command = [sys.executable, "-m", "benchmarks.speed", f"--config={config}"]
+    small = ["--steps=1", "--repeats=1", "--images=256", "--round_steps=4"]
+    done = subprocess.run(
+        [*command, *small, "--side=jax", "--populations", "1", "2"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {row["row"]: row for row in map(json.loads, done.stdout.splitlines())}
+    steps = [name for name in found if name.startswith(("original", "stage 1"))]
+    assert len(steps) == rows
+    assert {"stage 2, N = 1", "stage 2, N = 2", "round"} <= set(found)
+    assert all(row["ms"] > 0 for row in found.values() if "ms" in row)
+    # Two candidates on one trunk cost less than twice one.
+    work = [found[f"stage 2, N = {n}"]["flops"] for n in (1, 2)]
+    assert work[1] == 2 * work[0] if rows == 3 else work[1] < 2 * work[0]
 
 
 def test_the_account_of_a_round_leaves_out_the_first_and_equal_settings():

@@ -65,8 +65,8 @@ def alike(config: ConfigDict, main: ConfigDict, overrides: Mapping[str, Any]) ->
 def play(config: ConfigDict, attempt: Attempt) -> Kept:
     """One run of the method, or the rest of one that was stopped.
 
-    Of a run that diverges, the network of the round before it is kept: it counts, as
-    trainings of the others do that diverge.
+    Of a run that diverges, the network of the round before is kept, as a user would
+    keep it, for what it cost up to there.
 
     Args:
       config: of the method, for all seeds.
