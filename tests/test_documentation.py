@@ -130,6 +130,9 @@ def test_a_command_that_is_wrong_is_found(tmp_path):
 def test_commands_of_benchmarks_have_flags_that_exist(words):
     module, *flags = words
     text = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    # Studies of variants share their command line.
+    for shared in re.findall("^from benchmarks.([a-z]+) import", text, re.M):
+        text += (ROOT / "benchmarks" / f"{shared}.py").read_text()
     assert '__name__ == "__main__"' in text
     for flag in flags:
         if flag.startswith("--"):
