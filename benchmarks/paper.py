@@ -8,18 +8,17 @@ where it was stopped. The small files of every finished run are copied to result
 """
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
+from benchmarks import records
 from benchmarks.records import copy_records, launch
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 
 
 def command(row: Row, schedule: str, workdir: Path, iterations: int = 0) -> str:
     """As a user would type it."""
-    arguments = row.arguments(schedule, workdir, iterations)
-    return shlex.join(["python", "launch.py", *arguments])
+    return records.command(row.arguments(schedule, workdir, iterations))
 
 
 def main() -> int:

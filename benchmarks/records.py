@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 KEPT = ("config.json", "metrics.jsonl", "schedule.csv", "result.json")
+
+
+def command(arguments: Sequence[str]) -> str:
+    """Of `launch.py`, as a user would type it."""
+    return shlex.join(["python", "launch.py", *arguments])
 
 
 def launch(arguments: Sequence[str], more: Sequence[str] = ()) -> bool:

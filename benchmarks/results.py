@@ -257,8 +257,7 @@ def main() -> None:
     for number in sorted({row.table for row in ROWS}):
         page = replace(page, f"table {number}", table(found, number))
     page = replace(page, "commands", commands(found))
-    for module in (ablation, shifted):
-        study = module.STUDY
+    for study in (ablation.STUDY, shifted.STUDY):
         page = replace(page, study.name, study.table(RESULTS))
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))

@@ -6,12 +6,12 @@ keeps the small files of finished runs in results/.
 
 import argparse
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import records
 from benchmarks.records import copy_records, launch, read
 from benchmarks.rows import RESULTS
 from surrojax.outcome import cost_in_steps
@@ -72,9 +72,7 @@ class Study:
 
     def command(self, name: str, seeds: str, workdir: Path = Path("runs")) -> str:
         """As a user would type it."""
-        return shlex.join(
-            ["python", "launch.py", *self.arguments(name, seeds, workdir)]
-        )
+        return records.command(self.arguments(name, seeds, workdir))
 
     def table(self, results: Path = RESULTS) -> str:
         """The variants that were run, as markdown."""
