@@ -1,4 +1,4 @@
-"""LeNet on shifted images: the improved form beside no regularisation, at equal cost.
+"""LeNet on shifted images: the improved form beside what is not tuned, at equal cost.
 
     python -m benchmarks.shifted --seeds=0,1
     python -m benchmarks.shifted --list
@@ -12,6 +12,7 @@ import sys
 from benchmarks.variants import Study, Variant, falling
 
 UNTUNED = ("--config.tune=()", "--config.iterations_per_round=5000")
+LIGHT = ("--config.fixed.p_z=0.1", "--config.fixed.p_x=0.1")
 
 STUDY = Study(
     name="shift",
@@ -33,6 +34,11 @@ STUDY = Study(
             "not regularised, 110,000 steps",
             "fer2013_lenet",
             (*UNTUNED, *falling(110_000)),
+        ),
+        "light_long": Variant(
+            "p_z = p_x = 0.1, not tuned, 110,000 steps",
+            "fer2013_lenet",
+            (*UNTUNED, *LIGHT, *falling(110_000)),
         ),
     },
     judged="test",
