@@ -196,6 +196,8 @@ class Setup:
         if isinstance(train, Streamed):
             return self
         execution = settle(self.execution, self.method, begin.fusion, train)
+        if execution is self.execution:
+            return self
         method = replace(self.method, layout=execution.layout)
         return replace(self, execution=execution, method=method)
 

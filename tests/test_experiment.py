@@ -4,6 +4,7 @@ import csv
 import json
 import struct
 from dataclasses import replace
+from functools import cache
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
 from surrojax import experiment, fidelity, rounds, settings
-from surrojax.algorithm import DivergedError
+from surrojax.algorithm import DivergedError, compile_programs
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
@@ -51,14 +52,32 @@ def small(monkeypatch):
     return put_small(monkeypatch)
 
 
+PAIR = Pair(Small(), Small(), shape=(6, 6, 1))
+METHODS = {}
+NO_METHOD = ("seed", "max_iterations", "time_budget", "early_stop", "fidelity")
+
+
 def put_small(patch):
     """Small networks and random images in place of LeNet and the drawn faces."""
     parts = (split(50, 0), split(30, 1), split(20, 2))
     dataset = Dataset("faces", tuple("abcdefg"), *parts, manifest={"source": "random"})
-    pair = Pair(Small(), Small(), shape=(6, 6, 1))
-    patch.setattr(settings, "make_pair", lambda config, classes: pair)
+    patch.setattr(settings, "make_pair", lambda config, classes: PAIR)
     patch.setattr(settings.data, "load", lambda *_: dataset)
+    patch.setattr(experiment, "make_method", make_method_once)
+    patch.setattr(rounds, "compile_programs", compile_programs_once)
     return dataset
+
+
+def make_method_once(config, *of_data):
+    """Runs with the same settings share a method, and with it what is compiled."""
+    key = json.dumps([v for k, v in config.to_dict().items() if k not in NO_METHOD])
+    key += repr(of_data)
+    if key not in METHODS:
+        METHODS[key] = settings.make_method(config, *of_data)
+    return METHODS[key]
+
+
+compile_programs_once = cache(compile_programs)
 
 
 def config_of(**changes):
@@ -66,6 +85,7 @@ def config_of(**changes):
     config.batch_size, config.iterations_per_round, config.max_iterations = 4, 3, 9
     config.search.population = 2
     config.execution.devices = 1  # a mesh of eight takes longer to compile for
+    config.execution.settings = "vmap"  # to time both ways is to compile both
     config.update_from_flattened_dict(changes)
     return config
 
