@@ -44,9 +44,10 @@ def main() -> int:
             print(command(row, given.schedule, given.workdir))
             continue
         arguments = row.arguments(given.schedule, given.workdir)
-        failed += not launch(arguments, rest)
+        succeeded = launch(arguments, rest)
+        failed += not succeeded
         folder = row.folder(given.schedule)
-        if not rest:  # other flags make another row
+        if succeeded and not rest:  # other flags make another row
             count = copy_records(given.workdir / folder, RESULTS / folder)
             print(f"== Table {row.table}, {row.title}: {count} of {row.seeds} kept")
     return 2 if failed else 0
