@@ -420,6 +420,8 @@ def play(
     merit = {"accuracy": accuracy, "cross_entropy": -original.cross_entropy}
     # argmax takes the first of equals, so a tie goes to the current best.
     winner = jnp.argmax(jnp.where(finite, merit[method.selection], -jnp.inf))
+    # Two trainings of one setting may differ in their last bits; there is one winner.
+    winner = jnp.where(equal & finite[0], 0, winner)
     diverged = ~finite.any()
     fusion = jax.tree.map(lambda a: a[winner], fusions)
     next_step = state.step + method.iterations_per_round

@@ -46,6 +46,11 @@ def compare(
     Raises:
       InputError: the config cannot be run.
     """
+    if config.replicas > 1:
+        raise InputError(
+            f"config.replicas: {config.replicas}; a comparison across databases takes "
+            "1: give it, and call again with another --config.seed"
+        )
     root = Path(workdir).expanduser().absolute()
     rows = _rows(config)
     named = [
@@ -88,7 +93,8 @@ def _rows(config: ConfigDict) -> dict[str, Point]:
     trains = "dataset.train_on_target_fold"
     return {
         TUNED: {trains: False},
-        FIXED: fixed | {trains: False},
+        # It is tested on all of the target, so none of it may say when to stop.
+        FIXED: fixed | {trains: False, "early_stop": 0},
         FIXED_WITH_FOLD: fixed | {trains: True},
     }
 

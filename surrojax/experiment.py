@@ -343,6 +343,7 @@ def config_of(path: Path) -> ConfigDict:
         config = ConfigDict(_with_tuples(saved["config"]))
         if config.replay:  # its own copy is as good, and cannot have moved
             config.replay = str(path / OF_A_RUN)
+        config.execution.devices = 0  # this machine may have others
         return resolve(config)
     except (KeyError, AttributeError) as error:
         raise InputError(

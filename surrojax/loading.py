@@ -47,6 +47,11 @@ def load(
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
         )
+    if "task" in saved["config"]:
+        raise InputError(
+            f"{path}: holds a pre-training, which recognises no expression; give it "
+            "to a run as --config.init_from"
+        )
     records = metrics_of(path / "metrics.jsonl")
     file = path / "result.json"
     outcome = read_json(file) if file.exists() else None
@@ -99,19 +104,27 @@ def _trained(path: Path, best: bool = False) -> Trained:
     trained_on, tested_on = sources(config)
     return Trained(
         jax.tree.map(np.asarray, variables),
-        lambda images: classify(_pixels(images)),
+        lambda images: classify(_pixels(images, method.pair.shape[-1])),
         (tested_on or trained_on).preparation,
     )
 
 
-def _pixels(images: Any) -> np.ndarray:
-    """`[n, H, W, C]` uint8, of `[n, H, W]` or `[n, H, W, C]`."""
+def _pixels(images: Any, channels: int) -> np.ndarray:
+    """`[n, H, W, C]` uint8, of `[n, H, W]` or `[n, H, W, C]`; C: 1 or `channels`."""
     found = np.asarray(images)
     if found.ndim == 3:
         found = found[..., None]
-    if found.ndim != 4 or found.dtype != np.uint8 or found.shape[-1] not in (1, 3):
+    if found.shape[:1] == (0,):
+        raise InputError("predict: no images; give at least one")
+    if (
+        found.ndim != 4
+        or found.dtype != np.uint8
+        or found.shape[-1] not in (1, channels)
+    ):
+        wanted = "1" if channels == 1 else f"1 or {channels}"
         raise InputError(
             f"predict: images of shape {found.shape} and type {found.dtype}; wanted "
-            "are [n, height, width, 1 or 3] of uint8, whole images as the run was given"
+            f"are [n, height, width, {wanted}] of uint8, whole images as the run was "
+            "given"
         )
     return found

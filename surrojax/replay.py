@@ -46,13 +46,19 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
         ) from error
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
         raise InputError(f"{file}: holds no rows; a schedule has a row for each round")
-    names = tuple(name for name in rows[0] if name not in ("round", "step"))
+    names = tuple(name for name in rows[0] if name not in ("round", "step", None))
+    if not names:
+        raise InputError(
+            f"{file}: has no hyper-parameter; a schedule has a column for each"
+        )
     ends, values = [], []
     for number, row in enumerate(rows, 1):
+        if isinstance(row, dict) and None in row:
+            raise InputError(f"{file}, row {number}: has a cell too many; remove it")
         try:
             ends.append(int(row["step"]))
             values.append([float(row[name]) for name in names])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"{file}, row {number}: {error} is missing or no number; each row has "
                 f"step, {', '.join(names)}"

@@ -171,6 +171,9 @@ def _together(
                 if isinstance(record, DivergedError):
                     error = InputError(f"{replica.keeper.folder.path}: {record}")
                     results[replica.seed] = error
+                    if replica.keeper.records:
+                        replica.keeper.conclude(data, here(record.state))
+                        start = time.perf_counter()  # no round's time
                     continue
                 record["test"] = test_figures(tested, index)
                 record["seconds"] = round(taken / len(going), 3)

@@ -175,6 +175,12 @@ def _check(config: ConfigDict) -> None:
             raise InputError(
                 f"config.{field}: {value} is too large; the most is {MOST[field]}"
             )
+    last = values["seed"] + values["replicas"] - 1
+    if last > MOST["seed"]:
+        raise InputError(
+            f"config.replicas: the last of {values['replicas']} has the seed {last}, "
+            f"which is too large; the most is {MOST['seed']}"
+        )
     if values["max_iterations"] < values["iterations_per_round"]:
         raise InputError(
             f"config.max_iterations: {values['max_iterations']} is less than one round "
@@ -362,7 +368,7 @@ def make_search(config: ConfigDict, space: Space) -> Search:
 
 def expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Single names for groups; a command line gives `p_z,p_x` as one word."""
-    words = [word.strip(" ()[]'\"") for entry in tune for word in entry.split(",")]
+    words = [word.strip(" ()[]'\"") for entry in tune for word in str(entry).split(",")]
     found: list[str] = []
     for word in filter(None, words):
         if word in GROUPS:

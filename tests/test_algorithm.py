@@ -200,6 +200,27 @@ def test_a_setting_that_diverges_loses_to_one_that_does_not(tiny_data):
     assert record["stage1"]["current"]["original"]["validation_cross_entropy"] is None
 
 
+def test_one_setting_that_was_trained_twice_is_the_current_one(tiny_data):
+    """Two trainings of it may differ in their last bits, on a GPU for one."""
+    method = tiny_method()
+    state = initial_state(method, KEY)
+    state = replace(state, previous=state.search.leader)
+    programs, _ = scripted(method, lambda v: 0.5, lambda v: [0.5] * 4)
+
+    def both(fusion, settings, equal, *given):
+        return programs.fit(fusion, settings, False, *given)
+
+    def unequal(fusions, data):
+        original, surrogate = programs.evaluate(fusions, data)
+        better = original.accuracy + jnp.arange(2) * 1e-6
+        return replace(original, accuracy=better), surrogate
+
+    [(_, record)] = rounds(
+        method, tiny_data, state, 1, programs._replace(fit=both, evaluate=unequal)
+    )
+    assert record["chosen"] == "current" and list(record["stage1"]) == ["current"]
+
+
 def test_a_round_in_which_both_settings_diverge_stops_the_run(tiny_data):
     method = tiny_method()
     programs, _ = scripted(method, lambda v: 0.5, never, finite=lambda v: False)

@@ -44,6 +44,22 @@ def called(monkeypatch):
     return trained, tested
 
 
+def test_replicas_are_refused_before_anything_is_trained(called, tmp_path):
+    config = cross_database.get_config()
+    config.replicas = 2
+    with pytest.raises(InputError, match=r"config\.replicas: 2; .* takes 1"):
+        compare(config, str(tmp_path))
+    assert not called[0]
+
+
+def test_a_network_that_is_tested_on_every_fold_is_stopped_by_none(called, tmp_path):
+    config = cross_database.get_config()
+    config.early_stop = 5
+    compare(config, str(tmp_path))
+    stops = [config.early_stop for config, _ in called[0]]
+    assert stops == [5] * 10 + [0] + [5] * 10
+
+
 def test_three_rows_of_ten_tests_each(called, tmp_path, capsys):
     trained, tested = called
     outcomes = compare(cross_database.get_config(), str(tmp_path))

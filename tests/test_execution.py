@@ -11,7 +11,7 @@ from test_experiment import config_of, lines, lines_of, small, timeless  # noqa:
 
 from configs import common, fer2013_resnet20
 from surrojax import execution, experiment, replicas
-from surrojax.algorithm import initial_state
+from surrojax.algorithm import DivergedError, initial_state
 from surrojax.errors import InputError
 from surrojax.execution import execution_of, settle
 from surrojax.layout import Layout
@@ -58,7 +58,9 @@ def test_more_devices_than_there_are_is_an_error():
 
 def test_open_choices_are_timed_on_the_machine():
     method, train = tiny_method(), tiny_arrays(30, 0)
-    chosen = execution_of(config_of(convolution="lax"))
+    chosen = execution_of(
+        config_of(convolution="lax", **{"execution.settings": "auto"})
+    )
     assert chosen.open
     fusion = initial_state(method, KEY).fusion
     settled = settle(chosen, replace(method, layout=Layout()), fusion, train)
@@ -216,6 +218,32 @@ def test_a_replica_that_diverges_stops_config_of(small, tmp_path, monkeypatch): 
     found = replicas.train(config_of(replicas=2), tmp_path, quiet=True)
     assert found[0]["rounds"] == 3
     assert isinstance(found[1], InputError) and "not finite" in str(found[1])
+
+
+def test_a_replica_that_diverges_later_keeps_its_last_round(
+    small,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    def one_diverges(*arguments, inner=replicas.run_replicas):
+        first = inner(*arguments)
+        for number in (1, 2, 3):
+            states, records = next(first)
+            if number == 1:
+                before = jax.device_get(jax.tree.map(lambda a: a[1], states))
+            yield (
+                states,
+                [
+                    records[0],
+                    DivergedError(number, before) if number > 1 else records[1],
+                ],
+            )
+
+    monkeypatch.setattr(replicas, "run_replicas", one_diverges)
+    found = replicas.train(config_of(replicas=2), tmp_path, quiet=True)
+    assert found[0]["rounds"] == 3 and isinstance(found[1], InputError)
+    kept = json.loads((tmp_path / "seed=1/result.json").read_text())
+    assert (kept["rounds"], kept["stopped"]) == (1, "diverged")
 
 
 def test_a_sweep_of_replicas_has_a_row_a_seed(small, tmp_path, capsys):  # noqa: F811

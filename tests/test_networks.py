@@ -1,6 +1,6 @@
 """Layers, the head's sites and dropout, both pairs, and their cost."""
 
-from functools import cache
+from functools import cache, partial
 
 import flax.linen as nn
 import jax
@@ -442,6 +442,16 @@ def test_lenet_forms_agree():
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
     assert (np.asarray(sites.z) < 0).any()  # no activation after the convolutions
     assert (np.asarray(sites.x) >= 0).all()
+
+
+def test_bfloat16_goes_through_all_of_resnet20():
+    original = make_pair("resnet20", K, "lax").original
+    variables = drawn("resnet20", "original")
+    images = jnp.zeros((1, 28, 28, 1), jnp.bfloat16)
+    program = jax.make_jaxpr(partial(original.apply, train=False))
+    outputs = str(program(variables, images, NO_DROPOUT)).splitlines()
+    found = [line.split(":")[1][:4] for line in outputs if "= conv_general" in line]
+    assert found == ["bf16"] * 19
 
 
 @pytest.mark.parametrize("train", [True, False])

@@ -232,6 +232,9 @@ def test_what_is_no_run_does_not_load(tmp_path):
     (tmp_path / "config.json").write_text('{"task": "pretrain"}')
     with pytest.raises(InputError, match=r"holds no run of launch.py or surrojax.tune"):
         surrojax.load(tmp_path)
+    (tmp_path / "config.json").write_text('{"config": {"task": "pretrain"}}')
+    with pytest.raises(InputError, match="holds a pre-training.*--config.init_from"):
+        surrojax.load(tmp_path)
 
 
 def test_images_must_be_whole_pixels(root):
@@ -240,6 +243,10 @@ def test_images_must_be_whole_pixels(root):
     np.testing.assert_allclose(result.predict(grey), result.predict(grey[..., None]))
     with pytest.raises(InputError, match=r"predict: images of shape \(2, 13, 13, 1\)"):
         result.predict(grey[..., None] / 255)
+    with pytest.raises(InputError, match=r"\(2, 13, 13, 3\).*height, width, 1\] of"):
+        result.predict(np.repeat(grey[..., None], 3, axis=-1))
+    with pytest.raises(InputError, match="predict: no images"):
+        result.predict(grey[:0])
 
 
 def test_schedule_and_weights_in_one_line(root, tmp_path, capsys):

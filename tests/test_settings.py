@@ -25,7 +25,14 @@ from surrojax.errors import InputError
 from surrojax.method import candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
-from surrojax.settings import folds, load_data, make_look, make_method, resolve
+from surrojax.settings import (
+    expand,
+    folds,
+    load_data,
+    make_look,
+    make_method,
+    resolve,
+)
 
 MRESNETS = (
     afew_mresnet,
@@ -245,6 +252,20 @@ def test_a_search_space_that_cannot_be_is_named(changes, message):
 def test_a_population_of_3_is_too_few_for_de():
     config = changed(search__optimizer="de", search__population=3)
     with pytest.raises(InputError, match=r"config\.search\.population: 3 is too few"):
+        make_method(config, 7)
+
+
+@pytest.mark.parametrize("words", [(0,), (1, 2)])
+def test_a_number_is_no_hyper_parameter(words):
+    with pytest.raises(InputError, match=rf"tune: '{words[0]}' is none.*or \(\)"):
+        expand(words, ("p_z",))
+
+
+def test_the_seed_of_the_last_replica_has_a_limit():
+    config = changed(seed=2**32 - 2, replicas=2)
+    make_method(config, 7)
+    config.replicas = 3
+    with pytest.raises(InputError, match="replicas: the last of 3 has the seed 42949"):
         make_method(config, 7)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from surrojax.baselines.attempt import Attempt, Kept
 from surrojax.baselines.box import Box
 from surrojax.baselines.trainer import Trial
+from surrojax.errors import InputError
 from surrojax.losses import Objective
 
 FACTOR = 1.2
@@ -31,7 +32,12 @@ def play(attempt: Attempt) -> Kept:
     attempt.box.check()
     trainer, box, seed = attempt.trainer, attempt.box, attempt.seed
     size = attempt.config.search.population
-    rounds = max(1, attempt.budget.total_rounds // size)
+    rounds = attempt.budget.total_rounds // size
+    if rounds < 1:
+        raise InputError(
+            f"pbt: a budget of {attempt.budget.total_rounds} rounds for {size} "
+            "members; give more with --budgets, or shorter rounds"
+        )
     # A short training exchanges a few times too.
     every = min(attempt.options.pbt_every, max(1, rounds // EXCHANGES))
     rng = np.random.default_rng(seed)

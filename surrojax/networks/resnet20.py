@@ -36,7 +36,9 @@ class ResNet20(nn.Module):
                 kernel_init=he_normal,
                 form=self.form,
             )(y)
-            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(y)
+            return nn.BatchNorm(
+                use_running_average=not train, momentum=0.9, dtype=y.dtype
+            )(y)
 
         y = nn.relu(conv(images, 16))
         for features in (16, 32, 64):

@@ -83,7 +83,7 @@ class Tuner:
                 f"optimizer: {optimizer!r} is unknown; choose from "
                 f"{', '.join(OPTIMIZERS)}"
             )
-        population, seed = _whole("population", population), _whole("seed", seed)
+        population, seed = _whole("population", population), seed_of(seed)
         check_population(optimizer, population)
         self._arguments: dict[str, Any] = {
             "bounds": {name: list(pair) for name, pair in bounds.items()},
@@ -315,6 +315,18 @@ def _whole(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError as error:
         raise InputError(f"{name} = {value!r} must be a whole number") from error
+
+
+def seed_of(value: Any) -> int:
+    """A seed that JAX tells from all others.
+
+    Raises:
+      InputError: it is none.
+    """
+    seed = _whole("seed", value)
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed = {seed} must be from 0 to {2**32 - 1}")
+    return seed
 
 
 def _numbers(argument: str, given: Mapping[str, float]) -> dict[str, float]:

@@ -41,6 +41,7 @@ from surrojax.own.method import (
 from surrojax.own.outputs import check_outputs
 from surrojax.own.reading import joined, name_of, trained
 from surrojax.own.settings import Settings
+from surrojax.own.tuner import seed_of
 from surrojax.progress import Progress, say
 from surrojax.records import Record, read_json
 from surrojax.replay import hash_of
@@ -102,6 +103,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
+    seed = seed_of(seed)
     options = Settings.of(settings, _OTHERS)
     examples = {"train": train, "validation": validation}
     if test is not None:
