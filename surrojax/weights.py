@@ -412,7 +412,8 @@ def from_torch(
 
 def _numpy(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() else value).numpy()
     return np.asarray(value)
 
 

@@ -104,6 +104,12 @@ def tune(
     """
     keep_programs()
     seed = seed_of(seed)
+    if not isinstance(early_stop, int) or early_stop < 0:
+        raise InputError(
+            f"early_stop = {early_stop!r} must be a number of rounds, or 0"
+        )
+    if not time_budget >= 0:
+        raise InputError(f"time_budget = {time_budget!r} must be seconds, or 0")
     options = Settings.of(settings, _OTHERS)
     examples = {"train": train, "validation": validation}
     if test is not None:
@@ -130,6 +136,8 @@ def tune(
             f"classes: {len(names)} names for a network of {count} classes; give one "
             "for each"
         )
+    if len(set(names)) < count:
+        raise InputError("classes: a name is there twice; give each class its own")
     dataset = Dataset(
         name="own data",
         classes=names,
