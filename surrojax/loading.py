@@ -104,7 +104,7 @@ def _trained(path: Path, best: bool = False) -> Trained:
     trained_on, tested_on = sources(config)
     return Trained(
         jax.tree.map(np.asarray, variables),
-        lambda images: classify(_pixels(images, method.pair.shape[-1])),
+        lambda images: classify(_pixels(images, method.pair.channels)),
         (tested_on or trained_on).preparation,
     )
 

@@ -29,6 +29,7 @@ from surrojax.search import (
     lead,
     restless,
 )
+from surrojax.settings import MOST
 from surrojax.space import latin_hypercube
 
 Setting = dict[str, float]
@@ -73,8 +74,8 @@ class Tuner:
             known = {n: value for n, value in width.items() if value is not None}
             width = _numbers("width", known)
         elif width is not None:
-            width = _number("width", width)
-        noise = _number("noise", noise)
+            width = number_of("width", width)
+        noise = number_of("noise", noise)
         self.names = tuple(bounds)
         self._limits = np.array(list(bounds.values())).T
         self._lower, self._upper = np.log(self._limits.astype(np.float32))
@@ -83,7 +84,7 @@ class Tuner:
                 f"optimizer: {optimizer!r} is unknown; choose from "
                 f"{', '.join(OPTIMIZERS)}"
             )
-        population, seed = _whole("population", population), seed_of(seed)
+        population, seed = whole_of("population", population), seed_of(seed)
         check_population(optimizer, population)
         self._arguments: dict[str, Any] = {
             "bounds": {name: list(pair) for name, pair in bounds.items()},
@@ -175,7 +176,7 @@ class Tuner:
             or no number.
         """
         try:
-            values = [_number(f"tell: score {i}", s) for i, s in enumerate(scores)]
+            values = [number_of(f"tell: score {i}", s) for i, s in enumerate(scores)]
         except TypeError as error:
             raise InputError(
                 f"tell: {scores!r} must be a score for each setting"
@@ -218,7 +219,7 @@ class Tuner:
         Raises:
           InputError: a value or the score cannot be used.
         """
-        score = _number("lead: score", score)
+        score = number_of("lead: score", score)
         if score == math.inf:
             raise InputError("lead: score: no later one would beat infinity")
         values = [math.log(_positive(setting, name)) for name in self.names]
@@ -304,13 +305,23 @@ def _pairs(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, 
     return pairs
 
 
-def _number(name: str, value: Any) -> float:
+def number_of(name: str, value: Any) -> float:
+    """A number that is no text.
+
+    Raises:
+      InputError: it is none.
+    """
     if isinstance(value, str) or not isinstance(value, SupportsFloat):
         raise InputError(f"{name} = {value!r} must be a number")
     return float(value)
 
 
-def _whole(name: str, value: Any) -> int:
+def whole_of(name: str, value: Any) -> int:
+    """A whole number, NumPy's too.
+
+    Raises:
+      InputError: it is none.
+    """
     try:
         return operator.index(value)
     except TypeError as error:
@@ -323,14 +334,14 @@ def seed_of(value: Any) -> int:
     Raises:
       InputError: it is none.
     """
-    seed = _whole("seed", value)
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed = {seed} must be from 0 to {2**32 - 1}")
+    seed = whole_of("seed", value)
+    if not 0 <= seed <= MOST["seed"]:
+        raise InputError(f"seed = {seed} must be from 0 to {MOST['seed']}")
     return seed
 
 
 def _numbers(argument: str, given: Mapping[str, float]) -> dict[str, float]:
-    return {name: _number(f"{argument}: {name}", given[name]) for name in given}
+    return {name: number_of(f"{argument}: {name}", given[name]) for name in given}
 
 
 def _center(

@@ -41,7 +41,7 @@ from surrojax.own.method import (
 from surrojax.own.outputs import check_outputs
 from surrojax.own.reading import joined, name_of, trained
 from surrojax.own.settings import Settings
-from surrojax.own.tuner import seed_of
+from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.progress import Progress, say
 from surrojax.records import Record, read_json
 from surrojax.replay import hash_of
@@ -104,10 +104,10 @@ def tune(
     """
     keep_programs()
     seed = seed_of(seed)
-    if not isinstance(early_stop, int) or early_stop < 0:
-        raise InputError(
-            f"early_stop = {early_stop!r} must be a number of rounds, or 0"
-        )
+    early_stop = whole_of("early_stop", early_stop)
+    if early_stop < 0:
+        raise InputError(f"early_stop = {early_stop} must be a number of rounds, or 0")
+    time_budget = number_of("time_budget", time_budget)
     if not time_budget >= 0:
         raise InputError(f"time_budget = {time_budget!r} must be seconds, or 0")
     options = Settings.of(settings, _OTHERS)
