@@ -133,7 +133,7 @@ def get_config() -> ConfigDict:
     config.execution.rounds = "auto"  # fused: one program a round | parts: several
     # Runs with the seeds `seed`, `seed` + 1, ... side by side in one program.
     config.replicas = 1
-    return config
+    return config.lock()  # a file that misspells a field is told so
 
 
 def _zeros() -> ConfigDict:

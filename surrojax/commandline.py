@@ -57,7 +57,7 @@ class About:
         parts = [self.text.strip(), f"Flags\n{usage.list_flags(known)}"]
         if module is not None:
             told = usage.comments(module)
-            some = usage.some_fields(module.get_config(), told, self.fields)
+            some = usage.some_fields(load(source), told, self.fields)
             parts.append(
                 f"Fields of the config, with their defaults in {source}\n{some}\n"
                 "  --fields lists all of them"
@@ -72,9 +72,25 @@ def load(file: str) -> ConfigDict:
     """What `get_config` of a config's file yields.
 
     Raises:
-      InputError: there is no such file, or it is none of a config.
+      InputError: there is no such file, it is none of a config, or it sets a field that
+        no config has, or to a value of another type.
     """
-    return _module(file).get_config()
+    try:
+        return _module(file).get_config()
+    except TypeError as error:
+        if "Could not override field" not in str(error):
+            raise
+        raise InputError(f"{file}: {error}") from error
+    except (AttributeError, KeyError) as error:
+        unknown = re.search('Key "(.+?)" does not exist and cannot be', str(error))
+        if unknown is None:  # the fault is in the file's own code
+            raise
+        common = _common()
+        known = dict(flatten(common.get_config().to_dict())) if common else {}
+        near = suggest(unknown[1], {name.split(".")[-1] for name in known})
+        raise InputError(
+            f"{file}: the config has no field {unknown[1]!r}{near}"
+        ) from error
 
 
 def _module(file: str) -> Any:
@@ -190,9 +206,10 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
 def _help(about: About, file: str, full: bool) -> str:
     """What --help says, or --helpfull."""
     module = _module(file) if file else _common()
-    text = about.short(module, file or f"{CONFIGS}/common.py")
+    source = file or f"{CONFIGS}/common.py"
+    text = about.short(module, source)
     if full and module is not None:
-        listed = usage.list_fields(module.get_config(), usage.comments(module))
+        listed = usage.list_fields(load(source), usage.comments(module))
         text += f"\n\nAll fields\n{listed}"
     return text
 
@@ -239,12 +256,12 @@ def _unknown_flag(name: str, file: str) -> str:
 
 def _wrong_value(message: str, file: str) -> str:
     """What is wrong with a flag's value, in one line; of fields, what they want."""
+    known = _fields_of(file)
     plain = " ".join(message.split()).removeprefix("flag ")
     match = re.match(r"--config\.([\w.]+)=(.*?): ", plain)
     if match is None:
         return plain
     field, value = match.groups()
-    known = _fields_of(file)
     kind = KINDS.get(type(known.get(field)))
     if kind is not None:
         return f"--config.{field}={value}: wants {kind}"

@@ -113,3 +113,28 @@ def test_a_file_that_is_no_config(tmp_path, text):
         file.write_text(text)
     with pytest.raises(InputError, match=r"other\.py: .*see configs/"):
         commandline.load(str(file))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("config.max_iteration = 9", "no field 'max_iteration' .*'max_iterations'"),
+        ("config.search.pso.c3 = 0.1", "no field 'c3'"),
+        ("config.batch_size = '64'", "field 'batch_size'.*'str'.* 'int'"),
+    ],
+)
+def test_a_file_that_sets_what_no_config_has(tmp_path, line, message):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from configs import common\n\n\ndef get_config():\n"
+        f"    config = common.get_config()\n    {line}\n    return config\n"
+    )
+    with pytest.raises(InputError, match=rf"mine\.py: .*{message}"):
+        commandline.load(str(file))
+
+
+def test_a_fault_of_a_files_own_code_stays_one(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def get_config():\n    return {}['absent']\n")
+    with pytest.raises(KeyError, match="absent"):
+        commandline.load(str(file))

@@ -85,6 +85,34 @@ def test_what_cannot_be_read_is_named(folder, tmp_path):
         read(tmp_path / "one", 10, 8)
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_an_archive_that_is_cut_off_or_damaged_is_named(folder, tmp_path, mode):
+    whole = tmp_path / "lfw.tar"
+    with tarfile.open(whole, mode) as archive:
+        archive.add(folder, "lfw")
+    assert len(read(whole, 10, 8).people) == 3
+    content = whole.read_bytes()
+    middle = len(content) // 2
+    damaged = content[:middle] + bytes(64) + content[middle + 64 :]
+    for name, part in (("cut.tar", content[:middle]), ("damaged.tar", damaged)):
+        if mode == "w" and name == "damaged.tar":
+            continue  # no sum tells
+        (tmp_path / name).write_bytes(part)
+        with pytest.raises(InputError, match=f"{name}: cannot be read"):
+            read(tmp_path / name, 10, 8)
+
+
+def test_an_archive_that_is_cut_off_between_two_files_is_named(folder, tmp_path):
+    with tarfile.open(tmp_path / "lfw.tar", "w") as archive:
+        archive.add(folder, "lfw")
+    with tarfile.open(tmp_path / "lfw.tar") as archive:
+        last = archive.getmembers()[-1].offset
+    with (tmp_path / "lfw.tar").open("r+b") as file:
+        file.truncate(last)
+    with pytest.raises(InputError, match="lfw.tar: cannot be read .*end of data"):
+        read(tmp_path / "lfw.tar", 10, 8)
+
+
 def many(tmp_path, people):
     """Every second person has one photo, the others have three."""
     for person in range(people):

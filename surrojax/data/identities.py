@@ -6,7 +6,9 @@ The layout of LFW, CASIA-WebFace and VGGFace2: `name/photo.jpg`, in a folder or 
 
 import hashlib
 import io
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -163,6 +165,7 @@ def _in_archive(source: Path) -> Iterator[Entry]:
     try:
         with tarfile.open(source) as archive:
             members = {PurePosixPath(m.name): m for m in archive if m.isfile()}
+            _check_end(archive)
             tops = {path.parts[0] for path in members}
             nested = any(len(path.parts) > 2 for path in members)
             for whole, member in members.items():
@@ -173,11 +176,31 @@ def _in_archive(source: Path) -> Iterator[Entry]:
                 content = archive.extractfile(member) if _wanted(inside) else None
                 if content is not None:
                     yield inside, content.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (
+        OSError,
+        EOFError,
+        lzma.LZMAError,
+        zlib.error,
+        tarfile.TarError,
+    ) as error:
         raise InputError(
             f"{source}: cannot be read ({' '.join(str(error).split())}): it is "
             "damaged, cut off or no .tar archive; get it again"
         ) from error
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Raises what is wrong with the end of an archive whose members have been listed.
+
+    Cut off between two members it lists well, and lacks all people after them; the
+    sum that tells of damage to a compressed one comes last.
+    """
+    file = archive.fileobj
+    assert file is not None
+    if file.tell() == archive.offset:  # there was no empty block to read
+        raise tarfile.ReadError("unexpected end of data")
+    while file.read(1 << 20):
+        pass
 
 
 @dataclass(frozen=True)
