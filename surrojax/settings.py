@@ -190,11 +190,12 @@ def _check(config: ConfigDict) -> None:
 
 def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
     """The networks that a config asks for."""
+    convolution = execution_of(config).convolution
     with _named():
         return networks.make_pair(
             config.network,
             classes,
-            execution_of(config).convolution,
+            convolution,
             config.dataset.image_size,
             config.dataset.channels,
         )

@@ -508,6 +508,12 @@ def _read_torch(file: Path) -> Mapping[str, Any]:
         raise InputError(
             f"{file}: holds a {type(state).__name__}; save the model's state_dict()"
         )
+    for key in state:
+        if not isinstance(key, str):
+            raise InputError(
+                f"{file}: {key!r} is no name of a layer's weights; save the model's "
+                "state_dict()"
+            )
     return state
 
 

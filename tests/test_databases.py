@@ -126,6 +126,13 @@ def test_from_the_drawn_faces_to_ck(ck):
     assert masked.allowed == (True,) * 6 + (False,)
 
 
+@pytest.mark.parametrize("name", ["ck", "folder", "fer2013"])
+def test_of_a_missing_target_the_message_names_its_own_field(name, tmp_path):
+    target = Source(name, tmp_path / "nowhere", 16, 1)
+    with pytest.raises(InputError, match="nowhere.*config.dataset.target_dir"):
+        load(Source("faces", None, 16, 1), Protocol(target=target))
+
+
 def test_an_unknown_database_is_named():
     with pytest.raises(InputError, match="no database 'jaffe'; choose one of faces"):
         load(Source("jaffe", None, 28, 1), Protocol())

@@ -199,6 +199,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(root, tmp_path, capsys):
         ("run", tmp_path / "none", "x.csv", "none: there is no such file or folder"),
         ("run", image, own, "holds the run's own predictions"),
         ("images", image, "x.csv", "images: is no folder of a run"),
+        ("run", image, "absent/x.csv", "absent/x.csv: its folder is not there; make"),
     ):
         before = (root / "run/predictions.csv").read_bytes()
         target = tmp_path / out

@@ -636,6 +636,8 @@ def test_a_pickle_that_is_no_state(tmp_path, capsys, torch):
     assert "face.pt: holds a list; save the model's state_dict()" in fails(
         capsys, *files
     )
+    torch.value = {"state_dict": {3: Tensor(noise(2))}}
+    assert "face.pt: 3 is no name of a layer's weights; save" in fails(capsys, *files)
     torch.value = RuntimeError("not a zip\nsecond line")
     assert "face.pt: cannot be read (not a zip); save" in fails(capsys, *files)
 

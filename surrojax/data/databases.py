@@ -118,7 +118,7 @@ def load(source: Source, protocol: Protocol) -> Dataset:
     if protocol.target is not None:
         dataset = cross_database(
             samples,
-            read(protocol.target),
+            _read_target(protocol.target),
             protocol.fold,
             protocol.train_on_fold,
             protocol.mask_absent,
@@ -164,6 +164,15 @@ def read(source: Source) -> Samples:
     # Folds, duplicates and the fingerprint all ask for the hashes: work them out once.
     hashed = replace(samples.all, digests=samples.all.hashes())
     return with_classes(replace(samples, all=hashed), source.classes)
+
+
+def _read_target(source: Source) -> Samples:
+    """The same, where a message names the field of the target's directory."""
+    try:
+        return read(source)
+    except InputError as error:
+        told = str(error).replace("config.dataset.dir", "config.dataset.target_dir")
+        raise InputError(told) from error
 
 
 def folder_has_splits(directory: str | os.PathLike[str] | None) -> bool:

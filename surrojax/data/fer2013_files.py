@@ -81,7 +81,7 @@ def find_sources(folder: Path, plus: bool) -> Sources:
         raise InputError(
             f"no {' or '.join(CSV_NAMES)}, alone or in an archive, in "
             f"{' or '.join(map(str, folders))}: {wanted}, and put it there, or set "
-            "SURROJAX_DATA to the folder that has it"
+            "--config.dataset.dir or SURROJAX_DATA to the folder that has it"
         )
     if not plus:
         return Sources(kaggle)
