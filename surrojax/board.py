@@ -2,10 +2,9 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from tensorboardX import SummaryWriter
 
 
 class Board:
@@ -21,9 +20,16 @@ class Board:
 
     def __init__(self, folder: Path, records: Iterable[dict[str, Any]]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        self._writer = SummaryWriter(str(folder))
+        self._folder = folder
         for record in records:
             self.add(record)
+
+    @cached_property
+    def _writer(self) -> Any:
+        # It imports PyTorch where that is installed, for which no first step waits.
+        from tensorboardX import SummaryWriter
+
+        return SummaryWriter(str(self._folder))
 
     def close(self) -> None:
         """Closes the event file."""

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from surrojax import plots, report
 from surrojax.data.pictures import Preparation
@@ -17,6 +16,9 @@ from surrojax.prediction import predict_files
 from surrojax.records import Record
 from surrojax.schedule import Schedule
 from surrojax.weights import save, whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,15 +252,15 @@ class Result:
             )
         return report.write(self.folder, file=file)
 
-    def plot_schedule(self) -> Figure:
+    def plot_schedule(self) -> "Figure":
         """Hyper-parameters by round (Fig. 6), accuracy below (Fig. 5)."""
         return plots.plot_schedule(self.records)
 
-    def plot_history(self) -> Figure:
+    def plot_history(self) -> "Figure":
         """Accuracy of original and surrogate by round (Fig. 7)."""
         return plots.plot_history(self.records)
 
-    def plot_fidelity(self) -> Figure:
+    def plot_fidelity(self) -> "Figure":
         """Fitting errors (eq. 9) by round, and the surrogate's fidelity where measured.
 
         Raises:
@@ -271,15 +273,15 @@ class Result:
             )
         return plots.plot_fidelity(self.records)
 
-    def plot_parallel_coordinate(self) -> Figure:
+    def plot_parallel_coordinate(self) -> "Figure":
         """All candidates, a line each, coloured by score."""
         return plots.plot_parallel_coordinate(self.records)
 
-    def plot_importance(self) -> Figure:
+    def plot_importance(self) -> "Figure":
         """Rank correlation of each hyper-parameter with the score."""
         return plots.plot_importance(self.records)
 
-    def plot_confusion_matrix(self) -> Figure:
+    def plot_confusion_matrix(self) -> "Figure":
         """Of test data (Fig. 8).
 
         Raises:

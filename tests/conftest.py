@@ -1,12 +1,30 @@
 """A pair of networks so small that a test compiles it in a second."""
 
+import mmap
 import os
 import subprocess
 import sys
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
-# Compiling takes most of the tests' time, and this halves it; JAX reads it on import.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Compiling takes most of the tests' time; each of these halves it.
+QUICK = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+
+
+def known_to_xla(flags):
+    """Those that this XLA has: one that it does not know ends the process."""
+    [package] = find_spec("jaxlib").submodule_search_locations
+    [library] = Path(package).glob("libjax_common.*")
+    with library.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        names = {flag: flag.strip("-").partition("=")[0].encode() for flag in flags}
+        return [flag for flag in flags if content.find(names[flag]) >= 0]
+
+
+# JAX reads them on import.
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = " ".join(known_to_xla(QUICK))
 # Several devices, so that what is spread over a mesh can be tested on any machine.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
@@ -17,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrojax import plots, report
+from surrojax import algorithm, plots, report
 from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views
 from surrojax.method import Data, Method
@@ -27,6 +45,11 @@ from surrojax.networks.layers import max_pool
 from surrojax.search import pso
 from surrojax.sgd import Arrays, Targets
 from surrojax.space import make_space, present_names
+
+# Tests of one method share what is compiled for it: modules that are imported after
+# this one find these.
+algorithm.compile_programs = cache(algorithm.compile_programs)
+algorithm.compile_round = cache(algorithm.compile_round)
 
 # A command that a test calls has the devices that a user's would have.
 AS_A_USER = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
@@ -79,7 +102,9 @@ def tiny_space(pair, tune=None):
     )
 
 
+@cache
 def tiny_method(tune=None, **changes):
+    """The same object for the same settings."""
     pair = Pair(TinyOriginal(), TinySurrogate(), shape=(6, 6, 1))
     space = tiny_space(pair, tune)
     settings = {

@@ -4,7 +4,6 @@ import csv
 import json
 import struct
 from dataclasses import replace
-from functools import cache
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
 from surrojax import experiment, fidelity, rounds, settings
-from surrojax.algorithm import DivergedError, compile_programs
+from surrojax.algorithm import DivergedError
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
@@ -64,7 +63,6 @@ def put_small(patch):
     patch.setattr(settings, "make_pair", lambda config, classes: PAIR)
     patch.setattr(settings.data, "load", lambda *_: dataset)
     patch.setattr(experiment, "make_method", make_method_once)
-    patch.setattr(rounds, "compile_programs", compile_programs_once)
     return dataset
 
 
@@ -75,9 +73,6 @@ def make_method_once(config, *of_data):
     if key not in METHODS:
         METHODS[key] = settings.make_method(config, *of_data)
     return METHODS[key]
-
-
-compile_programs_once = cache(compile_programs)
 
 
 def config_of(**changes):

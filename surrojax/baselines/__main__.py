@@ -18,7 +18,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from surrojax import commandline
-from surrojax.baselines import ours, table
+from surrojax.baselines import ours
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.box import RANGES
 from surrojax.baselines.methods import NAMES, OURS
@@ -83,6 +83,8 @@ def main() -> None:
     if WORKDIR.value is None:
         raise InputError("give --workdir=DIR")
     if TABLE.value:
+        from surrojax.baselines import table  # what it draws with takes seconds
+
         table.show(WORKDIR.value, AGAINST.value)
         return
     if CONFIG.value is None:

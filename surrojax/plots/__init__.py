@@ -4,12 +4,16 @@ Each function takes records and returns a matplotlib `Figure`; `write` puts what
 records allow into a folder.
 """
 
-from surrojax.plots.candidates import plot_importance, plot_parallel_coordinate
-from surrojax.plots.comparison import plot_comparison
-from surrojax.plots.confusion import plot_confusion_matrix
-from surrojax.plots.fidelity import plot_fidelity
-from surrojax.plots.files import drawable, write
-from surrojax.plots.rounds import plot_history, plot_schedule
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from surrojax.plots.candidates import plot_importance, plot_parallel_coordinate
+    from surrojax.plots.comparison import plot_comparison
+    from surrojax.plots.confusion import plot_confusion_matrix
+    from surrojax.plots.fidelity import plot_fidelity
+    from surrojax.plots.files import drawable, write
+    from surrojax.plots.rounds import plot_history, plot_schedule
 
 __all__ = [
     "drawable",
@@ -22,3 +26,22 @@ __all__ = [
     "plot_schedule",
     "write",
 ]
+
+_HOMES = {
+    "drawable": "files",
+    "plot_comparison": "comparison",
+    "plot_confusion_matrix": "confusion",
+    "plot_fidelity": "fidelity",
+    "plot_history": "rounds",
+    "plot_importance": "candidates",
+    "plot_parallel_coordinate": "candidates",
+    "plot_schedule": "rounds",
+    "write": "files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what draws once it is asked for: no run's first step waits for it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'surrojax.plots' has no attribute {name!r}")
+    return getattr(import_module(f"surrojax.plots.{_HOMES[name]}"), name)

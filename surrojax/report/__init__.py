@@ -14,7 +14,6 @@ from pathlib import Path
 
 from surrojax.errors import InputError
 from surrojax.records import write_text
-from surrojax.report import run, several
 from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
 from surrojax.report.origin import shown
 
@@ -41,6 +40,9 @@ def write(
       InputError: the folder holds no run, or one that has finished no round, a file is
         damaged, or the page cannot be written.
     """
+    # Figures take seconds to import, for which no run's first step waits.
+    from surrojax.report import run, several
+
     found = read(Path(folder).expanduser().absolute())
     out = found.path / FILE if file is None else Path(file).expanduser().absolute()
     if not isinstance(found, Several):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from scipy.stats import binomtest
 
 
 class Link(NamedTuple):
@@ -78,6 +77,8 @@ def wilson_interval(successes: int, samples: int) -> tuple[float, float]:
       successes: of the samples.
       samples: independent, at least one.
     """
+    from scipy.stats import binomtest  # takes a second
+
     found = binomtest(successes, samples).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
 
