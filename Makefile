@@ -32,7 +32,7 @@ demo: $(VENV)/usable
 dev: $(VENV)/installed
 
 test: lint
-	$(RUN) -m pytest -n 2 -m 'not slow'
+	$(RUN) -m pytest -n 2 --dist loadfile -m 'not slow'
 
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest -m slow

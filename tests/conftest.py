@@ -1,30 +1,15 @@
 """A pair of networks so small that a test compiles it in a second."""
 
-import mmap
+import gc
 import os
 import subprocess
 import sys
 from functools import cache
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
-# Compiling takes most of the tests' time; each of these halves it.
-QUICK = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
-
-
-def known_to_xla(flags):
-    """Those that this XLA has: one that it does not know ends the process."""
-    [package] = find_spec("jaxlib").submodule_search_locations
-    [library] = Path(package).glob("libjax_common.*")
-    with library.open("rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        names = {flag: flag.strip("-").partition("=")[0].encode() for flag in flags}
-        return [flag for flag in flags if content.find(names[flag]) >= 0]
-
-
-# JAX reads them on import.
-if "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = " ".join(known_to_xla(QUICK))
+# Compiling takes most of the tests' time.
+os.environ.setdefault("XLA_FLAGS", import_module("quick").flags())
 # Several devices, so that what is spread over a mesh can be tested on any machine.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
@@ -48,8 +33,11 @@ from surrojax.space import make_space, present_names
 
 # Tests of one method share what is compiled for it: modules that are imported after
 # this one find these.
-algorithm.compile_programs = cache(algorithm.compile_programs)
-algorithm.compile_round = cache(algorithm.compile_round)
+SHARED = [
+    cache(getattr(algorithm, name))
+    for name in ("compile_programs", "compile_round", "compile_replicas")
+]
+algorithm.compile_programs, algorithm.compile_round, algorithm.compile_replicas = SHARED
 
 # A command that a test calls has the devices that a user's would have.
 AS_A_USER = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
@@ -131,6 +119,16 @@ def tiny_arrays(n, seed):
     images[np.arange(n), 2 * labels] += 90
     targets = Targets(jnp.asarray(labels, jnp.int32))
     return Arrays(jnp.asarray(images, jnp.uint8), targets)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget():
+    """What was compiled for a module's tests takes gigabytes in the end."""
+    yield
+    for shared in (*SHARED, tiny_method):
+        shared.cache_clear()
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,20 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import drawn
 import numpy as np
 import pytest
+from conftest import as_user, draw_nothing
 from PIL import Image
+from small_run import use_small_networks
 
+from configs import ck_mresnet
+from surrojax import experiment, settings
 from surrojax.data import EXPRESSIONS, Protocol, Source, load
 from surrojax.errors import InputError
-
-ROOT = Path(__file__).parent.parent
+from surrojax.settings import folds
+from surrojax.sweep import run_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -138,45 +138,46 @@ def test_an_unknown_database_is_named():
         load(Source("jaffe", None, 28, 1), Protocol())
 
 
-def launch(cache, *arguments):
-    # The ten folds are the same programs, which the cache compiles once.
-    environment = os.environ | {
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    done = subprocess.run(
-        [sys.executable, "launch.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
+def ten_folds_of(ck, workdir):
+    config = ck_mresnet.get_config()
+    config.update_from_flattened_dict(
+        {
+            "network": "lenet",
+            "dataset.align": False,
+            "dataset.crops": 1,
+            "dataset.dir": str(ck),
+            "tune": (),
+            "batch_size": 16,
+            "iterations_per_round": 30,
+            "max_iterations": 30,
+            "execution.devices": 1,
+        }
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    every = ",".join(map(str, range(10)))
+    assert folds(config) == tuple(range(10))
+    return run_sweep(config, str(workdir), [f"dataset.fold={every}"], quiet=True)
 
 
-def test_one_command_runs_all_ten_folds_and_pools_them(ck, tmp_path):
-    out = launch(
-        tmp_path / "compiled",
-        "--config=configs/ck_mresnet.py",
-        "--config.network=lenet",
-        "--config.dataset.align=False",
-        f"--config.dataset.dir={ck}",
-        "--config.tune=()",
-        "--config.batch_size=16",
-        "--config.iterations_per_round=30",
-        "--config.max_iterations=30",
-        f"--workdir={tmp_path}/run",
-    )
-    assert "20 subjects; sequences by class: 4 angry" in out
+def test_ten_folds_are_run_and_pooled(ck, tmp_path, monkeypatch, capsys):
+    use_small_networks(monkeypatch)
+    draw_nothing(monkeypatch)
+    made = []
+
+    def once(*given):
+        """The folds differ in their data alone."""
+        if not made:
+            made.append(settings.make_method(*given))
+        return made[0]
+
+    monkeypatch.setattr(experiment, "make_method", once)
+    ten_folds_of(ck, tmp_path / "run")
+    out = capsys.readouterr().out
     pooled = json.loads((tmp_path / "run/folds.json").read_text())["all"]
     assert pooled["runs"] == 10 and len(pooled["each"]) == 10
     # Each of the 40 samples is tested exactly once.
     confusion = np.array(pooled["confusion_matrix"])
     assert confusion.sum(axis=1).tolist() == [4, 4, 3, 3, 3, 3, 20]
     assert pooled["pooled_accuracy"] == confusion.trace() / 40
-    assert pooled["pooled_accuracy"] > 0.5  # neutral alone is half
     assert pooled["mean"] == pytest.approx(np.mean(pooled["each"]))
     assert pooled["sd"] == pytest.approx(np.std(pooled["each"], ddof=1))
     table = out[out.index("macro-F1 %") :]
@@ -191,3 +192,27 @@ def test_one_command_runs_all_ten_folds_and_pools_them(ck, tmp_path):
         }
         tested |= {row["sample"] for row in rows if row["split"] == "test"}
     assert len(tested) == 40
+
+
+@pytest.mark.slow
+def test_one_command_runs_all_ten_folds(ck, tmp_path):
+    done = as_user(
+        "launch.py",
+        "--config=configs/ck_mresnet.py",
+        "--config.network=lenet",
+        "--config.dataset.align=False",
+        f"--config.dataset.dir={ck}",
+        "--config.tune=()",
+        "--config.batch_size=16",
+        "--config.iterations_per_round=30",
+        "--config.max_iterations=30",
+        f"--workdir={tmp_path}/run",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "20 subjects; sequences by class: 4 angry" in done.stdout
+    pooled = json.loads((tmp_path / "run/folds.json").read_text())["all"]
+    assert pooled["runs"] == 10
+    assert pooled["pooled_accuracy"] > 0.5  # neutral alone is half
+    assert all(
+        (tmp_path / f"run/dataset.fold={n}/report.html").exists() for n in range(10)
+    )

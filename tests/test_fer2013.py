@@ -606,6 +606,7 @@ def test_real_fer2013(real_data, tmp_path):
     assert manifest["notes"] == []
 
 
+@pytest.mark.slow
 def test_real_ferplus(real_data, tmp_path):
     dataset = fer2013.load("ferplus", directory=real_data, cache=tmp_path)
     manifest = dataset.manifest

@@ -86,6 +86,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
 def test_a_run_and_its_continuation(tmp_path):
     arguments = [
         "--config=configs/demo.py",
+        "--config.dataset.image_size=16",
         "--config.iterations_per_round=2",
         "--config.max_iterations=4",
         "--config.tune=p_z,p_x",
@@ -197,6 +198,7 @@ def test_a_dry_run_prints_the_command_and_the_config(tmp_path):
 def test_a_verbose_run_says_what_each_round_found(tmp_path):
     done = launch(
         "--config=configs/demo.py",
+        "--config.dataset.image_size=16",
         "--config.iterations_per_round=2",
         "--config.max_iterations=4",
         "--config.tune=p_z,p_x",

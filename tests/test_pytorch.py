@@ -23,6 +23,7 @@ K, BATCH, SAMPLES = 7, 8, 20
 KEY = jax.random.key(0)
 STEPS = (4000, 4001, 4002)
 SIZES = {"lenet": (28, 1), "resnet20": (28, 1), "mresnet": (99, 3)}
+NAMES = ["lenet", "resnet20", pytest.param("mresnet", marks=pytest.mark.slow)]
 HYPER = Hyper(
     Sites(*map(jnp.float32, (1e-3, 1e-4, 2e-3, 2e-4))),
     Sites(*map(jnp.float32, (0.2, 0.3, 0.5, 0.1))),
@@ -112,9 +113,7 @@ def assert_same_change(network, net, before, tolerance=1e-3):
         assert (found[name].detach() - a).norm() < tolerance * change, name
 
 
-@pytest.mark.parametrize(
-    "name", ["lenet", "resnet20", pytest.param("mresnet", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_stage_1_takes_the_same_steps(name):
     method, train = method_of(name), noise(SIZES[name][0])
     before = fusion = stage1.new_fusion(method, KEY)
@@ -147,7 +146,7 @@ def test_stage_1_takes_the_same_steps(name):
 
 
 @pytest.mark.parametrize("form", port.FORMS)
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", NAMES)
 def test_stage_2_takes_the_same_steps(name, form):
     method, train = method_of(name), noise(SIZES[name][0])
     fusion = stage1.new_fusion(method, KEY)
@@ -169,7 +168,7 @@ def test_stage_2_takes_the_same_steps(name, form):
         assert_same_change(network, net, before)
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", NAMES)
 def test_evaluation_measures_the_same(name):
     method, data = method_of(name), noise(SIZES[name][0])
     fusion = stage1.new_fusion(method, KEY)

@@ -18,6 +18,7 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.settings import make_method
 
 ROOT = Path(__file__).parent.parent
+SIDE = 16  # pixels; the least, so that a round is short
 ROUNDS_PER_KILL = 14  # more than a kill can let pass, on a fast machine too
 
 
@@ -27,6 +28,7 @@ def command(workdir, rounds):
         "launch.py",
         "--config=configs/demo.py",
         "--config.iterations_per_round=2",
+        f"--config.dataset.image_size={SIDE}",
         f"--config.max_iterations={2 * rounds}",
         f"--workdir={workdir}",
         "--quiet",
@@ -75,7 +77,9 @@ def without_times(workdir):
 def final_state(workdir, rounds):
     from configs import demo
 
-    method = make_method(demo.get_config(), 7)
+    config = demo.get_config()
+    config.dataset.image_size = SIDE
+    method = make_method(config, 7)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         assert checkpoints.latest == rounds
         return checkpoints.restore(rounds, initial_state(method, jax.random.key(0)))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
-
 class Link(NamedTuple):
     """A cell that leads to another page."""
 
