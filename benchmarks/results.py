@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, figures, shifted
+from benchmarks import ablation, figures, last, shifted
 from benchmarks.paper import command
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
@@ -259,6 +259,7 @@ def main() -> None:
     page = replace(page, "commands", commands(found))
     for study in (ablation.STUDY, shifted.STUDY):
         page = replace(page, study.name, study.table(RESULTS))
+    page = replace(page, "last", last.table(RESULTS))
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))
     figures.draw(RESULTS)

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from benchmarks import ablation, figures, paper, records, results, rows, shifted
+from benchmarks import ablation, figures, last, paper, records, results, rows, shifted
 from surrojax.fields import flatten
 from surrojax.settings import resolve
 from surrojax.sweep import at, points
@@ -68,6 +68,39 @@ def test_every_row_of_the_tables_is_there():
     assert counts == [18, 10, 3, 1]
     assert papers[4, "all eight by PSO"] == 60.24
     assert papers[3, "p_z=p_x=0.5"] == 56.24
+
+
+def test_the_last_training_gets_what_the_search_left():
+    """Ten trainings of two rounds and one of ten, of a budget of 35."""
+    record = {"max_iterations": 10_000, "original_steps": 30_000}
+    assert last.rounds_left(record | {"budget_in_runs": 3.55}, 10) == 15
+    assert last.rounds_left(record | {"budget_in_runs": 3.49}, 10) == 14
+
+
+def test_tuners_before_and_after_their_longer_training(tmp_path):
+    def keep(study, method, accuracies):
+        folder = tmp_path / study / method / "budget=1"
+        folder.mkdir(parents=True)
+        for seed, accuracy in enumerate(accuracies):
+            record = {
+                "method": method,
+                "budget": 1.0,
+                "seed": seed,
+                "test_accuracy": accuracy,
+                "validation_accuracy": 0.5,
+                "cost_in_runs": 3.5,
+                "seconds": None,
+            }
+            (folder / f"seed={seed}.json").write_text(json.dumps(record))
+
+    assert len(last.table(tmp_path).splitlines()) == 2
+    keep(last.SOURCE, "surrojax", (0.57, 0.59, 0.6))
+    keep(last.SOURCE, "tpe", (0.54, 0.56, 0.1))
+    keep(last.TARGET, "tpe", (0.56, 0.57))
+    # Paired: 0.56 - 0.57 and 0.57 - 0.59.
+    [line] = last.table(tmp_path).splitlines()[2:]
+    begin = "| tpe | 55.00 | 1.00 | 56.50 | 0.50 | -1.50 | 0.50 | "
+    assert line.startswith(begin) and line.endswith(" | 3.50 | 2 |")
 
 
 def test_text_goes_between_its_marks_alone():

@@ -1,0 +1,134 @@
+"""Tuners' settings, trained once more with all that their budget leaves.
+
+    python -m benchmarks.last --methods=tpe,nevergrad_de --seeds=0,1
+
+The rule of a comparison gives the setting that a tuner decided for one training of full
+length (`Budget.trials`), and leaves half a training of the budget unspent. Here that
+setting is read off the records in results/compare_lenet and trained longer, by all of
+the rest, learning rates stretched. The same command goes on where it was stopped; the
+records are kept in results/compare_lenet_last.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.records import read
+from benchmarks.rows import RESULTS
+from configs import fer2013_lenet
+from surrojax.baselines.black_box import TUNERS
+from surrojax.baselines.folder import Folder, Run
+from surrojax.baselines.methods import OURS
+from surrojax.baselines.rows import Mean, rows_of
+from surrojax.baselines.runner import Asked, Bench
+from surrojax.execution import prepare
+from surrojax.records import Record, write_json
+from surrojax.sweep import at
+
+SOURCE, TARGET = "compare_lenet", "compare_lenet_last"
+
+CONFIG: Mapping[str, Any] = {
+    "max_iterations": 10_000,
+    "learning_rate.base": 0.03,
+    "learning_rate.halve_every": 2_500.0,
+    "execution.devices": 1,
+}
+"""Of the comparison."""
+
+
+def rounds_left(record: Record, rounds: int) -> int:
+    """How long the last training may be: what the search left of the budget.
+
+    Args:
+      record: of a tuner's run, whose last training was of full length.
+      rounds: of a training of full length.
+    """
+    steps = record["max_iterations"] / rounds
+    searched = round(record["original_steps"] / steps) - rounds
+    return int(record["budget_in_runs"] * rounds) - searched
+
+
+def train(bench: Bench, record: Record) -> Record:
+    """The record of a run whose last training was that long."""
+    run = Run(record["method"], record["budget"], record["seed"])
+    attempt = bench.attempt(run)
+    full = attempt.trainer.rounds
+    last = rounds_left(record, full)
+    trained = attempt.train(record["hyper"], rounds=last)
+    more = (last - full) * attempt.trainer.steps_per_round
+    steps = record["original_steps"] + more
+    return (
+        record
+        | {
+            "last_rounds": last,
+            "validation_accuracy": trained.trial.validation_accuracy,
+            "test_accuracy": attempt.keep(trained).test(),
+            "original_steps": steps,
+            "cost_in_runs": steps / record["max_iterations"],
+            "seconds": None,  # the search was on another day
+            "command": ["benchmarks/last.py", *sys.argv[1:]],
+        }
+    )
+
+
+def table(results: Path) -> str:
+    """A line a tuner: before and after, and what is left of the method's lead."""
+    before = list(Folder(results / SOURCE).runs())
+    after = list(Folder(results / TARGET).runs())
+    lines = [
+        "| tuner | test % | se | with all of the rest | se | gain over surrojax | se | "
+        "95 % interval | cost [runs] | seeds |",
+        "| --- |" + " ---: |" * 9,
+    ]
+    ours = [record for record in before if record["method"] == OURS]
+    for row in rows_of([*ours, *after]):
+        if row.method == OURS:
+            continue
+        seeds = {r["seed"] for r in after if r["method"] == row.method}
+        was = Mean.of(
+            [
+                100 * r["test_accuracy"]
+                for r in before
+                if r["method"] == row.method and r["seed"] in seeds
+            ]
+        )
+        low, high = row.gain.interval
+        lines.append(
+            f"| {row.method} | {was.mean:.2f} | {was.error:.2f} | {row.test.mean:.2f} "
+            f"| {row.test.error:.2f} | {row.gain.mean:+.2f} | {row.gain.error:.2f} "
+            f"| {low:+.2f} to {high:+.2f} | {row.cost:.2f} | {row.seeds} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", default=",".join(TUNERS))
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--workdir", type=Path, default=Path("runs") / TARGET)
+    given = parser.parse_args(arguments)
+    config = at(fer2013_lenet.get_config(), CONFIG)
+    prepare(config)
+    methods = given.methods.split(",")
+    bench = Bench(config, Folder(given.workdir), Asked(methods=methods))
+    target = RESULTS / TARGET
+    for seed in map(int, given.seeds.split(",")):
+        for method in methods:
+            name = Path(method) / "budget=1" / f"seed={seed}.json"
+            if (target / name).exists():
+                continue
+            done = train(bench, read(RESULTS / SOURCE / name))
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            write_json(target / name, done)
+            print(f"{method}, seed {seed}: {100 * done['test_accuracy']:.2f} %")
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(RESULTS / SOURCE / "baselines.json", target)
+    print(table(RESULTS))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
