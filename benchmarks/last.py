@@ -12,7 +12,7 @@ records are kept in results/compare_lenet_last.
 import argparse
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from surrojax.sweep import at
 
 SOURCE, TARGET = "compare_lenet", "compare_lenet_last"
 
-CONFIG: Mapping[str, Any] = {
+CONFIG: dict[str, Any] = {
     "max_iterations": 10_000,
     "learning_rate.base": 0.03,
     "learning_rate.halve_every": 2_500.0,

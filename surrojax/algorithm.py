@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +17,12 @@ from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
 from surrojax.sgd import Arrays, Net
 from surrojax.sites import Hyper, named
+from surrojax.space import Space
 from surrojax.stage1 import Fusion, fit_settings, new_fusion
 from surrojax.stage2 import compete, source
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 
 @struct.dataclass
@@ -387,6 +389,23 @@ def _rounds(
         yield number, made[steps]
 
 
+# The host plays a round in parts: what lies between them is compiled as one, for
+# operation by operation it takes seconds of the first round.
+
+
+@jax.jit
+def _take(tree: T, index: jax.Array) -> T:
+    """One of several, of every leaf."""
+    return jax.tree.map(lambda a: a[index], tree)
+
+
+@partial(jax.jit, static_argnums=0)
+def _to_hyper(space: Space, vectors: jax.Array) -> Hyper:
+    """The settings that vectors `[D]` or `[n, D]` stand for."""
+    of = space.to_hyper if vectors.ndim == 1 else jax.vmap(space.to_hyper)
+    return of(vectors)
+
+
 def play(
     method: Method, programs: Programs, data: Data, state: RunState
 ) -> tuple[RunState, Outcome]:
@@ -401,7 +420,7 @@ def play(
     Returns:
       The state after the round, or the same where the round diverged; what was found.
     """
-    streams, to_hyper = Streams.of(state.key), jax.vmap(method.space.to_hyper)
+    streams, to_hyper = Streams.of(state.key), partial(_to_hyper, method.space)
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
         settings = jnp.broadcast_to(
@@ -423,7 +442,7 @@ def play(
     # Two trainings of one setting may differ in their last bits; there is one winner.
     winner = jnp.where(equal & finite[0], 0, winner)
     diverged = ~finite.any()
-    fusion = jax.tree.map(lambda a: a[winner], fusions)
+    fusion = _take(fusions, winner)
     next_step = state.step + method.iterations_per_round
     outcome = Outcome(
         diverged=diverged,
@@ -455,7 +474,7 @@ def play(
             candidates=to_hyper(candidates),
             scores=scores,
             evaluations=evaluations,
-            leader=method.space.to_hyper(search.leader),
+            leader=to_hyper(search.leader),
             leader_score=search.leader_score,
         )
     is_best = accuracy[winner] > state.best_accuracy

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 from ml_collections import ConfigDict
 
@@ -275,6 +276,12 @@ def _named() -> Iterator[None]:
         raise InputError(f"config.{error}") from error
 
 
+@lru_cache(maxsize=8)
+def _sites_of(pair: networks.Pair) -> Sites:
+    """The sites of a pair's original; to trace it takes a second."""
+    return networks.sites_of(pair.original, networks.blank(pair))
+
+
 def make_method(
     config: ConfigDict, classes: int, allowed: tuple[bool, ...] | None = None
 ) -> Method:
@@ -291,7 +298,7 @@ def make_method(
     _check(config)
     pair = make_pair(config, classes)
     look = make_look(config, pair)
-    sites = networks.sites_of(pair.original, networks.blank(pair))
+    sites = _sites_of(pair)
     schedule = read_schedule(config.replay) if config.replay else None
     with _named():
         space = make_space(
