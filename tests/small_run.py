@@ -1,6 +1,7 @@
 """A quick run on a folder of drawn images, as launch.py makes it."""
 
 import flax.linen as nn
+from conftest import draw_nothing
 from drawn import label_folders
 
 from configs import common
@@ -43,6 +44,7 @@ def config_of(images, **changes):
 def make(monkeypatch, root):
     """Trains once: a folder with `images` and `run`."""
     use_small_networks(monkeypatch)
+    draw_nothing(monkeypatch)
     monkeypatch.setenv("SURROJAX_CACHE", str(root / "cache"))
     images = label_folders(root / "images", EXPRESSIONS, images=10)
     train(config_of(images), root / "run", quiet=True)

@@ -108,6 +108,8 @@ def test_a_run_and_its_continuation(tmp_path):
 def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     arguments = [
         "--config=configs/demo.py",
+        "--config.dataset.image_size=16",
+        "--config.iterations_per_round=50",
         "--config.tune=p_x",
         f"--workdir={tmp_path}",
     ]

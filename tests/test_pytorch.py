@@ -23,7 +23,9 @@ K, BATCH, SAMPLES = 7, 8, 20
 KEY = jax.random.key(0)
 STEPS = (4000, 4001, 4002)
 SIZES = {"lenet": (28, 1), "resnet20": (28, 1), "mresnet": (99, 3)}
-NAMES = ["lenet", "resnet20", pytest.param("mresnet", marks=pytest.mark.slow)]
+NAMES = ["lenet"] + [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("resnet20", "mresnet")
+]
 HYPER = Hyper(
     Sites(*map(jnp.float32, (1e-3, 1e-4, 2e-3, 2e-4))),
     Sites(*map(jnp.float32, (0.2, 0.3, 0.5, 0.1))),
