@@ -21,6 +21,7 @@ from surrojax.experiment import train
 ROOT = Path(__file__).parent.parent
 LIMIT = 240  # seconds of a process, after which it is killed
 FIELDS = {
+    "dataset.image_size": 16,
     "iterations_per_round": 2,
     "batch_size": 8,
     "tune": "p_z",
