@@ -6,7 +6,8 @@ The rule of a comparison gives the setting that a tuner decided for one training
 length (`Budget.trials`), and leaves half a training of the budget unspent. Here that
 setting is read off the records in results/compare_lenet and trained longer, by all of
 the rest, learning rates stretched. The same command goes on where it was stopped; the
-records are kept in results/compare_lenet_last.
+records are kept in results/compare_lenet_last, with the versions and device of the
+search.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from surrojax.baselines.folder import Folder, Run
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, rows_of
 from surrojax.baselines.runner import Asked, Bench
+from surrojax.baselines.trainer import figures_of
 from surrojax.execution import prepare
 from surrojax.records import Record, write_json
 from surrojax.sweep import at
@@ -64,12 +66,13 @@ def train(bench: Bench, record: Record) -> Record:
         record
         | {
             "last_rounds": last,
-            "validation_accuracy": trained.trial.validation_accuracy,
+            **figures_of(trained.trial),
             "test_accuracy": attempt.keep(trained).test(),
             "original_steps": steps,
             "cost_in_runs": steps / record["max_iterations"],
             "seconds": None,  # the search was on another day
-            "command": ["benchmarks/last.py", *sys.argv[1:]],
+            "trainings": record["trainings"] + 1,
+            "command": ["python", "-m", "benchmarks.last", *sys.argv[1:]],
         }
     )
 

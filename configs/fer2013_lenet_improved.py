@@ -31,5 +31,5 @@ def get_config() -> ConfigDict:
     # A trunk that is held still tells no lambda_z from another.
     config.tune = ("lambda_V", "lambda_x", "lambda_W", "ratios")
     config.search.start.p_V = config.search.start.p_W = 0.1
-    config.search.noise = ConfigDict({"coefficient": 0.3, "ratio": 0.3})
+    config.search.noise.coefficient = config.search.noise.ratio = 0.3
     return config

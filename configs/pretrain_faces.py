@@ -43,4 +43,4 @@ def get_config() -> ConfigDict:
     # L = softmax + weight * center loss; alpha: how fast the centers follow.
     config.center_loss = ConfigDict({"weight": 0.003, "alpha": 0.5})
     config.convolution = "auto"  # auto | matmul | direct | lax
-    return config
+    return config.lock()  # a file that misspells a field is told so

@@ -17,7 +17,6 @@ from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
 from surrojax.sgd import Arrays, Net
 from surrojax.sites import Hyper, named
-from surrojax.space import Space
 from surrojax.stage1 import Fusion, fit_settings, new_fusion
 from surrojax.stage2 import compete, source
 
@@ -389,21 +388,14 @@ def _rounds(
         yield number, made[steps]
 
 
-# The host plays a round in parts: what lies between them is compiled as one, for
-# operation by operation it takes seconds of the first round.
-
-
 @jax.jit
 def _take(tree: T, index: jax.Array) -> T:
-    """One of several, of every leaf."""
+    """One of several, of every leaf.
+
+    Compiled as one: leaf by leaf it takes seconds of a first round that is played in
+    parts.
+    """
     return jax.tree.map(lambda a: a[index], tree)
-
-
-@partial(jax.jit, static_argnums=0)
-def _to_hyper(space: Space, vectors: jax.Array) -> Hyper:
-    """The settings that vectors `[D]` or `[n, D]` stand for."""
-    of = space.to_hyper if vectors.ndim == 1 else jax.vmap(space.to_hyper)
-    return of(vectors)
 
 
 def play(
@@ -420,7 +412,7 @@ def play(
     Returns:
       The state after the round, or the same where the round diverged; what was found.
     """
-    streams, to_hyper = Streams.of(state.key), partial(_to_hyper, method.space)
+    streams, to_hyper = Streams.of(state.key), jax.vmap(method.space.to_hyper)
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
         settings = jnp.broadcast_to(
@@ -474,7 +466,7 @@ def play(
             candidates=to_hyper(candidates),
             scores=scores,
             evaluations=evaluations,
-            leader=to_hyper(search.leader),
+            leader=method.space.to_hyper(search.leader),
             leader_score=search.leader_score,
         )
     is_best = accuracy[winner] > state.best_accuracy

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,12 @@ class Board:
 
     def __init__(self, folder: Path, records: Iterable[dict[str, Any]]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        self._folder = folder
-        for record in records:
-            self.add(record)
-
-    @cached_property
-    def _writer(self) -> Any:
-        # It imports PyTorch where that is installed, for which no first step waits.
+        # It imports PyTorch where that is installed, which only who writes waits for.
         from tensorboardX import SummaryWriter
 
-        return SummaryWriter(str(self._folder))
+        self._writer = SummaryWriter(str(folder))
+        for record in records:
+            self.add(record)
 
     def close(self) -> None:
         """Closes the event file."""

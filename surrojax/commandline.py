@@ -77,20 +77,33 @@ def load(file: str) -> ConfigDict:
     """
     try:
         return _module(file).get_config()
-    except TypeError as error:
-        if "Could not override field" not in str(error):
+    except (AttributeError, KeyError, TypeError) as error:
+        if not _is_of_a_config(error):  # the fault is in the file's own code
             raise
-        raise InputError(f"{file}: {error}") from error
-    except (AttributeError, KeyError) as error:
-        unknown = re.search('Key "(.+?)" does not exist and cannot be', str(error))
-        if unknown is None:  # the fault is in the file's own code
-            raise
-        common = _common()
-        known = dict(flatten(common.get_config().to_dict())) if common else {}
-        near = suggest(unknown[1], {name.split(".")[-1] for name in known})
-        raise InputError(
-            f"{file}: the config has no field {unknown[1]!r}{near}"
-        ) from error
+        raise InputError(f"{file}: {_of_a_config(error)}") from error
+
+
+def _is_of_a_config(error: BaseException) -> bool:
+    """Whether a ConfigDict has raised it."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    home = "" if where is None else where.tb_frame.f_globals.get("__name__", "")
+    return home.startswith("ml_collections.")
+
+
+def _of_a_config(error: BaseException) -> str:
+    """What a ConfigDict has against a field, in one line, without all other fields."""
+    said: Any = error
+    while isinstance(said, BaseException):  # a KeyError inside of an AttributeError
+        said = said.args[0]
+    text = " ".join(said.replace("\\", "").split())
+    unknown = re.search("Key \"(.+?)\" does not exist|^'(\\w+)'", text)
+    if unknown is None:
+        return text
+    near = re.search('Did you mean "(.+?)"', text)
+    meant = f" (did you mean {near[1]!r}?)" if near else ""
+    return f"the config has no field {unknown[1] or unknown[2]!r}{meant}"
 
 
 def _module(file: str) -> Any:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,6 +65,9 @@ class Diary:
             self._stack = stack.pop_all()
         self._board: Board | None = None
         self.records: list[Record] = []
+        # What writes takes seconds to import, which would be those of a round.
+        for name in ("tensorboardX", "surrojax.plots.files"):
+            import_module(name)
 
     def __enter__(self) -> Self:
         return self

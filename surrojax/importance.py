@@ -78,7 +78,7 @@ def _or_worst(score: float | None) -> float:
 
 def _pooled(rounds: Iterable[Sequence[float]]) -> np.ndarray:
     """Ranks within each round, less their mean; `[n]`."""
-    from scipy.stats import rankdata  # takes a second, for which no first step waits
+    from scipy.stats import rankdata  # takes a second
 
     ranks = [rankdata(values) for values in rounds]
     return np.concatenate([r - r.mean() for r in ranks]) if ranks else np.zeros(0)

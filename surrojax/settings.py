@@ -124,6 +124,9 @@ def resolve(config: ConfigDict) -> ConfigDict:
 def _check(config: ConfigDict) -> None:
     """Checks each value by itself."""
     values = dict(flatten(config.to_dict()))
+    for field in (*CHOICES, *WHICH, *LEAST):
+        if field not in values:
+            raise InputError(f"config.{field}: is missing; see configs/common.py")
     for field, value in values.items():
         if value is None and field not in OPTIONAL:
             raise InputError(f"config.{field}: None is no value for it")

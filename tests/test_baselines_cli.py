@@ -121,6 +121,9 @@ def test_a_file_that_is_no_config(tmp_path, text):
         ("config.max_iteration = 9", "no field 'max_iteration' .*'max_iterations'"),
         ("config.search.pso.c3 = 0.1", "no field 'c3'"),
         ("config.batch_size = '64'", "field 'batch_size'.*'str'.* 'int'"),
+        ("config.learning_rate.bas *= 2", "no field 'bas' .*'base'"),
+        ("config.update({'sed': 1})", "no field 'sed' .*'seed'"),
+        ("del config.tune", "locked"),
     ],
 )
 def test_a_file_that_sets_what_no_config_has(tmp_path, line, message):

@@ -207,6 +207,8 @@ def test_one_command_runs_all_ten_folds(ck, tmp_path):
         "--config.iterations_per_round=30",
         "--config.max_iterations=30",
         f"--workdir={tmp_path}/run",
+        timeout=600,
+        SURROJAX_CACHE=str(tmp_path / "cache"),
     )
     assert done.returncode == 0, done.stderr
     assert "20 subjects; sequences by class: 4 angry" in done.stdout

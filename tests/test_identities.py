@@ -96,21 +96,37 @@ def test_an_archive_that_is_cut_off_or_damaged_is_named(folder, tmp_path, mode):
     damaged = content[:middle] + bytes(64) + content[middle + 64 :]
     for name, part in (("cut.tar", content[:middle]), ("damaged.tar", damaged)):
         if mode == "w" and name == "damaged.tar":
-            continue  # no sum tells
+            continue  # pixels have no sum
         (tmp_path / name).write_bytes(part)
         with pytest.raises(InputError, match=f"{name}: cannot be read"):
             read(tmp_path / name, 10, 8)
 
 
-def test_an_archive_that_is_cut_off_between_two_files_is_named(folder, tmp_path):
-    with tarfile.open(tmp_path / "lfw.tar", "w") as archive:
-        archive.add(folder, "lfw")
-    with tarfile.open(tmp_path / "lfw.tar") as archive:
-        last = archive.getmembers()[-1].offset
+@pytest.mark.parametrize("inside", [0, 200])
+def test_an_archive_that_is_cut_off_at_a_header_is_named(folder, tmp_path, inside):
+    """Between two files, or inside of the header of the second."""
+    last = last_header(folder, tmp_path / "lfw.tar")
     with (tmp_path / "lfw.tar").open("r+b") as file:
-        file.truncate(last)
+        file.truncate(last + inside)
     with pytest.raises(InputError, match="lfw.tar: cannot be read .*end of data"):
         read(tmp_path / "lfw.tar", 10, 8)
+
+
+def test_an_archive_with_a_damaged_header_is_named(folder, tmp_path):
+    last = last_header(folder, tmp_path / "lfw.tar")
+    with (tmp_path / "lfw.tar").open("r+b") as file:
+        file.seek(last + 5)
+        file.write(b"#")
+    with pytest.raises(InputError, match="lfw.tar: cannot be read .*header is dam"):
+        read(tmp_path / "lfw.tar", 10, 8)
+
+
+def last_header(folder, file):
+    """Makes an archive; where the header of its last member begins."""
+    with tarfile.open(file, "w") as archive:
+        archive.add(folder, "lfw")
+    with tarfile.open(file) as archive:
+        return archive.getmembers()[-1].offset
 
 
 def many(tmp_path, people):

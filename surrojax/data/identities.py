@@ -192,15 +192,19 @@ def _in_archive(source: Path) -> Iterator[Entry]:
 def _check_end(archive: tarfile.TarFile) -> None:
     """Raises what is wrong with the end of an archive whose members have been listed.
 
-    Cut off between two members it lists well, and lacks all people after them; the
-    sum that tells of damage to a compressed one comes last.
+    `tarfile` ends without a word where it is cut off, or where a header is damaged;
+    the sum of a compressed archive comes last.
     """
     file = archive.fileobj
     assert file is not None
-    if file.tell() == archive.offset:  # there was no empty block to read
+    if file.tell() - archive.offset < tarfile.BLOCKSIZE:
         raise tarfile.ReadError("unexpected end of data")
     while file.read(1 << 20):
         pass
+    if isinstance(file, io.BufferedReader):  # of a plain one, a zero block follows
+        file.seek(archive.offset)
+        if any(file.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("a header is damaged")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what draws once it is asked for: no run's first step waits for it."""
+    """Imports what draws once it is asked for; --help and predict do without."""
     if name not in _HOMES:
         raise AttributeError(f"module 'surrojax.plots' has no attribute {name!r}")
     return getattr(import_module(f"surrojax.plots.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

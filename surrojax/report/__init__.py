@@ -40,7 +40,7 @@ def write(
       InputError: the folder holds no run, or one that has finished no round, a file is
         damaged, or the page cannot be written.
     """
-    # Figures take seconds to import, for which no run's first step waits.
+    # Figures take seconds to import, which --help and predict do without.
     from surrojax.report import run, several
 
     found = read(Path(folder).expanduser().absolute())
