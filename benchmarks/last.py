@@ -71,7 +71,6 @@ def train(bench: Bench, record: Record) -> Record:
             "original_steps": steps,
             "cost_in_runs": steps / record["max_iterations"],
             "seconds": None,  # the search was on another day
-            "trainings": record["trainings"] + 1,
             "command": ["python", "-m", "benchmarks.last", *sys.argv[1:]],
         }
     )
