@@ -25,6 +25,7 @@ from surrojax.baselines.folder import Folder, Run
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, rows_of
 from surrojax.baselines.runner import Asked, Bench
+from surrojax.baselines.table import interval, number
 from surrojax.baselines.trainer import figures_of
 from surrojax.execution import prepare
 from surrojax.records import Record, write_json
@@ -97,12 +98,16 @@ def table(results: Path) -> str:
                 if r["method"] == row.method and r["seed"] in seeds
             ]
         )
-        low, high = row.gain.interval
-        lines.append(
-            f"| {row.method} | {was.mean:.2f} | {was.error:.2f} | {row.test.mean:.2f} "
-            f"| {row.test.error:.2f} | {row.gain.mean:+.2f} | {row.gain.error:.2f} "
-            f"| {low:+.2f} to {high:+.2f} | {row.cost:.2f} | {row.seeds} |"
-        )
+        cells = [
+            row.method,
+            *(number(value) for value in (was.mean, was.error, *row.test[:2])),
+            number(row.gain.mean, "+.2f"),
+            number(row.gain.error),
+            interval(row.gain),
+            number(row.cost),
+            str(row.seeds),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -67,14 +67,14 @@ def markdown(
         [
             row.method,
             f"{row.budget:g}",
-            _number(row.test.mean),
-            _number(row.test.error),
-            _number(row.validation.mean),
-            _number(row.gain.mean, "+.2f"),
-            _number(row.gain.error),
-            _interval(row.gain),
-            _number(row.cost),
-            _number(row.seconds, ".0f"),
+            number(row.test.mean),
+            number(row.test.error),
+            number(row.validation.mean),
+            number(row.gain.mean, "+.2f"),
+            number(row.gain.error),
+            interval(row.gain),
+            number(row.cost),
+            number(row.seconds, ".0f"),
             str(row.seeds),
         ]
         for row in rows
@@ -86,10 +86,12 @@ def markdown(
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _interval(gain: Mean) -> str:
+def interval(gain: Mean) -> str:
+    """`-1.05 to +0.20`, or a dash for a single seed."""
     low, high = gain.interval
     return "-" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
 
 
-def _number(value: float, form: str = ".2f") -> str:
+def number(value: float, form: str = ".2f") -> str:
+    """A figure, or a dash where there is none."""
     return "-" if math.isnan(value) else format(value, form)
