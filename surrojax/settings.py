@@ -113,6 +113,10 @@ def resolve(config: ConfigDict) -> ConfigDict:
     Raises:
       InputError: the config cannot be run; the message names the field.
     """
+    present = dict(flatten(config.to_dict()))
+    for field in (*CHOICES, *WHICH, *LEAST):
+        if field not in present:
+            raise InputError(f"config.{field}: is missing; see configs/common.py")
     resolved = ConfigDict(config)
     if config.replay:
         resolved.tune = ()
@@ -124,9 +128,6 @@ def resolve(config: ConfigDict) -> ConfigDict:
 def _check(config: ConfigDict) -> None:
     """Checks each value by itself."""
     values = dict(flatten(config.to_dict()))
-    for field in (*CHOICES, *WHICH, *LEAST):
-        if field not in values:
-            raise InputError(f"config.{field}: is missing; see configs/common.py")
     for field, value in values.items():
         if value is None and field not in OPTIONAL:
             raise InputError(f"config.{field}: None is no value for it")

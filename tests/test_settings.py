@@ -294,3 +294,10 @@ def test_the_defaults_are_the_papers():
     assert method.eta == (1e-2,) * 4
     assert method.kappa == 1e-5
     assert method.objective == "accuracy"
+
+
+def test_a_group_of_fields_that_lacks_one_is_named():
+    config = common.get_config()
+    config.search.noise = {"coefficent": 1.0}
+    with pytest.raises(InputError, match=r"search\.noise\.coefficient: is missing"):
+        resolve(config)
