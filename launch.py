@@ -99,12 +99,14 @@ def main() -> None:
     from surrojax.crossing import compare
     from surrojax.execution import prepare
     from surrojax.processes import join
-    from surrojax.settings import folds
+    from surrojax.settings import check_complete, folds
     from surrojax.sweep import run_sweep
 
     config, quiet = CONFIG.value, QUIET.value
-    if config.get("task") != "pretrain" and not DRY_RUN.value:
-        prepare(config)
+    if config.get("task") != "pretrain":
+        check_complete(config)
+        if not DRY_RUN.value:
+            prepare(config)
     join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     file = config_flags.get_config_filename(flags.FLAGS["config"])
     workdir = WORKDIR.value or str(Path("runs") / Path(file.split(":")[0]).stem)

@@ -107,16 +107,24 @@ WHICH: dict[str, Sequence[int]] = {
 """The only values of a number."""
 
 
+def check_complete(config: ConfigDict) -> None:
+    """Checks that a config of a user's file has the fields of its groups.
+
+    Raises:
+      InputError: one is missing, as where a group was replaced as a whole.
+    """
+    present = dict(flatten(config.to_dict()))
+    for field in (*CHOICES, *WHICH, *LEAST):
+        if field not in present:
+            raise InputError(f"config.{field}: is missing; see configs/common.py")
+
+
 def resolve(config: ConfigDict) -> ConfigDict:
     """A checked copy in which settings that mean the same are spelled the same.
 
     Raises:
       InputError: the config cannot be run; the message names the field.
     """
-    present = dict(flatten(config.to_dict()))
-    for field in (*CHOICES, *WHICH, *LEAST):
-        if field not in present:
-            raise InputError(f"config.{field}: is missing; see configs/common.py")
     resolved = ConfigDict(config)
     if config.replay:
         resolved.tune = ()

@@ -26,6 +26,7 @@ from surrojax.method import candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
 from surrojax.settings import (
+    check_complete,
     expand,
     folds,
     load_data,
@@ -300,4 +301,4 @@ def test_a_group_of_fields_that_lacks_one_is_named():
     config = common.get_config()
     config.search.noise = {"coefficent": 1.0}
     with pytest.raises(InputError, match=r"search\.noise\.coefficient: is missing"):
-        resolve(config)
+        check_complete(config)
