@@ -11,13 +11,11 @@ search.
 """
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import read
 from benchmarks.rows import RESULTS
 from configs import fer2013_lenet
 from surrojax.baselines.black_box import TUNERS
@@ -28,7 +26,7 @@ from surrojax.baselines.runner import Asked, Bench
 from surrojax.baselines.table import interval, number
 from surrojax.baselines.trainer import figures_of
 from surrojax.execution import prepare
-from surrojax.records import Record, write_json
+from surrojax.records import Record
 from surrojax.sweep import at
 
 SOURCE, TARGET = "compare_lenet", "compare_lenet_last"
@@ -121,18 +119,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare(config)
     methods = given.methods.split(",")
     bench = Bench(config, Folder(given.workdir), Asked(methods=methods))
-    target = RESULTS / TARGET
+    source, target = Folder(RESULTS / SOURCE), Folder(RESULTS / TARGET)
     for seed in map(int, given.seeds.split(",")):
         for method in methods:
-            name = Path(method) / "budget=1" / f"seed={seed}.json"
-            if (target / name).exists():
+            run = Run(method, 1, seed)
+            if target.read(run) is not None:
                 continue
-            done = train(bench, read(RESULTS / SOURCE / name))
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            write_json(target / name, done)
-            print(f"{method}, seed {seed}: {100 * done['test_accuracy']:.2f} %")
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(RESULTS / SOURCE / "baselines.json", target)
+            searched = source.read(run)
+            if searched is None:
+                raise SystemExit(f"{run}: is not in {source.path}; run the comparison")
+            done = train(bench, searched)
+            target.own(run).parent.mkdir(parents=True, exist_ok=True)
+            target.write(run, done)
+            print(f"{run}: {100 * done['test_accuracy']:.2f} %")
     print(table(RESULTS))
     return 0
 

@@ -20,8 +20,9 @@ What is here by name: `tune`, a network and arrays in one call; `Tuner`, ask and
 `load`, the result of a run's folder.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from surrojax.lazy import attach
 
 if TYPE_CHECKING:
     from surrojax.errors import InputError
@@ -50,27 +51,20 @@ __all__ = [
     "write_schedule",
 ]
 
-_HOMES = {
-    "PAPER": "own.settings",
-    "InputError": "errors",
-    "Result": "result",
-    "Schedule": "schedule",
-    "Settings": "own.settings",
-    "Tuner": "own.tuner",
-    "load": "loading",
-    "own_method": "own.method",
-    "read_schedule": "replay",
-    "tune": "own.tuning",
-    "write_schedule": "replay",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports what is asked for, and no more: JAX is set up before it begins."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'surrojax' has no attribute {name!r}")
-    return getattr(import_module(f"surrojax.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+# No more than what is asked for is imported: JAX is set up before it begins.
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "PAPER": "own.settings",
+        "InputError": "errors",
+        "Result": "result",
+        "Schedule": "schedule",
+        "Settings": "own.settings",
+        "Tuner": "own.tuner",
+        "load": "loading",
+        "own_method": "own.method",
+        "read_schedule": "replay",
+        "tune": "own.tuning",
+        "write_schedule": "replay",
+    },
+)

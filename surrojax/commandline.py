@@ -269,7 +269,7 @@ def _unknown_flag(name: str, file: str) -> str:
 
 def _wrong_value(message: str, file: str) -> str:
     """What is wrong with a flag's value, in one line; of fields, what they want."""
-    known = _fields_of(file)
+    known = _fields_of(file)  # a fault of the file itself is told instead
     plain = " ".join(message.split()).removeprefix("flag ")
     match = re.match(r"--config\.([\w.]+)=(.*?): ", plain)
     if match is None:

@@ -138,7 +138,18 @@ def test_an_unknown_database_is_named():
         load(Source("jaffe", None, 28, 1), Protocol())
 
 
-def ten_folds_of(ck, workdir):
+def test_ten_folds_are_run_and_pooled(ck, tmp_path, monkeypatch, capsys):
+    use_small_networks(monkeypatch)
+    draw_nothing(monkeypatch)
+    made = []
+
+    def once(*given):
+        """The folds differ in their data alone."""
+        if not made:
+            made.append(settings.make_method(*given))
+        return made[0]
+
+    monkeypatch.setattr(experiment, "make_method", once)
     config = ck_mresnet.get_config()
     config.update_from_flattened_dict(
         {
@@ -155,22 +166,7 @@ def ten_folds_of(ck, workdir):
     )
     every = ",".join(map(str, range(10)))
     assert folds(config) == tuple(range(10))
-    return run_sweep(config, str(workdir), [f"dataset.fold={every}"], quiet=True)
-
-
-def test_ten_folds_are_run_and_pooled(ck, tmp_path, monkeypatch, capsys):
-    use_small_networks(monkeypatch)
-    draw_nothing(monkeypatch)
-    made = []
-
-    def once(*given):
-        """The folds differ in their data alone."""
-        if not made:
-            made.append(settings.make_method(*given))
-        return made[0]
-
-    monkeypatch.setattr(experiment, "make_method", once)
-    ten_folds_of(ck, tmp_path / "run")
+    run_sweep(config, str(tmp_path / "run"), [f"dataset.fold={every}"], quiet=True)
     out = capsys.readouterr().out
     pooled = json.loads((tmp_path / "run/folds.json").read_text())["all"]
     assert pooled["runs"] == 10 and len(pooled["each"]) == 10

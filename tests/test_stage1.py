@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import assert_same, tiny_method
 
-from surrojax.networks import blank, make_pair
+from surrojax.networks import NETWORKS, blank, make_pair
 from surrojax.sites import Hyper, Sites
 from surrojax.stage1 import Chance, Fusion, fit, fit_step, new_fusion
 
@@ -51,7 +51,10 @@ def test_nothing_of_the_surrogate_reaches_the_original(tiny_data):
 
 @pytest.mark.parametrize(
     "name",
-    ["lenet", "resnet20", pytest.param("mresnet", marks=pytest.mark.slow)],
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "mresnet" else name
+        for name in NETWORKS
+    ],
 )
 def test_the_euclidean_losses_have_no_gradient_on_the_original(name):
     """Exactly 0, for the real networks, in training mode."""

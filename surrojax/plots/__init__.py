@@ -4,8 +4,9 @@ Each function takes records and returns a matplotlib `Figure`; `write` puts what
 records allow into a folder.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from surrojax.lazy import attach
 
 if TYPE_CHECKING:
     from surrojax.plots.candidates import plot_importance, plot_parallel_coordinate
@@ -27,25 +28,18 @@ __all__ = [
     "write",
 ]
 
-_HOMES = {
-    "drawable": "files",
-    "plot_comparison": "comparison",
-    "plot_confusion_matrix": "confusion",
-    "plot_fidelity": "fidelity",
-    "plot_history": "rounds",
-    "plot_importance": "candidates",
-    "plot_parallel_coordinate": "candidates",
-    "plot_schedule": "rounds",
-    "write": "files",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports what draws once it is asked for; --help and predict do without."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'surrojax.plots' has no attribute {name!r}")
-    return getattr(import_module(f"surrojax.plots.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+# What draws takes seconds to import; --help and predict do without.
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "drawable": "files",
+        "plot_comparison": "comparison",
+        "plot_confusion_matrix": "confusion",
+        "plot_fidelity": "fidelity",
+        "plot_history": "rounds",
+        "plot_importance": "candidates",
+        "plot_parallel_coordinate": "candidates",
+        "plot_schedule": "rounds",
+        "write": "files",
+    },
+)
