@@ -10,7 +10,7 @@ from pkgutil import walk_packages
 
 import pytest
 import yaml
-from conftest import AS_A_USER, as_user
+from conftest import AS_A_USER, as_user, as_user_at_once
 from pages import NOT_RUN, PAGES, ROOT, anchors, commands, fences, links, script
 
 import surrojax
@@ -18,6 +18,8 @@ from configs import fer2013_lenet, fer2013_lenet_improved
 from surrojax import data
 from surrojax.settings import flatten
 
+# Pages of which a minute is trained.
+TRAIN = ("docs/extending.md", "docs/own_networks.md", "docs/usage.md")
 BENCHMARKS = sorted(
     {
         tuple(words[2:])
@@ -56,7 +58,14 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if script(page)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page in TRAIN else ())
+        for page in PAGES
+        if script(page)
+    ],
+)
 def test_python_runs_as_printed(page, tmp_path, cache):
     """Blocks one after the other, in an empty folder, as one script."""
     (tmp_path / "page.py").write_text(script(page))
@@ -90,7 +99,7 @@ def wrong(which, argvs, tmp_path):
     """What is wrong with command lines, of which each is said whether it is checked."""
     file = tmp_path / "commands.json"
     file.write_text(json.dumps(argvs))
-    done = as_user("tests/parse_commands.py", which, str(file))
+    done = as_user_at_once("tests/parse_commands.py", which, str(file))
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -103,7 +103,6 @@ def one_way(tmp_path_factory):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"execution.devices": 2},
         {"execution.devices": 8},
         {"execution.devices": 1, "execution.rounds": "fused"},
         {"execution.devices": 4, "execution.rounds": "fused"},

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import AS_A_USER, as_user
+from conftest import AS_A_USER, as_user, as_user_at_once
 
 from configs import ck_mresnet
 from surrojax.fields import flatten
@@ -19,6 +19,11 @@ ROOT = Path(__file__).parent.parent
 
 def launch(*arguments):
     return as_user("launch.py", *arguments)
+
+
+def answer(*arguments):
+    """Of a command that trains nothing."""
+    return as_user_at_once("launch.py", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ def launch(*arguments):
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     arguments = [a.replace("--workdir=x", f"--workdir={tmp_path}/x") for a in arguments]
-    done = launch(*arguments)
+    done = answer(*arguments)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("launch.py: ")
@@ -101,7 +106,7 @@ def test_a_run_and_its_continuation(tmp_path):
     assert "test accuracy" in accuracy
     assert page == f"report: {tmp_path}/run/report.html"
     assert (tmp_path / "run/report.html").exists()
-    again = launch(*arguments).stdout
+    again = answer(*arguments).stdout
     assert "finished after 2 rounds" in again and page in again
 
 
@@ -132,7 +137,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
 
 
 def test_a_command_alone_says_what_to_do():
-    done = launch()
+    done = answer()
     assert done.returncode == 2 and done.stdout == ""
     assert "python launch.py --config=configs/demo.py\n" in done.stderr
     assert done.stderr.splitlines()[-1] == (
@@ -141,7 +146,7 @@ def test_a_command_alone_says_what_to_do():
 
 
 def test_help_has_modes_flags_fields_and_configs_and_nothing_of_absls():
-    done = launch("--help")
+    done = answer("--help")
     assert done.returncode == 0 and done.stderr == ""
     assert "--config.FIELD=VALUE" in done.stdout
     for flag in ("--sweep=FIELD=A,B", "--workdir=DIR", "--dry_run", "--verbose"):
@@ -158,14 +163,14 @@ def test_help_has_modes_flags_fields_and_configs_and_nothing_of_absls():
 
 
 def test_help_beside_a_config_has_its_defaults():
-    done = launch("--config=configs/demo.py", "-h")
+    done = answer("--config=configs/demo.py", "-h")
     assert "with their defaults in configs/demo.py" in done.stdout
     assert "  --config.max_iterations=2000 " in done.stdout
 
 
 def test_every_field_is_listed_with_its_value_and_comment():
     given = ["--config=configs/ck_mresnet.py", "--config.seed=4", "--fields"]
-    done = launch(*given)
+    done = answer(*given)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     config = ck_mresnet.get_config()
@@ -178,14 +183,14 @@ def test_every_field_is_listed_with_its_value_and_comment():
 
 
 def test_helpfull_has_the_fields_as_well():
-    done = launch("--helpfull", "--config=configs/pretrain_faces.py")
+    done = answer("--helpfull", "--config=configs/pretrain_faces.py")
     assert "All fields" in done.stdout and "--config.center_loss.alpha=0.5" in (
         done.stdout
     )
 
 
 def test_a_dry_run_prints_the_command_and_the_config(tmp_path):
-    done = launch(
+    done = answer(
         *("--config", "configs/demo.py", "--config.seed=3", "--dry_run"),
         f"--workdir={tmp_path}/x",
     )

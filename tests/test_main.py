@@ -3,14 +3,14 @@
 import importlib.util
 
 import pytest
-from conftest import as_user
+from conftest import as_user_at_once
 
 from surrojax.__main__ import COMMANDS
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_the_commands_are_listed(arguments):
-    done = as_user("-m", "surrojax", *arguments)
+    done = as_user_at_once("-m", "surrojax", *arguments)
     assert done.returncode == 0 and done.stderr == ""
     lines = done.stdout.splitlines()
     named = [line.split()[0] for line in lines if line[:2] == "  " != line[2:4]]
@@ -24,20 +24,20 @@ def test_each_is_a_module_that_can_be_called(name):
     assert importlib.util.find_spec(f"surrojax.{name}") is not None
     if name == "baselines":
         return  # its --help imports JAX, and test_baselines_cli.py calls it
-    done = as_user("-m", "surrojax", name, "--help")
+    done = as_user_at_once("-m", "surrojax", name, "--help")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == as_user("-m", f"surrojax.{name}", "--help").stdout
+    assert done.stdout == as_user_at_once("-m", f"surrojax.{name}", "--help").stdout
     assert f"python -m surrojax.{name}" in done.stdout
 
 
 def test_a_command_has_its_own_exit_code_and_message(tmp_path):
-    done = as_user("-m", "surrojax", "report", str(tmp_path))
+    done = as_user_at_once("-m", "surrojax", "report", str(tmp_path))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"surrojax.report: {tmp_path}: holds neither a run")
 
 
 def test_a_word_that_is_no_command():
-    done = as_user("-m", "surrojax", "predcit")
+    done = as_user_at_once("-m", "surrojax", "predcit")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
         "surrojax: there is no command 'predcit' (did you mean 'predict'?); they are "

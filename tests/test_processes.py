@@ -91,6 +91,7 @@ def assert_close(workdir, other):
         chex.assert_trees_all_close(one, two, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_with_the_run_of_one(tmp_path):
     train_alone(tmp_path / "one", 1)
     shutil.copytree(tmp_path / "one", tmp_path / "two")

@@ -6,7 +6,7 @@ import os
 from html.parser import HTMLParser
 
 import pytest
-from conftest import as_user
+from conftest import as_user_at_once
 
 from configs import common
 from surrojax import report, sweep
@@ -260,7 +260,7 @@ def test_a_run_without_a_round_has_no_page_yet(tmp_path):
     folder = put(tmp_path / "a", result=False, records=[])
     with pytest.raises(InputError, match="a: the run has finished no round yet; let"):
         report.write(folder)
-    done = as_user("-m", "surrojax.report", str(folder))
+    done = as_user_at_once("-m", "surrojax.report", str(folder))
     assert done.returncode == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert not (folder / "report.html").exists()
@@ -651,10 +651,10 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 def test_the_command(tmp_path):
     folder = put(tmp_path / "a")
-    done = as_user("-m", "surrojax.report", str(folder))
+    done = as_user_at_once("-m", "surrojax.report", str(folder))
     assert done.returncode == 0 and done.stdout.strip() == f"{folder}/report.html"
     (folder / "config.json").unlink()
-    failed = as_user("-m", "surrojax.report", str(folder))
+    failed = as_user_at_once("-m", "surrojax.report", str(folder))
     assert failed.returncode == 2
     [line] = failed.stderr.splitlines()
     assert line.startswith(f"surrojax.report: {folder}: holds neither a run")

@@ -19,6 +19,7 @@ from surrojax.settings import make_method
 
 ROOT = Path(__file__).parent.parent
 SIDE = 16  # pixels; the least, so that a round is short
+KILLS = 10
 ROUNDS_PER_KILL = 14  # more than a kill can let pass, on a fast machine too
 
 
@@ -85,12 +86,12 @@ def final_state(workdir, rounds):
         return checkpoints.restore(rounds, initial_state(method, jax.random.key(0)))
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
-def test_a_killed_run_ends_like_one_left_alone(tmp_path, kills):
-    rng, rounds = random.Random(kills), ROUNDS_PER_KILL * kills
+@pytest.mark.slow
+def test_a_killed_run_ends_like_one_left_alone(tmp_path):
+    rng, rounds = random.Random(KILLS), ROUNDS_PER_KILL * KILLS
     alone, killed, cache = (tmp_path / name for name in ("alone", "killed", "cache"))
     assert start(alone, cache, rounds).wait() == 0
-    for number in range(kills):
+    for number in range(KILLS):
         process = start(killed, cache, rounds)
         kill_at_random(process, killed, rng, inside_save=number % 2 == 0)
         assert not (killed / "result.json").exists()

@@ -1,0 +1,62 @@
+"""Commands that are forked from a process that has imported what they need.
+
+Importing takes seconds; to say what is wrong with a command line, or what its flags
+are, takes no time beside them.
+"""
+
+import os
+import runpy
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parent.parent
+# What commands import once they run; none of these knows a flag.
+IMPORTED = ["surrojax.baselines.runner", "surrojax.pretrain", "surrojax.sweep"]
+
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload(IMPORTED)
+
+
+def _become(arguments, out, err):
+    """Goes on as `python *arguments` would in the project's folder."""
+    for file, number in ((out, 1), (err, 2)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    if arguments[0] == "-m":
+        sys.argv = ["-m", *arguments[2:]]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def forked(arguments, environment, timeout):
+    """What `subprocess.run` of Python would yield.
+
+    Args:
+      arguments: of Python.
+      environment: of the process that all are forked from; that of the first call.
+      timeout: seconds.
+    """
+    with TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        process = FORKS.Process(target=_become, args=(arguments, out, err))
+        own = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
+        try:
+            process.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(own)
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"{arguments}: still running after {timeout} s")
+        return CompletedProcess(
+            arguments, process.exitcode, out.read_text(), err.read_text()
+        )
