@@ -1,7 +1,7 @@
 """The command line of the baselines: what is wrong is one line and exit code 2."""
 
 import pytest
-from conftest import as_user, as_user_at_once
+from conftest import as_user_at_once
 
 from configs import common
 from surrojax import commandline
@@ -11,8 +11,8 @@ from surrojax.baselines.runner import Asked
 from surrojax.errors import InputError
 
 
-def call(*arguments, by=as_user_at_once):
-    return by("-m", "surrojax.baselines", *arguments)
+def call(*arguments):
+    return as_user_at_once("-m", "surrojax.baselines", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_two_methods_and_their_table(tmp_path):
         f"--workdir={tmp_path}",
         "--methods=untuned,replay",
     ]
-    done = call(*arguments, by=as_user)
+    done = call(*arguments)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     first, *_, last = done.stdout.splitlines()
     assert first == "== untuned/budget=1/seed=0"

@@ -22,7 +22,7 @@ def launch(*arguments):
 
 
 def answer(*arguments):
-    """Of a command that trains nothing."""
+    """Of a command of which no more than the answer matters."""
     return as_user_at_once("launch.py", *arguments)
 
 
@@ -203,7 +203,7 @@ def test_a_dry_run_prints_the_command_and_the_config(tmp_path):
 
 
 def test_a_verbose_run_says_what_each_round_found(tmp_path):
-    done = launch(
+    done = answer(
         "--config=configs/demo.py",
         "--config.dataset.image_size=16",
         "--config.iterations_per_round=2",

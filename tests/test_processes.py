@@ -12,6 +12,7 @@ from pathlib import Path
 
 import chex
 import pytest
+from conftest import as_user_at_once
 
 from configs import demo
 from surrojax import processes
@@ -152,13 +153,7 @@ def test_join_refuses_arguments_that_do_not_fit(arguments, message):
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(flags, message):
-    done = subprocess.run(
-        [sys.executable, "launch.py", "--config=configs/demo.py", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-    )
+    done = as_user_at_once("launch.py", "--config=configs/demo.py", *flags)
     assert done.returncode == 2
     assert done.stderr.startswith("launch.py: --") and done.stderr.count("\n") == 1
     assert message in done.stderr
