@@ -14,6 +14,7 @@ from typing import Any
 
 from surrojax.calls import named
 from surrojax.errors import InputError
+from surrojax.losses import OBJECTIVES
 from surrojax.outcome import cost_in_steps
 from surrojax.records import MAY_DIFFER, Record, read_json
 from surrojax.settings import flatten
@@ -194,7 +195,8 @@ def read_run(path: Path) -> Run:
       InputError: a file is missing or damaged.
     """
     description = read_json(path / "config.json")
-    if isinstance(description, dict) and "task" in description.get("config", {}):
+    config = description.get("config") if isinstance(description, dict) else None
+    if isinstance(config, dict) and "task" in config:
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"
         )
@@ -207,10 +209,7 @@ def read_run(path: Path) -> Run:
     if not _is_own(description):
         fields["config.dataset.name"] = str
     _check(path / "config.json", description, fields)
-    if "multiply_accumulates" in description:
-        macs = ("original", "surrogate")
-        fields = {f"multiply_accumulates.{name}": float for name in macs}
-        _check(path / "config.json", description, fields)
+    _check_said(path / "config.json", description)
     has_test = _has_test(description)
     records = _read_metrics(path / "metrics.jsonl", has_test)
     file = path / "result.json"
@@ -219,6 +218,23 @@ def read_run(path: Path) -> Run:
         _check_result(file, result, has_test)
     is_whole = result and records and result["rounds"] == len(records)
     return Run(path, description, records, result if is_whole else None)
+
+
+def _check_said(file: Path, description: Record) -> None:
+    """What not every config.json has."""
+    groups = {"versions": dict, "data": dict, "manifest": dict, "command": list}
+    _check_given(file, description, groups)
+    _check_given(file, description, {"manifest.splits": dict, "config.search": dict})
+    if "multiply_accumulates" in description:
+        macs = ("original", "surrogate")
+        fields = {f"multiply_accumulates.{name}": float for name in macs}
+        _check(file, description, fields)
+    objective = description["config"].get("objective", OBJECTIVES[0])
+    if objective not in OBJECTIVES:
+        raise InputError(
+            f"{file}: config.objective: {objective!r} is none of "
+            f"{', '.join(OBJECTIVES)}; {REMEDY}"
+        )
 
 
 def _is_own(description: Any) -> bool:
@@ -376,6 +392,7 @@ def _read_metrics(file: Path, has_test: bool) -> list[Record]:
 
 def _check_parts(file: Path, record: Record, where: str, has_test: bool) -> None:
     """What not every round has."""
+    _check_given(file, record, {"candidates": list}, where)
     settings = [record, *(record.get("candidates") or ())]
     for setting in settings:
         _check(file, setting, {"hyper": dict}, where)
@@ -403,18 +420,30 @@ def _check_result(file: Path, result: Record, has_test: bool) -> None:
         accuracies += ["test_accuracy", "macro_f1"]
     wanted = dict.fromkeys(accuracies, float) | {"seconds": float, "rounds": int}
     _check(file, result, wanted | {"original_steps": int, "surrogate_steps": int})
+    _check_given(file, result, {"best_round": dict})
     if has_test:
         _check_confusion(file, result)
 
 
 def _check_confusion(file: Path, result: Record) -> None:
     _check(file, result, {"recall": dict, "confusion_matrix": list})
-    lengths = {len(row) for row in result["confusion_matrix"]}
+    for value in result["recall"].values():
+        _check_given(file, {"recall": value}, {"recall": float})
     classes = len(result["recall"])
-    if len(result["confusion_matrix"]) != classes or lengths != {classes}:
+    rows = result["confusion_matrix"]
+    if len(rows) != classes or not all(_are_counts(row, classes) for row in rows):
         raise InputError(
-            f"{file}: its confusion_matrix is not {classes} by {classes}; {REMEDY}"
+            f"{file}: its confusion_matrix is not {classes} by {classes} counts; "
+            f"{REMEDY}"
         )
+
+
+def _are_counts(row: Any, many: int) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == many
+        and all(isinstance(count, int) for count in row)
+    )
 
 
 def _check(
@@ -422,11 +451,28 @@ def _check(
 ) -> None:
     """Sees that a record has some fields, each of a type."""
     for field, kind in fields.items():
-        value = record
-        for name in field.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
+        value = _value_of(record, field)
         kinds = (int, float) if kind is float else (kind,)
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise InputError(
                 f"{file}: {where}{field} is missing or no {kind.__name__}; {REMEDY}"
             )
+
+
+def _check_given(
+    file: Path, record: Any, fields: Mapping[str, type], where: str = ""
+) -> None:
+    """The same of fields that may be missing, or null."""
+    given = {
+        field: kind
+        for field, kind in fields.items()
+        if _value_of(record, field) is not None
+    }
+    _check(file, record, given, where)
+
+
+def _value_of(record: Any, field: str) -> Any:
+    """A value by its dotted name; None: it is not there."""
+    for name in field.split("."):
+        record = record.get(name) if isinstance(record, dict) else None
+    return record
