@@ -4,7 +4,7 @@ A network is called once, on shapes alone, and its modules' calls are noted.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -199,6 +199,7 @@ def _chosen(
         return _found(calls, batch)
     if (
         isinstance(names, str)
+        or not isinstance(names, Collection)
         or not 1 <= len(names) <= 2
         or len(set(names)) < len(names)
     ):

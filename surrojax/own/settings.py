@@ -1,8 +1,9 @@
 """The method's settings for a user's own network, checked one by one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
@@ -108,7 +109,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not (
+            if value is None and name in _OPEN:
+                continue
+            if not (
                 isinstance(value, Integral if name in _WHOLE else Real)
                 and math.isfinite(value)
                 and least <= float(value) <= most
@@ -126,22 +129,14 @@ class Settings:
                     f"{name}: {value!r} is unknown; choose from "
                     f"{', '.join(map(str, choices))}"
                 )
-        for name, known in _KEYS.items():
-            if not isinstance(getattr(self, name), Mapping):
-                raise InputError(
-                    f"{name}: {getattr(self, name)!r} is no dict; its keys are of "
-                    f"{', '.join(known)}"
-                )
-            for key, value in getattr(self, name).items():
-                if key not in known:
-                    raise InputError(
-                        f"{name}: {key!r} is unknown; choose from {', '.join(known)}"
-                    )
-                for number in value if isinstance(value, Sequence) else (value,):
-                    if not isinstance(number, Real) or not math.isfinite(number):
-                        raise InputError(
-                            f"{name}: {key}: {value!r} is no finite number"
-                        )
+        constants = list(signature(OPTIMIZERS[self.optimizer]).parameters)[2:]
+        for name, known in {**_KEYS, "constants": constants}.items():
+            _check_numbers(name, getattr(self, name), known)
+        if self.tune is not None and not _are_words(self.tune):
+            raise InputError(
+                f"tune: {self.tune!r} is neither None nor names of hyper-parameters, "
+                "as ('p_z', 'p_x') is"
+            )
         if self.max_iterations < self.steps_per_round:
             raise InputError(
                 f"max_iterations: {self.max_iterations} is less than one round of "
@@ -191,19 +186,35 @@ class Settings:
         """The optimiser, within a space.
 
         Raises:
-          InputError: the population is too small, or a constant is unknown.
+          InputError: the population is too small.
         """
         check_population(self.optimizer, self.population)
-        try:
-            search = OPTIMIZERS[self.optimizer](
-                space.lower, space.upper, **self.constants
-            )
-        except TypeError as error:
-            raise InputError(f"constants: {error}") from error
+        search = OPTIMIZERS[self.optimizer](space.lower, space.upper, **self.constants)
         noise = space.deviation({"coefficient": 0.0, "ratio": 0.0, **self.noise})
         if not noise.any():
             return search
         return restless(search, space.lower, space.upper, noise)
+
+
+def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:
+    """Sees that a setting is a dict of numbers; of pairs, where it is `bounds`."""
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"{name}: {given!r} is no dict; its keys are of {', '.join(known)}"
+        )
+    for key, value in given.items():
+        if key not in known:
+            raise InputError(
+                f"{name}: {key!r} is unknown; choose from {', '.join(known)}"
+            )
+        several = name == "bounds" and isinstance(value, Sequence)
+        for number in value if several else (value,):
+            if not isinstance(number, Real) or not math.isfinite(number):
+                raise InputError(f"{name}: {key}: {value!r} is no finite number")
+
+
+def _are_words(given: Any) -> bool:
+    return isinstance(given, Collection) and all(isinstance(w, str) for w in given)
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -220,6 +231,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "population": (1, math.inf),
     "evaluation_batch": (1, math.inf),
 }
+
+_OPEN = ("iterations_per_round", "halve_every")
+"""Decided by `max_iterations` where they are None."""
 
 _WHOLE = (
     "max_iterations",
