@@ -17,7 +17,7 @@ from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
 from surrojax.replay import read_schedule
 from surrojax.search import OPTIMIZERS, Search, check_population, restless
-from surrojax.sites import Sites
+from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import Space, Values, make_space, present_names
 
 CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
@@ -107,16 +107,42 @@ WHICH: dict[str, Sequence[int]] = {
 """The only values of a number."""
 
 
-def check_complete(config: ConfigDict) -> None:
-    """Checks that a config of a user's file has the fields of its groups.
+FIELDS = (
+    *(*CHOICES, *WHICH, *LEAST, *OPTIONAL),
+    *(f"dataset.{name}" for name in ("align", "mirror", "held_out")),
+    *(f"dataset.{name}" for name in ("subject_pattern", "sequence_pattern")),
+    *("dataset.validate_with_crops", "dataset.train_on_target_fold"),
+    *("dataset.mask_absent_classes", "fidelity.rounds", "tune"),
+    *("reevaluate_incumbent", "common_random_numbers"),
+    *(f"fixed.{name}" for names in HYPER_NAMES for name in names),
+    *(f"search.start.{name}" for names in HYPER_NAMES for name in names),
+    *(
+        f"search.{group}.{name}"
+        for group in ("center", "initial_width", "bounds")
+        for name in ("coefficient", "ratio")
+    ),
+    *("search.pso.w", "search.pso.c1", "search.pso.c2"),
+    *("search.de.F", "search.de.CR", "search.ga.crossover", "search.ga.sigma"),
+)
+"""All that a config has (configs/common.py)."""
+
+
+def check_complete(config: ConfigDict, where: str = "") -> None:
+    """Checks that a config of a user's file has every field.
+
+    Args:
+      config: of the file.
+      where: begins the message, where a command has several.
 
     Raises:
       InputError: one is missing, as where a group was replaced as a whole.
     """
     present = dict(flatten(config.to_dict()))
-    for field in (*CHOICES, *WHICH, *LEAST):
+    for field in FIELDS:
         if field not in present:
-            raise InputError(f"config.{field}: is missing; see configs/common.py")
+            raise InputError(
+                f"{where}config.{field}: is missing; see configs/common.py"
+            )
 
 
 def resolve(config: ConfigDict) -> ConfigDict:

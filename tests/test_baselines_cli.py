@@ -38,6 +38,24 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_config_that_lacks_a_field_is_named(tmp_path):
+    file = tmp_path / "part.py"
+    file.write_text(
+        "from configs import demo\n\n\n"
+        "def get_config():\n"
+        "    config = demo.get_config().unlock()\n"
+        "    del config.search.center\n"
+        "    return config\n"
+    )
+    given = ["--methods=untuned", f"--workdir={tmp_path}/x"]
+    done = call(f"--config={file}", *given)
+    told = "config.search.center.coefficient: is missing; see configs/common.py\n"
+    assert done.returncode == 2 and done.stderr == f"surrojax.baselines: {told}"
+    done = call("--config=configs/demo.py", f"--ours=mine={file}", *given)
+    assert done.returncode == 2
+    assert done.stderr == f"surrojax.baselines: --ours=mine={file}: {told}"
+
+
 def test_help_has_the_methods():
     done = call("--help")
     assert done.returncode == 0 and done.stderr == ""

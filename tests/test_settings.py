@@ -22,10 +22,12 @@ from configs import (
     oulu_mresnet,
 )
 from surrojax.errors import InputError
+from surrojax.fields import flatten
 from surrojax.method import candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
 from surrojax.settings import (
+    FIELDS,
     check_complete,
     expand,
     folds,
@@ -302,3 +304,7 @@ def test_a_group_of_fields_that_lacks_one_is_named():
     config.search.noise = {"coefficent": 1.0}
     with pytest.raises(InputError, match=r"search\.noise\.coefficient: is missing"):
         check_complete(config)
+
+
+def test_fields_are_those_of_every_config():
+    assert sorted(FIELDS) == sorted(dict(flatten(common.get_config().to_dict())))

@@ -26,6 +26,7 @@ from surrojax.baselines.runner import Asked, Done, run_all
 from surrojax.errors import InputError
 from surrojax.execution import prepare
 from surrojax.progress import say, show_log
+from surrojax.settings import check_complete
 
 T = TypeVar("T")
 
@@ -93,6 +94,7 @@ def main() -> None:
         raise InputError(f"give --methods, of {', '.join(NAMES)}")
     if CONFIG.value.get("task") == "pretrain":
         raise InputError("--config: pre-training has no baselines; see configs/")
+    check_complete(CONFIG.value)
     prepare(CONFIG.value)
     _report(run_all(CONFIG.value, WORKDIR.value, _asked()))
 
@@ -135,7 +137,9 @@ def _range(flag: str, text: str) -> tuple[float, float]:
 def _other(text: str) -> tuple[str, object]:
     name, file = text.split("=", 1) if "=" in text else (Path(text).stem, text)
     overrides = config_flags.get_override_values(flags.FLAGS["config"])
-    return name, ours.alike(commandline.load(file), CONFIG.value, overrides)
+    config = commandline.load(file)
+    check_complete(config, f"--ours={text}: ")
+    return name, ours.alike(config, CONFIG.value, overrides)
 
 
 def _report(done: Done) -> None:
