@@ -209,5 +209,5 @@ def best_of(path: Path, like: Any) -> Any:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{file}: cannot be read ({error}); restore it, or begin anew in another "
-            "--workdir"
+            "workdir"
         ) from error

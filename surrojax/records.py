@@ -71,7 +71,7 @@ class RunFolder:
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot make this folder ({error.strerror}); choose "
-                "another --workdir"
+                "another workdir"
             ) from error
         self._lock = FileLock(self.path / ".lock")
         try:
@@ -79,13 +79,13 @@ class RunFolder:
         except Timeout:
             raise InputError(
                 f"{self.path}: another process is running in this folder; wait for it "
-                "or choose another --workdir"
+                "or choose another workdir"
             ) from None
         # filelock raises the second where a file system knows no locks.
         except (OSError, NotImplementedError) as error:
             raise InputError(
                 f"{self.path}: cannot write or lock here ({error}); choose another "
-                "--workdir"
+                "workdir"
             ) from error
 
     def __enter__(self) -> "RunFolder":
@@ -126,20 +126,19 @@ class RunFolder:
             if any((self.path / name).exists() for name in OF_SEVERAL):
                 raise InputError(
                     f"{self.path}: holds a sweep or a comparison; choose another "
-                    "--workdir for a run"
+                    "workdir for a run"
                 )
             if self.metrics.exists() or self.checkpoints.exists():
                 raise InputError(
                     f"{self.path}: holds a run without a config.json; choose another "
-                    "--workdir"
+                    "workdir"
                 )
             write_json(file, description)
             return
         there = read_json(file)
         if not isinstance(there, dict) or not isinstance(there.get("config"), dict):
             raise InputError(
-                f"{file}: is no run's config.json; restore it or choose another "
-                "--workdir"
+                f"{file}: is no run's config.json; restore it or choose another workdir"
             )
         parts = ("config", "data")
         old, new = ({p: of.get(p, {}) for p in parts} for of in (there, description))
@@ -175,13 +174,13 @@ class RunFolder:
             except (ValueError, KeyError, TypeError):
                 raise InputError(
                     f"{self.metrics}, line {number}: not the record of round {number}; "
-                    "restore the file or choose another --workdir"
+                    "restore the file or choose another workdir"
                 ) from None
             records.append(record)
         if len(records) < rounds:
             raise InputError(
                 f"{self.metrics}: ends after round {len(records)}, but the checkpoint "
-                f"is of round {rounds}; restore the file or choose another --workdir"
+                f"is of round {rounds}; restore the file or choose another workdir"
             )
         if len(lines) > rounds:
             write_text(self.metrics, "".join(_line(r) for r in records))
@@ -257,9 +256,7 @@ def write_json(file: Path, value: Any) -> None:
     write_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(
-    file: Path, remedy: str = "restore it or choose another --workdir"
-) -> Any:
+def read_json(file: Path, remedy: str = "restore it or choose another workdir") -> Any:
     """Reads a JSON file.
 
     Args:
@@ -301,7 +298,7 @@ def refuse_another(
     ]
     if different:
         raise InputError(
-            f"{path}: holds {held} of another configuration; choose another --workdir. "
+            f"{path}: holds {held} of another configuration; choose another workdir. "
             f"Different: {', '.join(different)}"
         )
 

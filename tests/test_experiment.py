@@ -558,7 +558,7 @@ def test_a_folder_with_a_run_of_unknown_origin_is_refused(small, tmp_path):
 
 def test_a_workdir_that_is_a_file_is_refused(small, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose another --workdir"):
+    with pytest.raises(InputError, match="choose another workdir"):
         train(config_of(), tmp_path / "file", quiet=True)
 
 
