@@ -322,12 +322,11 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
       InputError: the folder holds no such run.
     """
     path = Path(workdir).expanduser().absolute()
-    saved, config = read_json(path / "config.json"), config_of(path)
+    config, (classes, allowed) = config_of(path), classes_of(path)
     with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
-        allowed = saved["allowed"] and tuple(saved["allowed"])
-        method = make_method(config, len(saved["classes"]), allowed)
+        method = make_method(config, len(classes), allowed)
         state = initial_state(method, jax.random.key(config.seed))
         return method, checkpoints.restore(checkpoints.latest, state)
 
@@ -350,6 +349,28 @@ def config_of(path: Path) -> ConfigDict:
             f"{path}/config.json: has no field {error}; the run was made by another "
             "version of surrojax, which can read it"
         ) from error
+    except TypeError as error:
+        raise InputError(
+            f"{path}/config.json: is no run's config.json ({error}); restore the file"
+        ) from error
+
+
+def classes_of(path: Path) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
+    """The classes of a run, and of each whether it may be predicted; None: any may.
+
+    Raises:
+      InputError: the folder holds no such run.
+    """
+    saved = read_json(path / "config.json")
+    try:
+        classes, allowed = saved["classes"], saved["allowed"]
+        if not isinstance(classes, list) or not classes:
+            raise TypeError(f"classes: {classes!r}")
+        return tuple(classes), None if allowed is None else tuple(allowed)
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}/config.json: says no classes of a run ({error}); restore the file"
+        ) from error
 
 
 def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
@@ -367,8 +388,8 @@ def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
     """
     method, state = restore(workdir)
     dataset = load_data(resolve(config))
-    there = read_json(Path(workdir).expanduser().absolute() / "config.json")["classes"]
-    if list(dataset.classes) != there:
+    there, _ = classes_of(Path(workdir).expanduser().absolute())
+    if tuple(dataset.classes) != there:
         raise InputError(
             f"{workdir}: its network knows {', '.join(there)}, the data have "
             f"{', '.join(dataset.classes)}; choose data of the same classes"

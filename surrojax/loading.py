@@ -15,7 +15,7 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
-from surrojax.experiment import config_of, restore
+from surrojax.experiment import classes_of, config_of, restore
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
 from surrojax.records import metrics_of, read_json
@@ -43,7 +43,7 @@ def load(
     if not (path / "config.json").exists():
         raise InputError(f"{path}: is no folder of a run; name one with a config.json")
     saved = read_json(path / "config.json")
-    if not isinstance(saved, dict) or "config" not in saved:
+    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
         )
@@ -55,6 +55,8 @@ def load(
     records = metrics_of(path / "metrics.jsonl")
     file = path / "result.json"
     outcome = read_json(file) if file.exists() else None
+    if outcome is not None and not (isinstance(outcome, dict) and "rounds" in outcome):
+        raise InputError(f"{file}: is no run's result.json; restore the file")
     if outcome is not None and outcome["rounds"] != len(records):
         outcome = None  # of a run that is being extended
     if outcome is None and (path / "checkpoints").exists():
@@ -89,11 +91,9 @@ def load(
 def _trained(path: Path, best: bool = False) -> Trained:
     method, state = restore(path)
     config = config_of(path)
-    allowed = read_json(path / "config.json")["allowed"]
+    _, allowed = classes_of(path)
     views = make_views(
-        make_look(config, method.pair),
-        config.dataset.crops > 1,
-        allowed and tuple(allowed),
+        make_look(config, method.pair), config.dataset.crops > 1, allowed
     )
     variables = state.fusion.original.variables
     if best:

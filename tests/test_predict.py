@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -236,6 +237,35 @@ def test_what_is_no_run_does_not_load(tmp_path):
     (tmp_path / "config.json").write_text('{"config": {"task": "pretrain"}}')
     with pytest.raises(InputError, match="holds a pre-training.*--config.init_from"):
         surrojax.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "message"),
+    [
+        ("config.json", "config", None, "a: holds no run of launch.py or"),
+        ("config.json", "classes", [], "a/config.json: says no classes of a run"),
+        ("config.json", "classes", None, "a/config.json: says no classes of a run"),
+        ("config.json", "allowed", 3, "a/config.json: says no classes of a run"),
+        ("config.json", "config.tune", 3, "a/config.json: is no run's config.json"),
+        ("config.json", "config.eta", {}, "a/config.json: is no run's config.json"),
+        ("result.json", None, 3, "a/result.json: is no run's result.json"),
+        ("result.json", None, {}, "a/result.json: is no run's result.json"),
+    ],
+)
+def test_a_file_of_another_shape_is_named(root, tmp_path, name, field, value, message):
+    folder = shutil.copytree(root / "run", tmp_path / "a")
+    saved = json.loads((folder / name).read_text())
+    if field is None:
+        saved = value
+    else:
+        *way, last = field.split(".")
+        place = saved
+        for key in way:
+            place = place[key]
+        place[last] = value
+    (folder / name).write_text(json.dumps(saved))
+    with pytest.raises(InputError, match=message):
+        _ = surrojax.load(folder).variables
 
 
 def test_images_must_be_whole_pixels(root):
