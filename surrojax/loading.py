@@ -18,7 +18,7 @@ from surrojax.evaluate import classifier
 from surrojax.experiment import classes_of, config_of, restore
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
-from surrojax.records import metrics_of, read_json
+from surrojax.records import metrics_of, read_json, result_of
 from surrojax.result import Result, Trained
 from surrojax.settings import make_look, make_views, sources
 
@@ -53,10 +53,7 @@ def load(
             "to a run as --config.init_from"
         )
     records = metrics_of(path / "metrics.jsonl")
-    file = path / "result.json"
-    outcome = read_json(file) if file.exists() else None
-    if outcome is not None and not (isinstance(outcome, dict) and "rounds" in outcome):
-        raise InputError(f"{file}: is no run's result.json; restore the file")
+    outcome = result_of(path / "result.json")
     if outcome is not None and outcome["rounds"] != len(records):
         outcome = None  # of a run that is being extended
     if outcome is None and (path / "checkpoints").exists():

@@ -150,7 +150,7 @@ def train(
         folder.claim(description)
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
-            finished = folder.read_result()
+            finished = folder.read_result("steps")
             if finished and finished["steps"] == config.max_iterations:
                 say(f"{folder.path}: finished after {finished['steps']} steps", quiet)
                 return finished

@@ -169,7 +169,7 @@ class RunFolder:
         for number, line in enumerate(lines[:rounds], start=1):
             try:
                 record = json.loads(line)
-                if record["round"] != number:
+                if record["round"] != number or not isinstance(record["step"], int):
                     raise ValueError
             except (ValueError, KeyError, TypeError):
                 raise InputError(
@@ -197,10 +197,9 @@ class RunFolder:
         """The hyper-parameters by round, as CSV."""
         write_text(self.path / "schedule.csv", csv_of(schedule_rows(records)))
 
-    def read_result(self) -> Record | None:
-        """What `write_result` wrote; None before that."""
-        file = self.path / "result.json"
-        return read_json(file) if file.exists() else None
+    def read_result(self, length: str = "rounds") -> Record | None:
+        """What `write_result` wrote; None before that. `length`: of `result_of`."""
+        return result_of(self.path / "result.json", length)
 
     def write_result(self, result: Record) -> None:
         write_json(self.path / "result.json", result)
@@ -219,6 +218,24 @@ def metrics_of(file: Path) -> list[Record]:
         raise InputError(
             f"{file}: cannot be read ({error}); name the folder of a run"
         ) from error
+
+
+def result_of(file: Path, length: str = "rounds") -> Record | None:
+    """What a result.json says; None where there is none.
+
+    Args:
+      file: to read.
+      length: the field that says how long the run was.
+
+    Raises:
+      InputError: it is damaged.
+    """
+    if not file.exists():
+        return None
+    result = read_json(file)
+    if not isinstance(result, dict) or not isinstance(result.get(length), int):
+        raise InputError(f"{file}: is no run's result.json; restore the file")
+    return result
 
 
 def schedule_rows(records: Sequence[Record]) -> list[Record]:

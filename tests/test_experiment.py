@@ -570,12 +570,20 @@ def test_a_damaged_checkpoint_is_named(small, tmp_path):
         train(config_of(max_iterations=9), tmp_path, quiet=True)
 
 
-@pytest.mark.parametrize("damage", ["", "not json\n", '{"round": 2}\n'])
-def test_damaged_metrics_are_named(small, tmp_path, damage):
+def test_damaged_metrics_and_results_are_named(small, tmp_path):
     train(config_of(max_iterations=6), tmp_path, quiet=True)
-    (tmp_path / "metrics.jsonl").write_text(damage)
-    with pytest.raises(InputError, match=r"metrics\.jsonl"):
-        train(config_of(max_iterations=9), tmp_path, quiet=True)
+    sound = (tmp_path / "metrics.jsonl").read_text()
+    unclear = sound.replace('"step": 6', '"step": "6"')
+    assert unclear != sound
+    for damaged in ("", "not json\n", '{"round": 2}\n', unclear):
+        (tmp_path / "metrics.jsonl").write_text(damaged)
+        with pytest.raises(InputError, match=r"metrics\.jsonl"):
+            train(config_of(max_iterations=9), tmp_path, quiet=True)
+    (tmp_path / "metrics.jsonl").write_text(sound)
+    for damaged in ("3", "{}", '{"rounds": "2"}'):
+        (tmp_path / "result.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"is no run's result\.json"):
+            train(config_of(max_iterations=6), tmp_path, quiet=True)
 
 
 def test_a_full_disk_loses_nothing(small, tmp_path, monkeypatch):
