@@ -29,6 +29,7 @@ from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
 from surrojax.execution import Execution, execution_of, prepare, settle
+from surrojax.fields import are_words
 from surrojax.layout import Layout
 from surrojax.method import Method
 from surrojax.outcome import classify, result
@@ -338,18 +339,22 @@ def config_of(path: Path) -> ConfigDict:
       InputError: the folder holds no such run.
     """
     saved = read_json(path / "config.json")
+    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
+        raise InputError(f"{path}/config.json: is no run's config.json; restore it")
     try:
         config = ConfigDict(_with_tuples(saved["config"]))
         if config.replay:  # its own copy is as good, and cannot have moved
             config.replay = str(path / OF_A_RUN)
         config.execution.devices = 0  # this machine may have others
         return resolve(config)
+    except InputError:
+        raise
     except (KeyError, AttributeError) as error:
         raise InputError(
             f"{path}/config.json: has no field {error}; the run was made by another "
             "version of surrojax, which can read it"
         ) from error
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"{path}/config.json: is no run's config.json ({error}); restore the file"
         ) from error
@@ -362,15 +367,15 @@ def classes_of(path: Path) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
       InputError: the folder holds no such run.
     """
     saved = read_json(path / "config.json")
-    try:
-        classes, allowed = saved["classes"], saved["allowed"]
-        if not isinstance(classes, list) or not classes:
-            raise TypeError(f"classes: {classes!r}")
-        return tuple(classes), None if allowed is None else tuple(allowed)
-    except (KeyError, TypeError) as error:
+    classes, allowed = (saved.get(name) for name in ("classes", "allowed"))
+    if not (classes and are_words(classes)) or not (
+        allowed is None or isinstance(allowed, list)
+    ):
         raise InputError(
-            f"{path}/config.json: says no classes of a run ({error}); restore the file"
-        ) from error
+            f"{path}/config.json: classes or allowed are not those of a run; restore "
+            "the file"
+        )
+    return tuple(classes), None if allowed is None else tuple(map(bool, allowed))
 
 
 def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:

@@ -1,7 +1,7 @@
 """Names of a config's fields: `search.pso.w`, and what a wrong one may have meant."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -25,3 +25,8 @@ def suggest(word: str, words: Iterable[str]) -> str:
     """` (did you mean 'de'?)` where a word is near one of the known ones."""
     near = nearest(word, words)
     return "" if near is None else f" (did you mean {near!r}?)"
+
+
+def are_words(given: Any) -> bool:
+    """Whether a value is a word or several, as `("p_z", "p_x")`."""
+    return isinstance(given, Collection) and all(isinstance(w, str) for w in given)

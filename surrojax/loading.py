@@ -16,6 +16,7 @@ from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.experiment import classes_of, config_of, restore
+from surrojax.fields import are_words
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
 from surrojax.records import metrics_of, read_json, result_of
@@ -74,15 +75,14 @@ def load(
         last, best = partial(weights_alone, path, finished), partial(needs_module, path)
     else:
         last, best = reader(path, saved, finished, network, preprocess)
-    return Result(
-        records,
-        last,
-        # Earlier versions named the classes in the result alone.
-        saved.get("classes") or list((outcome or {}).get("recall", ())),
-        outcome,
-        path,
-        best,
-    )
+    # Earlier versions named the classes in the result alone.
+    classes = saved.get("classes") or list((outcome or {}).get("recall") or ())
+    if classes and not are_words(classes):
+        raise InputError(
+            f"{path}/config.json: classes: {classes!r} are not those of a run; restore "
+            "the file"
+        )
+    return Result(records, last, classes, outcome, path, best)
 
 
 def _trained(path: Path, best: bool = False) -> Trained:

@@ -158,7 +158,7 @@ def train(
                 raise InputError(
                     f"{folder.path}: holds a finished run of {finished['steps']} "
                     "steps, whose learning rate followed from that; choose another "
-                    f"--workdir for config.max_iterations = {config.max_iterations}"
+                    f"workdir for config.max_iterations = {config.max_iterations}"
                 )
             folder.renew(description)
             state = initial_state(config, module, len(sides.train))

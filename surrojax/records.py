@@ -213,11 +213,18 @@ def metrics_of(file: Path) -> list[Record]:
     """
     try:
         lines = file.read_text().splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
     except (OSError, ValueError) as error:
         raise InputError(
             f"{file}: cannot be read ({error}); name the folder of a run"
         ) from error
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict) or record.get("round") != number:
+            raise InputError(
+                f"{file}, line {number}: not the record of round {number}; restore the "
+                "file"
+            )
+    return records
 
 
 def result_of(file: Path, length: str = "rounds") -> Record | None:

@@ -121,10 +121,8 @@ FIELDS = (
         for group in ("center", "initial_width", "bounds")
         for name in ("coefficient", "ratio")
     ),
-    *("search.pso.w", "search.pso.c1", "search.pso.c2"),
-    *("search.de.F", "search.de.CR", "search.ga.crossover", "search.ga.sigma"),
 )
-"""All that a config has (configs/common.py)."""
+"""All that a config has (configs/common.py), constants of optimisers aside."""
 
 
 def check_complete(config: ConfigDict, where: str = "") -> None:
@@ -143,6 +141,11 @@ def check_complete(config: ConfigDict, where: str = "") -> None:
             raise InputError(
                 f"{where}config.{field}: is missing; see configs/common.py"
             )
+    name = config.search.optimizer
+    if name in OPTIMIZERS and name not in config.search:
+        raise InputError(
+            f"{where}config.search.{name}: is missing; see configs/common.py"
+        )
 
 
 def resolve(config: ConfigDict) -> ConfigDict:

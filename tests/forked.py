@@ -35,15 +35,16 @@ def _become(arguments, out, err):
 
 
 def forked(arguments, environment, timeout):
-    """What `subprocess.run` of Python would yield.
+    """What a command of Python left: exit code, output and errors.
 
     Args:
-      arguments: of Python.
+      arguments: `-m MODULE` or a file, and its arguments.
       environment: of the process that all are forked from; that of the first call.
       timeout: seconds.
     """
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
+        out.touch(), err.touch()
         process = FORKS.Process(target=_become, args=(arguments, out, err))
         own = dict(os.environ)
         os.environ.clear()

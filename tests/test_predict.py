@@ -243,27 +243,28 @@ def test_what_is_no_run_does_not_load(tmp_path):
     ("name", "field", "value", "message"),
     [
         ("config.json", "config", None, "a: holds no run of launch.py or"),
-        ("config.json", "classes", [], "a/config.json: says no classes of a run"),
-        ("config.json", "classes", None, "a/config.json: says no classes of a run"),
-        ("config.json", "allowed", 3, "a/config.json: says no classes of a run"),
+        ("config.json", "classes", [], "a/config.json: classes or allowed are not"),
+        ("config.json", "classes", None, "a/config.json: classes or allowed are not"),
+        ("config.json", "classes", 3, "a/config.json: classes: 3 are not those of"),
+        ("config.json", "allowed", 3, "a/config.json: classes or allowed are not"),
         ("config.json", "config.tune", 3, "a/config.json: is no run's config.json"),
         ("config.json", "config.eta", {}, "a/config.json: is no run's config.json"),
+        ("config.json", "config.fixed.p_z", [], "a/config.json: is no run's"),
+        ("metrics.jsonl", None, 3, "a/metrics.jsonl, line 1: not the record of"),
         ("result.json", None, 3, "a/result.json: is no run's result.json"),
         ("result.json", None, {}, "a/result.json: is no run's result.json"),
     ],
 )
 def test_a_file_of_another_shape_is_named(root, tmp_path, name, field, value, message):
     folder = shutil.copytree(root / "run", tmp_path / "a")
-    saved = json.loads((folder / name).read_text())
-    if field is None:
-        saved = value
-    else:
+    saved = value
+    if field is not None:
+        saved = place = json.loads((folder / name).read_text())
         *way, last = field.split(".")
-        place = saved
         for key in way:
             place = place[key]
         place[last] = value
-    (folder / name).write_text(json.dumps(saved))
+    (folder / name).write_text(json.dumps(saved) + "\n")
     with pytest.raises(InputError, match=message):
         _ = surrojax.load(folder).variables
 

@@ -622,6 +622,7 @@ def change(name, *path, to):
         (change("config.json", "config", to=None), "config.network is missing"),
         (change("config.json", "config", "objective", to="f1"), "'f1' is none of"),
         (change("config.json", "manifest", "splits", to=[1]), "splits .* no dict"),
+        (change("config.json", "manifest", "counts", to=3), "counts .* no dict"),
         (change("config.json", "versions", to="new"), "versions .* no dict"),
         (break_line, "metrics.jsonl: line 1: is no JSON"),
         (change("metrics.jsonl", "round", to=3), "line 2: not of round 2"),

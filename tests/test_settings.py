@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from configs import (
     afew_mresnet,
@@ -26,6 +27,7 @@ from surrojax.fields import flatten
 from surrojax.method import candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
+from surrojax.search import OPTIMIZERS
 from surrojax.settings import (
     FIELDS,
     check_complete,
@@ -306,5 +308,18 @@ def test_a_group_of_fields_that_lacks_one_is_named():
         check_complete(config)
 
 
-def test_fields_are_those_of_every_config():
-    assert sorted(FIELDS) == sorted(dict(flatten(common.get_config().to_dict())))
+def test_fields_are_those_of_common():
+    fields = dict(flatten(common.get_config().to_dict()))
+    constants = tuple(f"search.{name}." for name in OPTIMIZERS)
+    assert sorted(FIELDS) == sorted(f for f in fields if not f.startswith(constants))
+
+
+def test_an_optimiser_s_constants_may_be_left_to_it_but_not_its_group():
+    config = common.get_config().unlock()
+    config.search.pso = ConfigDict({"w": 0.7})
+    del config.search.de
+    check_complete(config)
+    assert make_method(config, 7).search.name == "pso"
+    config.search.optimizer = "de"
+    with pytest.raises(InputError, match=r"config\.search\.de: is missing"):
+        check_complete(config)

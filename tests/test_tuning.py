@@ -309,7 +309,11 @@ def test_lambdas_are_told_apart_and_records_of_earlier_versions_are_said(tmp_pat
             surrojax.load(tmp_path, **given)
         assert "\n" not in str(caught.value)
     file = tmp_path / "config.json"
-    old = {k: v for k, v in json.loads(file.read_text()).items() if k != "inputs"}
+    saved = json.loads(file.read_text())
+    file.write_text(json.dumps(saved | {"inputs": 3}))
+    with pytest.raises(InputError, match="config.json: is no run's config.json"):
+        surrojax.load(tmp_path, network=Table())
+    old = {k: v for k, v in saved.items() if k != "inputs"}
     file.write_text(json.dumps(old))
     with pytest.raises(InputError, match="written by an earlier version"):
         surrojax.load(tmp_path, network=Table())
@@ -463,6 +467,7 @@ def changed(values, row, value):
         ({"optimizer": "psoo"}, "optimizer: 'psoo' is unknown"),
         ({"tune": 3}, "tune: 3 is neither None nor names"),
         ({"layers": 3}, "layers: 3 must be the paths"),
+        ({"layers": ([],)}, "layers: .* must be the paths"),
         ({"momentum": None}, "momentum: None is out of range"),
         ({"constants": {"q": 1.0}}, "constants: 'q' is unknown; choose from w, c1, c2"),
         ({"constants": {"w": float("nan")}}, "constants: w: nan is no finite number"),

@@ -4,7 +4,7 @@ A network is called once, on shapes alone, and its modules' calls are noted.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from surrojax.errors import InputError
+from surrojax.fields import are_words
 
 Path = tuple[str, ...]
 
@@ -199,7 +200,7 @@ def _chosen(
         return _found(calls, batch)
     if (
         isinstance(names, str)
-        or not isinstance(names, Collection)
+        or not are_words(names)
         or not 1 <= len(names) <= 2
         or len(set(names)) < len(names)
     ):

@@ -138,16 +138,22 @@ def reader(
             f"{path}: was written by an earlier version, which kept no shape of its "
             "inputs; leave out network, or call surrojax.tune again in a new folder"
         )
+    try:
+        had = {name: config[name] for name in ("network", "preprocess")}
+        layers, batch = config["layers"], config["evaluation_batch"]
+        like = np.zeros((ROWS, *stored["shape"]), np.dtype(stored["type"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}/config.json: is no run's config.json ({error}); restore the file"
+        ) from error
     for name, given in {"network": network, "preprocess": preprocess}.items():
-        if name_of(given) != config[name]:
+        if name_of(given) != had[name]:
             raise InputError(
-                f"{path}: its {name} is {config[name]}, and {name_of(given)} is given; "
+                f"{path}: its {name} is {had[name]}, and {name_of(given)} is given; "
                 f"give the same {name}"
             )
-    like = np.zeros((ROWS, *stored["shape"]), stored["type"])
-    settings = Settings(tune=(), evaluation_batch=config["evaluation_batch"])
-    plain = Plain(preprocess)
-    method = make_method(network, like, config["layers"], "shared", plain, settings)
+    settings, plain = Settings(tune=(), evaluation_batch=batch), Plain(preprocess)
+    method = make_method(network, like, layers, "shared", plain, settings)
 
     def fresh() -> dict[str, Any]:
         return init(method.pair.original, jax.random.key(0), blank(method.pair))

@@ -1,14 +1,14 @@
 """The method's settings for a user's own network, checked one by one."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
 from surrojax.errors import InputError
-from surrojax.fields import suggest
+from surrojax.fields import are_words, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import Surrogate
 from surrojax.search import OPTIMIZERS, Search, check_population, restless
@@ -132,7 +132,7 @@ class Settings:
         constants = list(signature(OPTIMIZERS[self.optimizer]).parameters)[2:]
         for name, known in {**_KEYS, "constants": constants}.items():
             _check_numbers(name, getattr(self, name), known)
-        if self.tune is not None and not _are_words(self.tune):
+        if self.tune is not None and not are_words(self.tune):
             raise InputError(
                 f"tune: {self.tune!r} is neither None nor names of hyper-parameters, "
                 "as ('p_z', 'p_x') is"
@@ -197,7 +197,7 @@ class Settings:
 
 
 def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:
-    """Sees that a setting is a dict of numbers; of pairs, where it is `bounds`."""
+    """Sees that a setting is a dict of finite numbers, or of several (`bounds`)."""
     if not isinstance(given, Mapping):
         raise InputError(
             f"{name}: {given!r} is no dict; its keys are of {', '.join(known)}"
@@ -211,10 +211,6 @@ def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:
         for number in value if several else (value,):
             if not isinstance(number, Real) or not math.isfinite(number):
                 raise InputError(f"{name}: {key}: {value!r} is no finite number")
-
-
-def _are_words(given: Any) -> bool:
-    return isinstance(given, Collection) and all(isinstance(w, str) for w in given)
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -22,8 +22,7 @@ PARTS = ("source", "target")
 
 def manifest(run: Run) -> dict[str, Any]:
     """That of config.json; nothing where there is none."""
-    found = run.description.get("manifest")
-    return found if isinstance(found, dict) else {}
+    return run.description.get("manifest") or {}
 
 
 def data(run: Run) -> list[Table]:
@@ -39,9 +38,10 @@ def _tables(found: Mapping[str, Any], of: str = "") -> list[Table]:
       of: begins each caption.
     """
     tables, single = [], {}
+    splits = found.get("splits")
     subjects = {
         name: split["subjects"]
-        for name, split in (found.get("splits") or {}).items()
+        for name, split in (splits.items() if isinstance(splits, dict) else ())
         if isinstance(split, dict) and "subjects" in split
     }
     for key, value in found.items():

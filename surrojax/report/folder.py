@@ -224,7 +224,8 @@ def _check_said(file: Path, description: Record) -> None:
     """What not every config.json has."""
     groups = {"versions": dict, "data": dict, "manifest": dict, "command": list}
     _check_given(file, description, groups)
-    _check_given(file, description, {"manifest.splits": dict, "config.search": dict})
+    groups = {f"manifest.{name}": dict for name in ("splits", "counts")}
+    _check_given(file, description, groups | {"config.search": dict})
     if "multiply_accumulates" in description:
         macs = ("original", "surrogate")
         fields = {f"multiply_accumulates.{name}": float for name in macs}
@@ -245,7 +246,7 @@ def _is_own(description: Any) -> bool:
 
 def _has_test(description: Record) -> bool:
     manifest = description.get("manifest") or {}
-    return not _is_own(description) or "test" in manifest.get("counts", {})
+    return not _is_own(description) or "test" in (manifest.get("counts") or {})
 
 
 def untuned_of(run: Run) -> Run | None:
