@@ -34,7 +34,7 @@ from surrojax.layout import Layout
 from surrojax.method import Method
 from surrojax.outcome import classify, result
 from surrojax.progress import Progress, say
-from surrojax.records import Record, read_json
+from surrojax.records import Record, config_in, read_json
 from surrojax.replay import OF_A_RUN
 from surrojax.replay import hash_of as hash_of_schedule
 from surrojax.rounds import Measured, Placed, reported
@@ -339,7 +339,7 @@ def config_of(path: Path) -> ConfigDict:
       InputError: the folder holds no such run.
     """
     saved = read_json(path / "config.json")
-    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
+    if config_in(saved) is None:
         raise InputError(f"{path}/config.json: is no run's config.json; restore it")
     try:
         config = ConfigDict(_with_tuples(saved["config"]))

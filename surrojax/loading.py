@@ -15,11 +15,11 @@ from surrojax.checkpoint import Checkpoints
 from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
-from surrojax.experiment import classes_of, config_of, restore
+from surrojax.experiment import config_of, restore
 from surrojax.fields import are_words
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
-from surrojax.records import metrics_of, read_json, result_of
+from surrojax.records import config_in, metrics_of, read_json, result_of
 from surrojax.result import Result, Trained
 from surrojax.settings import make_look, make_views, sources
 
@@ -44,7 +44,7 @@ def load(
     if not (path / "config.json").exists():
         raise InputError(f"{path}: is no folder of a run; name one with a config.json")
     saved = read_json(path / "config.json")
-    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
+    if config_in(saved) is None:
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
         )
@@ -88,10 +88,8 @@ def load(
 def _trained(path: Path, best: bool = False) -> Trained:
     method, state = restore(path)
     config = config_of(path)
-    _, allowed = classes_of(path)
-    views = make_views(
-        make_look(config, method.pair), config.dataset.crops > 1, allowed
-    )
+    look, allowed = make_look(config, method.pair), method.views.allowed
+    views = make_views(look, config.dataset.crops > 1, allowed)
     variables = state.fusion.original.variables
     if best:
         variables = best_of(path, variables)

@@ -136,7 +136,7 @@ class RunFolder:
             write_json(file, description)
             return
         there = read_json(file)
-        if not isinstance(there, dict) or not isinstance(there.get("config"), dict):
+        if config_in(there) is None:
             raise InputError(
                 f"{file}: is no run's config.json; restore it or choose another workdir"
             )
@@ -169,9 +169,9 @@ class RunFolder:
         for number, line in enumerate(lines[:rounds], start=1):
             try:
                 record = json.loads(line)
-                if record["round"] != number or not isinstance(record["step"], int):
+                if not _is_of_round(record, number):
                     raise ValueError
-            except (ValueError, KeyError, TypeError):
+            except ValueError:
                 raise InputError(
                     f"{self.metrics}, line {number}: not the record of round {number}; "
                     "restore the file or choose another workdir"
@@ -219,12 +219,27 @@ def metrics_of(file: Path) -> list[Record]:
             f"{file}: cannot be read ({error}); name the folder of a run"
         ) from error
     for number, record in enumerate(records, start=1):
-        if not isinstance(record, dict) or record.get("round") != number:
+        if not _is_of_round(record, number):
             raise InputError(
                 f"{file}, line {number}: not the record of round {number}; restore the "
                 "file"
             )
     return records
+
+
+def _is_of_round(record: Any, number: int) -> bool:
+    """Whether a line of metrics.jsonl is that of a round."""
+    return (
+        isinstance(record, dict)
+        and record.get("round") == number
+        and isinstance(record.get("step"), int)
+    )
+
+
+def config_in(description: Any) -> Record | None:
+    """The config that a config.json holds; None where it is no run's."""
+    config = description.get("config") if isinstance(description, dict) else None
+    return config if isinstance(config, dict) else None
 
 
 def result_of(file: Path, length: str = "rounds") -> Record | None:

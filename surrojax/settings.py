@@ -109,13 +109,24 @@ WHICH: dict[str, Sequence[int]] = {
 
 FIELDS = (
     *(*CHOICES, *WHICH, *LEAST, *OPTIONAL),
-    *(f"dataset.{name}" for name in ("align", "mirror", "held_out")),
-    *(f"dataset.{name}" for name in ("subject_pattern", "sequence_pattern")),
-    *("dataset.validate_with_crops", "dataset.train_on_target_fold"),
-    *("dataset.mask_absent_classes", "fidelity.rounds", "tune"),
-    *("reevaluate_incumbent", "common_random_numbers"),
-    *(f"fixed.{name}" for names in HYPER_NAMES for name in names),
-    *(f"search.start.{name}" for names in HYPER_NAMES for name in names),
+    "tune",
+    "reevaluate_incumbent",
+    "common_random_numbers",
+    "fidelity.rounds",
+    "dataset.align",
+    "dataset.held_out",
+    "dataset.mask_absent_classes",
+    "dataset.mirror",
+    "dataset.sequence_pattern",
+    "dataset.subject_pattern",
+    "dataset.train_on_target_fold",
+    "dataset.validate_with_crops",
+    *(
+        f"{group}.{name}"
+        for group in ("fixed", "search.start")
+        for names in HYPER_NAMES
+        for name in names
+    ),
     *(
         f"search.{group}.{name}"
         for group in ("center", "initial_width", "bounds")
@@ -136,15 +147,12 @@ def check_complete(config: ConfigDict, where: str = "") -> None:
       InputError: one is missing, as where a group was replaced as a whole.
     """
     present = dict(flatten(config.to_dict()))
-    for field in FIELDS:
-        if field not in present:
-            raise InputError(
-                f"{where}config.{field}: is missing; see configs/common.py"
-            )
-    name = config.search.optimizer
-    if name in OPTIMIZERS and name not in config.search:
+    missing = [field for field in FIELDS if field not in present]
+    if not missing and config.search.optimizer in OPTIMIZERS.keys() - config.search:
+        missing = [f"search.{config.search.optimizer}"]
+    if missing:
         raise InputError(
-            f"{where}config.search.{name}: is missing; see configs/common.py"
+            f"{where}config.{missing[0]}: is missing; see configs/common.py"
         )
 
 

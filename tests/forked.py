@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 ROOT = Path(__file__).parent.parent
 # What commands import once they run; none of these knows a flag.
@@ -23,7 +24,7 @@ FORKS.set_forkserver_preload(IMPORTED)
 def _become(arguments, out, err):
     """Goes on as `python *arguments` would in the project's folder."""
     for file, number in ((out, 1), (err, 2)):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(file, os.O_WRONLY), number)
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     if arguments[0] == "-m":
@@ -46,14 +47,8 @@ def forked(arguments, environment, timeout):
         out, err = Path(folder) / "out", Path(folder) / "err"
         out.touch(), err.touch()
         process = FORKS.Process(target=_become, args=(arguments, out, err))
-        own = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(environment)
-        try:
+        with patch.dict(os.environ, environment, clear=True):
             process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(own)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()

@@ -103,6 +103,7 @@ def one_way(tmp_path_factory):
 @pytest.mark.parametrize(
     "changes",
     [
+        pytest.param({"execution.devices": 2}, marks=pytest.mark.slow),
         {"execution.devices": 8},
         {"execution.devices": 1, "execution.rounds": "fused"},
         {"execution.devices": 4, "execution.rounds": "fused"},

@@ -141,7 +141,7 @@ def reader(
     try:
         had = {name: config[name] for name in ("network", "preprocess")}
         layers, batch = config["layers"], config["evaluation_batch"]
-        like = np.zeros((ROWS, *stored["shape"]), np.dtype(stored["type"]))
+        like = np.zeros((ROWS, *stored["shape"]), stored["type"])
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{path}/config.json: is no run's config.json ({error}); restore the file"

@@ -43,7 +43,7 @@ from surrojax.own.reading import joined, name_of, trained
 from surrojax.own.settings import Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.progress import Progress, say
-from surrojax.records import Record, read_json
+from surrojax.records import Record, config_in, read_json
 from surrojax.replay import hash_of
 from surrojax.result import Result
 from surrojax.rounds import Placed, reported
@@ -187,8 +187,8 @@ def _as_before(folder: Path, options: Settings) -> Settings:
     """
     file = folder / "config.json"
     saved = read_json(file) if file.exists() else None
-    before = saved.get("config") if isinstance(saved, dict) else None
-    if not isinstance(before, dict):
+    before = config_in(saved)
+    if before is None:
         return options
     kept = {
         name: before[name]

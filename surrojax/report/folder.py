@@ -16,7 +16,7 @@ from surrojax.calls import named
 from surrojax.errors import InputError
 from surrojax.losses import OBJECTIVES
 from surrojax.outcome import cost_in_steps
-from surrojax.records import MAY_DIFFER, Record, read_json
+from surrojax.records import MAY_DIFFER, Record, config_in, read_json
 from surrojax.settings import flatten
 
 FILE = "report.html"
@@ -195,8 +195,7 @@ def read_run(path: Path) -> Run:
       InputError: a file is missing or damaged.
     """
     description = read_json(path / "config.json")
-    config = description.get("config") if isinstance(description, dict) else None
-    if isinstance(config, dict) and "task" in config:
+    if "task" in (config_in(description) or {}):
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"
         )
@@ -240,8 +239,8 @@ def _check_said(file: Path, description: Record) -> None:
 
 def _is_own(description: Any) -> bool:
     """Whether a config.json is of a run of `surrojax.tune`: its config is flat."""
-    config = description.get("config") if isinstance(description, dict) else None
-    return isinstance(config, dict) and "dataset" not in config and "layers" in config
+    config = config_in(description) or {}
+    return "dataset" not in config and "layers" in config
 
 
 def _has_test(description: Record) -> bool:
