@@ -77,7 +77,7 @@ def load(
         last, best = reader(path, saved, finished, network, preprocess)
     # Earlier versions named the classes in the result alone.
     classes = saved.get("classes") or list((outcome or {}).get("recall") or ())
-    if classes and not are_words(classes):
+    if not (isinstance(classes, list) and are_words(classes)):
         raise InputError(
             f"{path}/config.json: classes: {classes!r} are not those of a run; restore "
             "the file"

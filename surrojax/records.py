@@ -255,7 +255,11 @@ def result_of(file: Path, length: str = "rounds") -> Record | None:
     if not file.exists():
         return None
     result = read_json(file)
-    if not isinstance(result, dict) or not isinstance(result.get(length), int):
+    if (
+        not isinstance(result, dict)
+        or not isinstance(result.get(length), int)
+        or not isinstance(result.get("test_accuracy", 0.0), float | int)
+    ):
         raise InputError(f"{file}: is no run's result.json; restore the file")
     return result
 

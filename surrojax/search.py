@@ -12,6 +12,7 @@ They maximise, know their bounds, and are pure: all three functions run inside j
 
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from typing import NamedTuple
 
 import jax
@@ -210,8 +211,7 @@ def check_population(name: str, n: int) -> None:
     least = LEAST_POPULATION.get(name, 1)
     if n < least:
         raise InputError(
-            f"search.population: {n} is too few for {name}, which needs at "
-            f"least {least}"
+            f"population: {n} is too few for {name}, which needs at least {least}"
         )
 
 
@@ -280,3 +280,8 @@ def optimizer(
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 """By name: `(lower, upper, **constants) -> Search`."""
+
+
+def constants_of(name: str) -> tuple[str, ...]:
+    """What an optimiser's constants are called."""
+    return tuple(signature(OPTIMIZERS[name]).parameters)[2:]

@@ -41,6 +41,15 @@ CHOICES: dict[str, Collection[str]] = {
     "execution.rounds": ("auto", "fused", "parts"),
 }
 
+PLACES = {
+    "bounds": "search.bounds",
+    "center": "search.center",
+    "population": "search.population",
+    "start": "search.start",
+    "width": "search.initial_width",
+}
+"""Fields of the search, by what the core calls them."""
+
 EVERY_FOLD = -1
 """The value of `dataset.fold` that stands for all ten, one run each."""
 
@@ -322,7 +331,10 @@ def _named() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"config.{error}") from error
+        field, colon, why = str(error).partition(":")
+        setting, *below = field.split(".")
+        place = ".".join(["config", PLACES.get(setting, setting), *below])
+        raise InputError(f"{place}{colon}{why}") from error
 
 
 @lru_cache(maxsize=8)

@@ -216,8 +216,8 @@ def _check_start(
     lower, upper = bounds[groups[name]]
     if not lower <= value <= upper:
         raise InputError(
-            f"search.start.{name}: {value} lies outside "
-            f"search.bounds.{groups[name]} ({lower}, {upper})"
+            f"start.{name}: {value} lies outside bounds.{groups[name]} "
+            f"({lower}, {upper})"
         )
 
 
@@ -226,12 +226,12 @@ def _check_group(
 ) -> None:
     numbers = bounds if isinstance(bounds, Sequence) else (bounds,)
     if len(numbers) != 2 or not all(isinstance(b, int | float) for b in numbers):
-        raise InputError(f"search.bounds.{group}: {bounds} is no pair of numbers")
+        raise InputError(f"bounds.{group}: {bounds} is no pair of numbers")
     lower, upper = bounds
     highest = 1.0 if group == "ratio" else np.inf
     if not (0 < lower < upper and np.float32(upper) < highest):
         raise InputError(
-            f"search.bounds.{group}: ({lower}, {upper}) is no range of "
+            f"bounds.{group}: ({lower}, {upper}) is no range of "
             + (
                 "ratios, which lie above 0 and below 1"
                 if group == "ratio"
@@ -240,10 +240,7 @@ def _check_group(
         )
     if not lower <= center <= upper:
         raise InputError(
-            f"search.center.{group}: {center} lies outside "
-            f"search.bounds.{group} ({lower}, {upper})"
+            f"center.{group}: {center} lies outside bounds.{group} ({lower}, {upper})"
         )
     if not (np.isfinite(width) and width >= 0):
-        raise InputError(
-            f"search.initial_width.{group}: {width} must be finite and at least 0"
-        )
+        raise InputError(f"width.{group}: {width} must be finite and at least 0")

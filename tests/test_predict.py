@@ -246,6 +246,7 @@ def test_what_is_no_run_does_not_load(tmp_path):
         ("config.json", "classes", [], "a/config.json: classes or allowed are not"),
         ("config.json", "classes", None, "a/config.json: classes or allowed are not"),
         ("config.json", "classes", 3, "a/config.json: classes: 3 are not those of"),
+        ("config.json", "classes", "joy", "a/config.json: classes: 'joy' are not"),
         ("config.json", "allowed", 3, "a/config.json: classes or allowed are not"),
         ("config.json", "config.tune", 3, "a/config.json: is no run's config.json"),
         ("config.json", "config.eta", {}, "a/config.json: is no run's config.json"),
@@ -253,6 +254,7 @@ def test_what_is_no_run_does_not_load(tmp_path):
         ("metrics.jsonl", None, 3, "a/metrics.jsonl, line 1: not the record of"),
         ("result.json", None, 3, "a/result.json: is no run's result.json"),
         ("result.json", None, {}, "a/result.json: is no run's result.json"),
+        ("result.json", "test_accuracy", "x", "a/result.json: is no run's result.json"),
     ],
 )
 def test_a_file_of_another_shape_is_named(root, tmp_path, name, field, value, message):

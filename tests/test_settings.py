@@ -246,6 +246,7 @@ def test_one_run_does_not_take_all_folds():
             {"network": "resnet20", "fixed__p_x": 0.5},
             "config.fixed.p_x: 0.5 has no effect, .* not in this network",
         ),
+        ({"search__start__p_z": 0.99}, "config.search.start.p_z: 0.99 lies outside"),
         ({"search__initial_width__ratio": -1.0}, "config.search.initial_width.ratio"),
     ],
 )

@@ -177,9 +177,9 @@ def bounds(coefficient=(1e-16, 1e-2), ratio=(0.01, 0.95)):
         (bounds(ratio=(-0.1, 0.9)), "bounds.ratio"),
         (bounds(ratio=(0.6, 0.9)), "center.ratio: 0.5"),
         (bounds(coefficient=(1e-16, 1e-6)), "center.coefficient: 1e-05"),
-        ({"width": {"coefficient": -1.0, "ratio": 0.5}}, "initial_width.coefficient"),
-        ({"width": {"coefficient": 1.0, "ratio": np.inf}}, "initial_width.ratio"),
-        ({"width": {"coefficient": 1.0, "ratio": np.nan}}, "initial_width.ratio"),
+        ({"width": {"coefficient": -1.0, "ratio": 0.5}}, "width.coefficient"),
+        ({"width": {"coefficient": 1.0, "ratio": np.inf}}, "width.ratio"),
+        ({"width": {"coefficient": 1.0, "ratio": np.nan}}, "width.ratio"),
     ],
 )
 def test_refuses(changes, message):
@@ -204,8 +204,8 @@ def test_a_start_of_its_own_moves_one_center():
 @pytest.mark.parametrize(
     ("start", "wrong"),
     [
-        ({"p_z": 0.96}, "p_z: 0.96 lies outside search.bounds"),
-        ({"p_z": float("inf")}, "lies outside search.bounds"),
+        ({"p_z": 0.96}, "p_z: 0.96 lies outside bounds"),
+        ({"p_z": float("inf")}, "lies outside bounds"),
     ],
 )
 def test_a_start_that_cannot_be_is_refused(start, wrong):

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,7 +10,13 @@ from surrojax.errors import InputError
 from surrojax.fields import are_words, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import Surrogate
-from surrojax.search import OPTIMIZERS, Search, check_population, restless
+from surrojax.search import (
+    OPTIMIZERS,
+    Search,
+    check_population,
+    constants_of,
+    restless,
+)
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import Space
 
@@ -129,8 +134,8 @@ class Settings:
                     f"{name}: {value!r} is unknown; choose from "
                     f"{', '.join(map(str, choices))}"
                 )
-        constants = list(signature(OPTIMIZERS[self.optimizer]).parameters)[2:]
-        for name, known in {**_KEYS, "constants": constants}.items():
+        constants = {"constants": constants_of(self.optimizer)}
+        for name, known in (_KEYS | constants).items():
             _check_numbers(name, getattr(self, name), known)
         if self.tune is not None and not are_words(self.tune):
             raise InputError(

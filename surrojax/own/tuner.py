@@ -26,6 +26,7 @@ from surrojax.search import (
     OPTIMIZERS,
     SearchState,
     check_population,
+    constants_of,
     lead,
     restless,
 )
@@ -68,11 +69,11 @@ class Tuner:
         constants: Mapping[str, float] | None = None,
     ) -> None:
         bounds = _pairs(bounds)
-        start = _numbers("start", start or {})
-        constants = _numbers("constants", constants or {})
+        start = _numbers("start", {} if start is None else start)
+        constants = _numbers("constants", {} if constants is None else constants)
         if isinstance(width, Mapping):
-            known = {n: value for n, value in width.items() if value is not None}
-            width = _numbers("width", known)
+            given = {n: value for n, value in width.items() if value is not None}
+            width = _numbers("width", given)
         elif width is not None:
             width = number_of("width", width)
         noise = number_of("noise", noise)
@@ -99,10 +100,13 @@ class Tuner:
         center = _center(bounds, start)
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
-        try:
-            self._search = OPTIMIZERS[optimizer](self._lower, self._upper, **constants)
-        except TypeError as error:
-            raise InputError(f"constants: {error}") from error
+        known = constants_of(optimizer)
+        for name in constants:
+            if name not in known:
+                raise InputError(
+                    f"constants: {name!r} is unknown; choose from {', '.join(known)}"
+                )
+        self._search = OPTIMIZERS[optimizer](self._lower, self._upper, **constants)
         if not (math.isfinite(noise) and noise >= 0):
             raise InputError(f"noise: {noise} must be finite and at least 0")
         if noise:
@@ -341,6 +345,8 @@ def seed_of(value: Any) -> int:
 
 
 def _numbers(argument: str, given: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise InputError(f"{argument}: {given!r} must be a dict of numbers by name")
     return {name: number_of(f"{argument}: {name}", given[name]) for name in given}
 
 
