@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import records
 from benchmarks.records import copy_records, launch
-from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 
 
 def command(row: Row, schedule: str, workdir: Path, iterations: int = 0) -> str:
@@ -40,7 +40,8 @@ def main() -> int:
     failed = 0
     for row in rows:
         if given.list:
-            print(f"# Table {row.table}: {row.title}, about {row.hours():.1f} h")
+            lasts = duration(row.hours())
+            print(f"# Table {row.table}: {row.title}, about {lasts}")
             print(command(row, given.schedule, given.workdir))
             continue
         arguments = row.arguments(given.schedule, given.workdir)

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import ablation, figures, last, shifted
 from benchmarks.paper import command
 from benchmarks.records import read
-from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 from surrojax.baselines.figure import write as draw
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
@@ -95,11 +95,6 @@ def percent(value: float | None, error: float | None = None) -> str:
     if value is None:
         return ""
     return f"{100 * value:.2f}" + ("" if error is None else f" ± {100 * error:.2f}")
-
-
-def duration(hours: float) -> str:
-    """In minutes, or in hours where there are more than one."""
-    return f"{hours:.1f} h" if hours > 1 else f"{60 * hours:.0f} min"
 
 
 def table(found: list[Summary], number: int) -> str:
