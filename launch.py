@@ -8,7 +8,7 @@ What a command does
   one run       Trains and tunes in --workdir, else in runs/ and the config's name.
   going on      The same command in the same folder goes on with a run that was
                 stopped or killed, as if it had never been; a larger
-                --config.max_iterations extends a finished one.
+                --config.max_iterations extends a finished one (no pre-training).
   sweep         --sweep=FIELD=A,B runs each value in a folder of its own, several make
                 a product; a table at the end. --dry_run prints each command.
   folds         A database of ten folds (configs/ck_mresnet.py) is run on all of them;

@@ -20,6 +20,9 @@ START = ("--config.search.start.p_V=0.1", "--config.search.start.p_W=0.1")
 NOISE = ("--config.search.noise.coefficient=0.3", "--config.search.noise.ratio=0.15")
 SHARED = ("--config.surrogate=shared",)
 
+ON_THE_TRUNK = 493_404
+"""Multiply-accumulates of a candidate that shares LeNet's trunk with six others."""
+
 PAPER, IMPROVED = "fer2013_lenet", "fer2013_lenet_improved"
 
 VARIANTS = {
@@ -43,6 +46,7 @@ VARIANTS = {
         "and a shared trunk",
         PAPER,
         (*SHORT, *BY_LOSS, *START, *NOISE, *SHARED),
+        ON_THE_TRUNK,
     ),
     "selected": Variant(
         "and stage 1 by cross-entropy, twice the noise of ratios",
@@ -56,6 +60,7 @@ VARIANTS = {
             "--config.search.noise.coefficient=0.3",
             "--config.search.noise.ratio=0.3",
         ),
+        ON_THE_TRUNK,
     ),
     "short": Variant(
         "and one setting in stage 1, a quarter of stage 2, 25,000 steps",

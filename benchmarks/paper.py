@@ -13,12 +13,7 @@ from pathlib import Path
 
 from benchmarks import records
 from benchmarks.records import copy_records, launch
-from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
-
-
-def command(row: Row, schedule: str, workdir: Path, iterations: int = 0) -> str:
-    """As a user would type it."""
-    return records.command(row.arguments(schedule, workdir, iterations))
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES, duration
 
 
 def main() -> int:
@@ -39,12 +34,12 @@ def main() -> int:
         parser.error(f"no such row; choose from {', '.join(r.name for r in ROWS)}")
     failed = 0
     for row in rows:
+        arguments = row.arguments(given.schedule, given.workdir)
         if given.list:
             lasts = duration(row.hours())
             print(f"# Table {row.table}: {row.title}, about {lasts}")
-            print(command(row, given.schedule, given.workdir))
+            print(records.command(arguments))
             continue
-        arguments = row.arguments(given.schedule, given.workdir)
         succeeded = launch(arguments, rest)
         failed += not succeeded
         folder = row.folder(given.schedule)

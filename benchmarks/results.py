@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, figures, last, shifted
-from benchmarks.paper import command
+from benchmarks import ablation, figures, last, records, shifted
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 from surrojax.baselines.figure import write as draw
@@ -64,6 +63,7 @@ def summary(row: Row, schedule: str) -> Summary:
     iterations = max(lengths.values(), default=row.iterations)
     # Of runs of several lengths, the longest.
     results = [read(f / "result.json") for f, n in lengths.items() if n == iterations]
+    seeds = sorted(r["seed"] for r in results)
     test, error = mean_and_error([r["test_accuracy"] for r in results])
     validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
 
@@ -78,7 +78,7 @@ def summary(row: Row, schedule: str) -> Summary:
         "optimizer": row.optimizer,
         "schedule": schedule,
         "max_iterations": iterations,
-        "seeds": [r["seed"] for r in results],
+        "seeds": seeds,
         "test_mean": test,
         "test_se": error,
         "validation_mean": validation,
@@ -86,7 +86,9 @@ def summary(row: Row, schedule: str) -> Summary:
         "original_steps": total("original_steps"),
         "surrogate_steps": total("surrogate_steps"),
         "seconds": total("seconds"),
-        "command": command(row, schedule, Path("runs"), iterations),
+        "command": records.command(
+            row.arguments(schedule, Path("runs"), iterations, seeds)
+        ),
         "hours_estimated": round(row.hours(), 2),
     }
 

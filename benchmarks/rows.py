@@ -1,5 +1,6 @@
 """The rows of the paper's Tables 3 to 6: what each is, and the flags that run it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,14 +80,27 @@ class Row:
         """Its place below `results/`, or below another folder."""
         return Path("paper", f"{self.network}_{schedule}", self.name)
 
-    def arguments(self, schedule: str, workdir: Path, iterations: int = 0) -> list[str]:
-        """Of `launch.py`; `iterations`: MaxIter, if another one."""
+    def arguments(
+        self,
+        schedule: str,
+        workdir: Path,
+        iterations: int = 0,
+        seeds: Sequence[int] = (),
+    ) -> list[str]:
+        """Of `launch.py`.
+
+        Args:
+          schedule: of `SCHEDULES`.
+          workdir: below which its folder is.
+          iterations: MaxIter, if another one.
+          seeds: if others than the row is to have.
+        """
         return [
             f"--config={CONFIGS[self.network]}",
             *self.flags,
             *SCHEDULES[schedule],
             f"--config.max_iterations={iterations or self.iterations}",
-            f"--sweep=seed={','.join(map(str, range(self.seeds)))}",
+            f"--sweep=seed={','.join(map(str, seeds or range(self.seeds)))}",
             f"--workdir={workdir / self.folder(schedule)}",
         ]
 

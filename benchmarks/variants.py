@@ -25,11 +25,13 @@ class Variant(NamedTuple):
       title: in the table.
       config: of configs/, without its ending.
       flags: what is different from it.
+      macs: multiply-accumulates of a candidate, where its records count another's.
     """
 
     title: str
     config: str
     flags: Sequence[str] = ()
+    macs: int | None = None
 
 
 def falling(steps: int) -> tuple[str, ...]:
@@ -86,8 +88,8 @@ class Study:
             if not folders:
                 lines.append(f"| {variant.title} | not run | | | | | 0 |")
                 continue
-            columns = zip(*(_figures(folder) for folder in folders), strict=True)
-            cells = " | ".join(_mean(values) for values in columns)
+            found = [_figures(folder, variant.macs) for folder in folders]
+            cells = " | ".join(map(_mean, zip(*found, strict=True)))
             lines.append(f"| {variant.title} | {cells} | {len(folders)} |")
         return "\n".join(lines)
 
@@ -120,11 +122,11 @@ def _mean(values: Sequence[float]) -> str:
     return f"{mean:.2f}" + ("" if error is None else f" ± {error:.2f}")
 
 
-def _figures(folder: Path) -> tuple[float, ...]:
+def _figures(folder: Path, of_candidate: int | None = None) -> tuple[float, ...]:
     """Cost in trainings of 10,000 steps; percent, and 100 times the cross-entropy."""
     result = read(folder / "result.json")
     macs = read(folder / "config.json")["multiply_accumulates"]
-    ratio = macs["surrogate"] / macs["original"]
+    ratio = (of_candidate or macs["surrogate"]) / macs["original"]
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     return (
         cost_in_steps(result["original_steps"], result["surrogate_steps"], ratio)

@@ -23,7 +23,7 @@ class Views:
 
     Attributes:
       see: `(images uint8 [B, H, W, C], index) -> float` images as a network takes them.
-      count: C, the views of an image, over which its probabilities are averaged.
+      count: the views of an image, over which its probabilities are averaged.
       allowed: `[K]`, the classes that may be predicted; None: all of them.
     """
 
@@ -77,7 +77,7 @@ def predict(
       module: as in `Pair`.
       views: how to look at the images.
       variables: the module's.
-      images: `[n, H, W, C]` uint8.
+      images: `[n, H, W, C]` uint8, or what else `views` looks at.
       batch: images that are worked on at a time; bounds the memory.
       layout: over whose devices the images are spread; None: over none.
     """

@@ -60,7 +60,7 @@ def feature_sparseness(a: jax.Array, norm: Norm = "l1") -> jax.Array:
     """Feature sparseness (eq. 2) of z or x, `[B, n]`, as the mean over the batch.
 
     Its gradient for `l1` is eq. 6, with SIGN(0) = 0. `l2` is half the squared L2
-    norm, `l21` the sum over samples of the L2 norm: the paper's future work.
+    norm, `l21` the L2 norm, each as the mean over samples: the paper's future work.
     """
     return _PENALTY[norm](a) / a.shape[0]
 

@@ -29,7 +29,7 @@ class Arrays:
     """One split of a database, resident on the device.
 
     Attributes:
-      images: `[n, H, W, C]` uint8.
+      images: `[n, H, W, C]` uint8; of a user's own network, inputs `[n, ...]`.
       targets: of these images.
     """
 
@@ -47,7 +47,7 @@ class Drawn:
     """Minibatches that were drawn on the host: those of S steps, or of one.
 
     Attributes:
-      images: `[S, B, H, W, C]` or `[B, H, W, C]` uint8.
+      images: `[S, B, H, W, C]` or `[B, H, W, C]` uint8; as in `Arrays`.
       labels: `[S, B]` or `[B]` int32.
     """
 

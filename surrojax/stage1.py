@@ -185,7 +185,7 @@ def fit_settings(
     Args:
       method: static.
       fusions: before the steps, with a leading axis of settings.
-      vectors: `[S, D]` the settings.
+      vectors: their settings, each `[D]`, with the same axis.
       train, key, steps: of `fit`.
 
     Returns:

@@ -33,10 +33,7 @@ def parse(which, argv, whole):
         raise InputError(f"{rest[1]!r} is no flag")
     config = module.CONFIG.value
     if which == "baselines" and not module.TABLE.value:
-        from surrojax.baselines.methods import check
-
-        asked = module._asked()
-        check(asked.methods, tuple(asked.others))
+        module._asked().check()
     if config is None or config.get("task") == "pretrain":
         return
     config.replay = None  # of a run that is not there

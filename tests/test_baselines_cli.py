@@ -85,6 +85,8 @@ def test_two_methods_and_their_table(tmp_path):
     [
         (Asked(("tpee",)), "did you mean 'tpe'"),
         (Asked(("untuned",), budgets=(0.5,)), "--budgets: 0.5"),
+        (Asked(("untuned",), budgets=(2, 10)), "--budgets: untuned is run at 1 alone"),
+        (Asked(("grid_paper",)), "--budgets: grid_paper is run at 10 alone; add 10"),
         (Asked(("untuned",), budgets=(float("nan"),)), "--budgets: nan"),
         (Asked(("untuned",), seeds=(-1,)), "--seeds: -1"),
         (Asked(("untuned",), options=Options(pbt_every=0)), "--pbt_every: 0"),

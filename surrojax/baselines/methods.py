@@ -88,22 +88,37 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
     }
 
 
-def check(names: Sequence[str], others: Sequence[str] = ()) -> None:
+def check(
+    names: Sequence[str], others: Sequence[str] = (), budgets: Sequence[float] = (1,)
+) -> None:
     """Checks that all methods can be run here.
 
     Args:
       names: asked for.
       others: names of further configs.
+      budgets: asked for.
 
     Raises:
-      InputError: one is unknown or wants a package that is missing, or another config
-        has the name of a baseline.
+      InputError: one is unknown, has no run of any of the budgets, or wants a package
+        that is missing, or another config has the name of a baseline.
     """
     _check_names(names, others)
+    _check_budgets(names, budgets)
     external = TUNERS | {"hyperband": HYPERBAND}
     for name in names:
         if name in external:
             load(*external[name])
+
+
+def _check_budgets(names: Sequence[str], budgets: Sequence[float]) -> None:
+    for name in names:
+        # What is no baseline is a config of the method.
+        only = METHODS[name].budgets if name in METHODS else 1
+        if only != "any" and only not in budgets:
+            raise InputError(
+                f"--budgets: {name} is run at {only} alone; add {only}, or leave "
+                f"{name} out"
+            )
 
 
 def _check_names(names: Sequence[str], others: Sequence[str]) -> None:

@@ -54,11 +54,11 @@ class Asked:
         Raises:
           InputError: something cannot be run.
         """
-        check(self.methods, list(self.others))
-        self.options.check()
         for budget in self.budgets:
             if not 1 <= budget < math.inf:
                 raise InputError(f"--budgets: {budget:g} is no number from 1 on")
+        check(self.methods, list(self.others), self.budgets)
+        self.options.check()
         for seed in self.seeds:
             if seed < 0:
                 raise InputError(f"--seeds: {seed} is too small; the least is 0")

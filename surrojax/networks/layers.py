@@ -1,4 +1,4 @@
-"""Layers shared by the networks: convolution in two forms, pooling, dropout."""
+"""Layers shared by the networks: convolution in three forms, pooling, dropout."""
 
 import itertools
 import math

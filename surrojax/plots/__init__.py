@@ -1,7 +1,8 @@
 """Figures from the records of a run, which are the lines of its metrics.jsonl.
 
-Each function takes records and returns a matplotlib `Figure`; `write` puts what the
-records allow into a folder.
+Each function returns a matplotlib `Figure` of the records of a run; but for
+`plot_comparison`, of several runs by setting, and `plot_confusion_matrix`, of counts.
+`write` puts what the records allow into a folder.
 """
 
 from typing import TYPE_CHECKING
