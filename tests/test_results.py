@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -49,6 +50,9 @@ def test_a_row_is_the_mean_of_its_longest_runs(there):
     assert found["original_steps"] == 20
     assert "--config.max_iterations=20000" in found["command"]
     assert "--config.tune=()" in found["command"]
+    assert "--sweep=seed=1,2 " in found["command"]
+    not_run = results.summary(BASELINE, "tall")
+    assert "--sweep=seed=0,1,2 " in not_run["command"]
 
 
 def test_what_was_not_run_says_so_with_its_time(there):
@@ -129,6 +133,17 @@ def test_variants_with_their_cost(there):
     expected = "| 0.00 ± 0.00 | 54.00 ± 1.00 | 50.00 ± 0.00 | 125.00 ± 0.00 |"
     assert expected in lines[2] and lines[2].endswith("| 2 |")
     assert all("not run" in line for line in lines[3:])
+
+
+def test_a_cost_that_was_counted_wrongly_is_put_right(there):
+    more = {"original_steps": 10_000, "surrogate_steps": 20_000}
+    put(there / "ablation" / "short", 0.53, **more)
+    study = ablation.STUDY
+    # 1 + 2 * 1/4; with the 2 multiply-accumulates that a candidate has, 1 + 2 * 2/4.
+    for macs, cost in ((None, "1.50"), (2, "2.00")):
+        variants = {"short": study.variants["short"]._replace(macs=macs)}
+        table = replace(study, variants=variants).table(there)
+        assert f" | {cost} | 53.00 | " in table
 
 
 @pytest.mark.parametrize("study", [ablation.STUDY, shifted.STUDY])
