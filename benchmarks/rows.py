@@ -93,7 +93,7 @@ class Row:
           schedule: of `SCHEDULES`.
           workdir: below which its folder is.
           iterations: MaxIter, if another one.
-          seeds: if others than the row is to have.
+          seeds: which; none: as many as the row has, from 0 on.
         """
         return [
             f"--config={CONFIGS[self.network]}",

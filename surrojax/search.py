@@ -10,7 +10,7 @@ They maximise, know their bounds, and are pure: all three functions run inside j
     state.leader, state.leader_score                   # the best so far
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from inspect import signature
 from typing import NamedTuple
@@ -285,3 +285,22 @@ OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 def constants_of(name: str) -> tuple[str, ...]:
     """What an optimiser's constants are called."""
     return tuple(signature(OPTIMIZERS[name]).parameters)[2:]
+
+
+def check_constants(name: str, given: Iterable[str], where: str = "constants") -> None:
+    """Checks that an optimiser has constants of these names.
+
+    Args:
+      name: of the optimiser.
+      given: names.
+      where: what they were given as.
+
+    Raises:
+      InputError: it has another one.
+    """
+    known = constants_of(name)
+    for constant in given:
+        if constant not in known:
+            raise InputError(
+                f"{where}: {constant!r} is unknown; choose from {', '.join(known)}"
+            )

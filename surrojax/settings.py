@@ -16,7 +16,13 @@ from surrojax.fields import flatten, suggest
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
 from surrojax.replay import read_schedule
-from surrojax.search import OPTIMIZERS, Search, check_population, restless
+from surrojax.search import (
+    OPTIMIZERS,
+    Search,
+    check_constants,
+    check_population,
+    restless,
+)
 from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import Space, Values, make_space, present_names
 
@@ -44,11 +50,14 @@ CHOICES: dict[str, Collection[str]] = {
 PLACES = {
     "bounds": "search.bounds",
     "center": "search.center",
+    "crops": "dataset.crops",
+    "image_size": "dataset.image_size",
     "population": "search.population",
+    "schedule": "replay",
     "start": "search.start",
     "width": "search.initial_width",
 }
-"""Fields of the search, by what the core calls them."""
+"""Fields that the core calls otherwise."""
 
 EVERY_FOLD = -1
 """The value of `dataset.fold` that stands for all ten, one run each."""
@@ -423,11 +432,12 @@ def make_search(config: ConfigDict, space: Space) -> Search:
     """The optimiser that a config asks for, within the space's bounds.
 
     Raises:
-      InputError: the population is too small for it.
+      InputError: the population is too small for it, or it has no such constant.
     """
     name = config.search.optimizer
     check_population(name, config.search.population)
     settings = config.search[name].to_dict()
+    check_constants(name, settings, f"search.{name}")
     search = OPTIMIZERS[name](space.lower, space.upper, **settings)
     noise = space.deviation(config.search.noise.to_dict())
     if not noise.any():

@@ -216,8 +216,8 @@ def _check_start(
     lower, upper = bounds[groups[name]]
     if not lower <= value <= upper:
         raise InputError(
-            f"start.{name}: {value} lies outside bounds.{groups[name]} "
-            f"({lower}, {upper})"
+            f"start.{name}: {value} lies outside the bounds of a {groups[name]}, "
+            f"{lower} to {upper}; choose one within them"
         )
 
 
@@ -240,7 +240,8 @@ def _check_group(
         )
     if not lower <= center <= upper:
         raise InputError(
-            f"center.{group}: {center} lies outside bounds.{group} ({lower}, {upper})"
+            f"center.{group}: {center} lies outside the bounds of a {group}, {lower} "
+            f"to {upper}; choose one within them"
         )
     if not (np.isfinite(width) and width >= 0):
         raise InputError(f"width.{group}: {width} must be finite and at least 0")

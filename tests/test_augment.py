@@ -171,5 +171,5 @@ def test_a_look_computes_in_its_type():
 
 @pytest.mark.parametrize("crops", [2, 3, 5, 12, 17])
 def test_a_number_of_crops_that_no_grid_has_is_refused(crops):
-    with pytest.raises(InputError, match=f"dataset.crops: {crops} is neither"):
+    with pytest.raises(InputError, match=f"^crops: {crops} is neither"):
         Look(28, 1, crops=crops)

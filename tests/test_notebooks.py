@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import AS_A_USER
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
@@ -103,6 +104,14 @@ def test_every_notebook_begins_with_the_same_set_up():
         for name in NAMES
     }
     assert "%pip install" in setup
+
+
+def test_a_notebook_without_the_project_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SURROJAX_PROJECT", raising=False)
+    setup = next(c.source for c in read(NAMES[0]).cells if c.cell_type == "code")
+    with pytest.raises(RuntimeError, match="PROJECT = '': put its git address there"):
+        exec(TransformerManager().transform_cell(setup), {})
 
 
 def test_every_notebook_is_listed():

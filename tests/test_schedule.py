@@ -159,6 +159,11 @@ def test_a_replay_goes_on_with_its_own_schedule_alone(root, tmp_path):
         replayed(root, tmp_path / "a", replay=str(copy))
 
 
+def test_a_schedule_of_other_rounds_is_refused(root, tmp_path):
+    with pytest.raises(InputError, match="config.replay: its values change after"):
+        replayed(root, tmp_path / "a", iterations_per_round=4, max_iterations=8)
+
+
 def test_a_schedule_of_another_network_is_refused(root, tmp_path):
     """ResNet20 has one fully connected layer: neither x nor W."""
     config = small_run.config_of(root / "images", replay=str(root / "run"))
@@ -168,5 +173,5 @@ def test_a_schedule_of_another_network_is_refused(root, tmp_path):
 
         pair = networks.make_pair("resnet20", 7, "matmul", 0, 0)
         monkeypatch.setattr(settings, "make_pair", lambda config, classes: pair)
-        with pytest.raises(InputError, match="lambda_x is none of this network's"):
+        with pytest.raises(InputError, match="config.replay: lambda_x is none of this"):
             train(config, tmp_path / "r", quiet=True)

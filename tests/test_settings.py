@@ -223,6 +223,13 @@ def test_a_target_with_the_sources_images_is_refused(source, target):
         resolve(config)
 
 
+def test_a_constant_that_an_optimizer_lacks_is_named():
+    config = common.get_config()
+    config.search.pso = ConfigDict({"w": 0.6, "ww": 0.7})
+    with pytest.raises(InputError, match="config.search.pso: 'ww' is unknown; .* w, c"):
+        make_method(config, classes=7)
+
+
 def test_one_run_does_not_take_all_folds():
     with pytest.raises(InputError, match="config.dataset.fold: a run takes one fold"):
         load_data(ck_mresnet.get_config())
@@ -246,7 +253,10 @@ def test_one_run_does_not_take_all_folds():
             {"network": "resnet20", "fixed__p_x": 0.5},
             "config.fixed.p_x: 0.5 has no effect, .* not in this network",
         ),
-        ({"search__start__p_z": 0.99}, "config.search.start.p_z: 0.99 lies outside"),
+        (
+            {"search__start__p_z": 0.99},
+            "config.search.start.p_z: 0.99 .* of a ratio, 0.01 to 0.95;",
+        ),
         ({"search__initial_width__ratio": -1.0}, "config.search.initial_width.ratio"),
     ],
 )

@@ -204,8 +204,8 @@ def test_a_start_of_its_own_moves_one_center():
 @pytest.mark.parametrize(
     ("start", "wrong"),
     [
-        ({"p_z": 0.96}, "p_z: 0.96 lies outside bounds"),
-        ({"p_z": float("inf")}, "lies outside bounds"),
+        ({"p_z": 0.96}, "p_z: 0.96 lies outside the bounds"),
+        ({"p_z": float("inf")}, "lies outside the bounds"),
     ],
 )
 def test_a_start_that_cannot_be_is_refused(start, wrong):

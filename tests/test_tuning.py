@@ -460,7 +460,7 @@ def changed(values, row, value):
         ({"batch_size": 8.0}, "batch_size: 8.0 is out of range; whole numbers"),
         ({"fixed": 0.5}, "fixed: 0.5 is no dict"),
         ({"bounds": {"ratio": 0.5}}, "^bounds.ratio: 0.5 is no pair"),
-        ({"start": {"p_z": 0.99}}, "^start.p_z: 0.99 lies outside bounds.ratio"),
+        ({"start": {"p_z": 0.99}}, "^start.p_z: 0.99 lies outside the bounds"),
         ({"center": {"ratio": "a"}}, "center: ratio: 'a' is no finite number"),
         ({"surrogate": nn.Dense}, "surrogate: .*is no Flax module"),
         ({"max_iteration": 3}, "no setting .did you mean 'max_iterations'"),

@@ -26,6 +26,15 @@ HYPERBAND = ("hyperband", "play")
 Kind = Literal["ours", "replay", "tuner", "fixed"]
 """What a method does: ours, follow a schedule of ours, search, or train one setting."""
 
+Budgets = Literal["any", 1, 10]
+
+OF_OURS: Budgets = 1
+"""A config of the method is what budget 1 is."""
+
+
+def _takes(budgets: Budgets, budget: float) -> bool:
+    return budgets in ("any", budget)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -40,11 +49,11 @@ class Entry:
 
     play: Callable[[Attempt], Kept]
     kind: Kind
-    budgets: Literal["any", 1, 10] = "any"
+    budgets: Budgets = "any"
 
     def takes(self, budget: float) -> bool:
         """Whether there is a run of this budget."""
-        return self.budgets in ("any", budget)
+        return _takes(self.budgets, budget)
 
 
 def _hyperband(attempt: Attempt) -> Kept:
@@ -84,12 +93,13 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
     """
     configs = {OURS: config} | dict(others)
     return dict(METHODS) | {
-        name: Entry(partial(ours.play, of), "ours", 1) for name, of in configs.items()
+        name: Entry(partial(ours.play, of), "ours", OF_OURS)
+        for name, of in configs.items()
     }
 
 
 def check(
-    names: Sequence[str], others: Sequence[str] = (), budgets: Sequence[float] = (1,)
+    names: Sequence[str], others: Sequence[str], budgets: Sequence[float]
 ) -> None:
     """Checks that all methods can be run here.
 
@@ -113,8 +123,8 @@ def check(
 def _check_budgets(names: Sequence[str], budgets: Sequence[float]) -> None:
     for name in names:
         # What is no baseline is a config of the method.
-        only = METHODS[name].budgets if name in METHODS else 1
-        if only != "any" and only not in budgets:
+        only = METHODS[name].budgets if name in METHODS else OF_OURS
+        if not any(_takes(only, budget) for budget in budgets):
             raise InputError(
                 f"--budgets: {name} is run at {only} alone; add {only}, or leave "
                 f"{name} out"

@@ -35,7 +35,7 @@ class Look:
         whole = self.crops == 1
         if not whole and (self.crops < 4 or self.mirrored * self.grid**2 != self.crops):
             raise InputError(
-                f"dataset.crops: {self.crops} is neither 1, g^2 nor 2 g^2 with g of 2 "
+                f"crops: {self.crops} is neither 1, g^2 nor 2 g^2 with g of 2 "
                 "or more; the paper's are 18, 16 and 25"
             )
 

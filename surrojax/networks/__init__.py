@@ -113,8 +113,7 @@ def make_pair(
     size, depth = image_size or entry.image_size, channels or entry.channels
     if size < entry.smallest:
         raise InputError(
-            f"dataset.image_size: {size} is too small for {name}; the least is "
-            f"{entry.smallest}"
+            f"image_size: {size} is too small for {name}; the least is {entry.smallest}"
         )
     return Pair(
         entry.original(classes, form), entry.surrogate(classes), (size, size, depth)

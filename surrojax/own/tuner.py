@@ -25,8 +25,8 @@ from surrojax.records import read_json, write_json
 from surrojax.search import (
     OPTIMIZERS,
     SearchState,
+    check_constants,
     check_population,
-    constants_of,
     lead,
     restless,
 )
@@ -100,12 +100,7 @@ class Tuner:
         center = _center(bounds, start)
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
-        known = constants_of(optimizer)
-        for name in constants:
-            if name not in known:
-                raise InputError(
-                    f"constants: {name!r} is unknown; choose from {', '.join(known)}"
-                )
+        check_constants(optimizer, constants)
         self._search = OPTIMIZERS[optimizer](self._lower, self._upper, **constants)
         if not (math.isfinite(noise) and noise >= 0):
             raise InputError(f"noise: {noise} must be finite and at least 0")
