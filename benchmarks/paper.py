@@ -3,8 +3,9 @@
     python -m benchmarks.paper --table=4 --schedule=printed
     python -m benchmarks.paper --list
 
-A row is a sweep of `launch.py` over seeds in runs/paper/...; the same command goes on
-where it was stopped. The small files of every finished run are copied to results/.
+A row is a sweep of `launch.py` over seeds in runs/paper/..., or, where it takes many
+trainings, a method of `surrojax.baselines`; the same command goes on where it was
+stopped. The small files of every finished run are copied to results/.
 """
 
 import argparse
@@ -12,7 +13,6 @@ import sys
 from pathlib import Path
 
 from benchmarks import records
-from benchmarks.records import copy_records, launch
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, duration
 
 
@@ -38,13 +38,12 @@ def main() -> int:
         if given.list:
             lasts = duration(row.hours())
             print(f"# Table {row.table}: {row.title}, about {lasts}")
-            print(records.command(arguments))
+            print(records.command(arguments, row.program))
             continue
-        succeeded = launch(arguments, rest)
+        succeeded = records.launch(arguments, rest, row.program)
         failed += not succeeded
-        folder = row.folder(given.schedule)
         if succeeded and not rest:  # other flags make another row
-            count = copy_records(given.workdir / folder, RESULTS / folder)
+            count = row.keep(given.workdir, RESULTS, given.schedule)
             print(f"== Table {row.table}, {row.title}: {count} of {row.seeds} kept")
     return 2 if failed else 0
 

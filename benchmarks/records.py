@@ -1,4 +1,4 @@
-"""Runs of `launch.py` and their small files, as the benchmarks keep them."""
+"""Runs and their small files, as the benchmarks keep them."""
 
 import importlib.metadata
 import json
@@ -14,15 +14,22 @@ from typing import Any
 
 KEPT = ("config.json", "metrics.jsonl", "schedule.csv", "result.json")
 
-
-def command(arguments: Sequence[str]) -> str:
-    """Of `launch.py`, as a user would type it."""
-    return shlex.join(["python", "launch.py", *arguments])
+LAUNCH, BASELINES = ("launch.py",), ("-m", "surrojax.baselines")
+"""Programs, as Python is given them."""
 
 
-def launch(arguments: Sequence[str], more: Sequence[str] = ()) -> bool:
-    """Runs `launch.py`, with further flags; whether it succeeded."""
-    command = [sys.executable, "launch.py", *arguments, *more]
+def command(arguments: Sequence[str], program: Sequence[str] = LAUNCH) -> str:
+    """As a user would type it."""
+    return shlex.join(["python", *program, *arguments])
+
+
+def launch(
+    arguments: Sequence[str],
+    more: Sequence[str] = (),
+    program: Sequence[str] = LAUNCH,
+) -> bool:
+    """Runs a program, with further flags; whether it succeeded."""
+    command = [sys.executable, *program, *arguments, *more]
     return not subprocess.run(command).returncode
 
 

@@ -58,11 +58,10 @@ COMPARE = {
 
 def summary(row: Row, schedule: str) -> Summary:
     """A row of `results/summary.json`; figures are None where it was not run."""
-    folders = sorted((RESULTS / row.folder(schedule)).glob("seed=*"))
-    lengths = {f: read(f / "config.json")["config"]["max_iterations"] for f in folders}
-    iterations = max(lengths.values(), default=row.iterations)
+    runs = row.runs(RESULTS, schedule)
+    iterations = max((run["max_iterations"] for run in runs), default=row.iterations)
     # Of runs of several lengths, the longest.
-    results = [read(f / "result.json") for f, n in lengths.items() if n == iterations]
+    results = [run for run in runs if run["max_iterations"] == iterations]
     seeds = sorted(r["seed"] for r in results)
     test, error = mean_and_error([r["test_accuracy"] for r in results])
     validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
@@ -87,7 +86,7 @@ def summary(row: Row, schedule: str) -> Summary:
         "surrogate_steps": total("surrogate_steps"),
         "seconds": total("seconds"),
         "command": records.command(
-            row.arguments(schedule, Path("runs"), iterations, seeds)
+            row.arguments(schedule, Path("runs"), iterations, seeds), row.program
         ),
         "hours_estimated": round(row.hours(), 2),
     }

@@ -1,8 +1,13 @@
-"""The rows of the paper's Tables 3 to 6: what each is, and the flags that run it."""
+"""The rows of the paper's Tables 3 to 6: what each is, and the command that runs it."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
+
+from benchmarks import records
+from benchmarks.records import read
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -39,7 +44,7 @@ def duration(hours: float) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of one table.
+    """One figure of one table: runs of `launch.py`.
 
     Attributes:
       table: its number.
@@ -60,6 +65,7 @@ class Row:
     optimizer: str
     paper: float
     seeds: int
+    program: ClassVar[Sequence[str]] = records.LAUNCH
 
     @property
     def tuned(self) -> bool:
@@ -87,7 +93,7 @@ class Row:
         iterations: int = 0,
         seeds: Sequence[int] = (),
     ) -> list[str]:
-        """Of `launch.py`.
+        """Of its program.
 
         Args:
           schedule: of `SCHEDULES`.
@@ -103,6 +109,84 @@ class Row:
             f"--sweep=seed={','.join(map(str, seeds or range(self.seeds)))}",
             f"--workdir={workdir / self.folder(schedule)}",
         ]
+
+    def runs(self, results: Path, schedule: str) -> list[dict[str, Any]]:
+        """What its finished runs found, and their MaxIter.
+
+        Args:
+          results: where records are kept.
+          schedule: of `SCHEDULES`.
+        """
+        folders = sorted((results / self.folder(schedule)).glob("seed=*"))
+        configs = [read(folder / "config.json")["config"] for folder in folders]
+        return [
+            read(folder / "result.json") | {"max_iterations": of["max_iterations"]}
+            for folder, of in zip(folders, configs, strict=True)
+        ]
+
+    def keep(self, workdir: Path, results: Path, schedule: str) -> int:
+        """Copies the small files of its finished runs; returns how many there are."""
+        folder = self.folder(schedule)
+        return records.copy_records(workdir / folder, results / folder)
+
+
+@dataclass(frozen=True)
+class Compared(Row):
+    """One figure that takes many trainings: runs of `surrojax.baselines`.
+
+    Attributes:
+      name: of its method.
+      budget: of a run.
+      trainings: that it pays for.
+    """
+
+    budget: int
+    trainings: int
+    program: ClassVar[Sequence[str]] = records.BASELINES
+
+    def hours(self) -> float:
+        """What all trainings take on two cores, about."""
+        step = MS_A_STEP[self.network, False]
+        return self.seeds * self.trainings * self.iterations * step / 3.6e6
+
+    def folder(self, schedule: str) -> Path:
+        """That of the comparison, which holds one of each method."""
+        return Path("paper", f"{self.network}_{schedule}", "compared")
+
+    def arguments(
+        self,
+        schedule: str,
+        workdir: Path,
+        iterations: int = 0,
+        seeds: Sequence[int] = (),
+    ) -> list[str]:
+        """As of any row."""
+        return [
+            f"--config={CONFIGS[self.network]}",
+            *SCHEDULES[schedule],
+            f"--config.max_iterations={iterations or self.iterations}",
+            f"--methods={self.name}",
+            f"--budgets={self.budget}",
+            f"--seeds={','.join(map(str, seeds or range(self.seeds)))}",
+            f"--workdir={workdir / self.folder(schedule)}",
+        ]
+
+    def _files(self, place: Path, schedule: str) -> list[Path]:
+        runs = place / self.folder(schedule) / self.name / f"budget={self.budget}"
+        return sorted(runs.glob("seed=*.json"))
+
+    def runs(self, results: Path, schedule: str) -> list[dict[str, Any]]:
+        """As of any row."""
+        return [read(file) for file in self._files(results, schedule)]
+
+    def keep(self, workdir: Path, results: Path, schedule: str) -> int:
+        """As of any row."""
+        files = self._files(workdir, schedule)
+        for file in files:
+            kept = results / file.relative_to(workdir)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, kept)
+        return len(files)
 
 
 def _alone(**fixed: float) -> tuple[str, ...]:
@@ -171,8 +255,19 @@ def _table_4() -> list[Row]:
 
 def _table_5() -> list[Row]:
     every = "coefficients,ratios"
+    network = "resnet20"
     return [
-        Row(5, "baseline", "baseline", "resnet20", _alone(), "none", 58.18, 1),
+        Row(5, "baseline", "baseline", network, _alone(), "none", 58.18, 1),
+        Compared(
+            *(5, "grid_paper", "grid search", network, (), "grid", 58.68, 1),
+            budget=10,
+            trainings=49,
+        ),
+        Compared(
+            *(5, "hord", "RBF-based", network, (), "dycors", 60.13, 1),
+            budget=20,
+            trainings=40,
+        ),
         Row(5, "ga", "EA-based", "resnet20", _searched(every, "ga"), "ga", 59.88, 1),
         Row(
             5, "pso", "the method", "resnet20", _searched(every, "pso"), "pso", 62.08, 1

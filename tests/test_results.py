@@ -31,6 +31,13 @@ def put(folder, test, iterations=20_000, seed=0, **more):
     return folder
 
 
+def paper_lines(monkeypatch, capsys, *flags):
+    """What `benchmarks.paper` says."""
+    monkeypatch.setattr("sys.argv", ["paper.py", *flags])
+    assert paper.main() == 0
+    return capsys.readouterr().out.splitlines()
+
+
 @pytest.fixture
 def there(tmp_path, monkeypatch):
     for module in (results, paper):
@@ -69,7 +76,7 @@ def test_every_row_of_the_tables_is_there():
     papers = {(r.table, r.title): r.paper for r in rows.ROWS}
     assert len(papers) == len(rows.ROWS)
     counts = [sum(r.table == table for r in rows.ROWS) for table in (3, 4, 5, 6)]
-    assert counts == [18, 10, 3, 1]
+    assert counts == [18, 10, 5, 1]
     assert papers[4, "all eight by PSO"] == 60.24
     assert papers[3, "p_z=p_x=0.5"] == 56.24
 
@@ -204,3 +211,25 @@ def test_figures_are_drawn_of_the_rows_that_were_run(tmp_path):
     said = re.findall(r"results/figures/(.*?)\)", figures.text(tmp_path))
     assert drawn == set(said) and "figure_5_p_z_p_x_pso_printed.png" in drawn
     assert drawn == {f.name for f in (results.RESULTS / figures.FOLDER).iterdir()}
+
+
+def test_a_row_of_many_trainings_is_of_a_comparison(
+    there, tmp_path, monkeypatch, capsys
+):
+    [row] = [r for r in rows.ROWS if r.name == "grid_paper"]
+    # 49 trainings of 10,000 steps of 77 ms.
+    assert row.hours() == pytest.approx(49 * 10_000 * 0.077 / 3600)
+    line = paper_lines(monkeypatch, capsys, "--list", "--row=grid_paper")
+    assert "about 10.5 h" in line[0] and "--methods=grid_paper --budgets=10" in line[1]
+    found = results.summary(row, "printed")
+    assert found["seeds"] == [] and found["paper"] == 0.5868
+    record = {"seed": 0, "max_iterations": 10_000, "test_accuracy": 0.57}
+    record |= {"validation_accuracy": 0.56, "seconds": 9.0}
+    record |= {"original_steps": 490_000, "surrogate_steps": 0}
+    done = tmp_path / "runs" / row.folder("printed") / "grid_paper/budget=10"
+    done.mkdir(parents=True)
+    (done / "seed=0.json").write_text(json.dumps(record))
+    assert row.keep(tmp_path / "runs", there, "printed") == 1
+    found = results.summary(row, "printed")
+    assert (found["seeds"], found["test_mean"]) == ([0], pytest.approx(0.57))
+    assert found["original_steps"] == 490_000
