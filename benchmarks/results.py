@@ -17,8 +17,9 @@ from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 from surrojax.baselines.figure import write as draw
 from surrojax.baselines.folder import Folder
-from surrojax.baselines.methods import OURS
-from surrojax.baselines.rows import not_run, rows_of
+from surrojax.baselines.methods import METHODS, OURS
+from surrojax.baselines.rows import Row as ComparedRow
+from surrojax.baselines.rows import holm, not_run, rows_of
 from surrojax.baselines.table import markdown
 from surrojax.pooling import mean_and_error
 from surrojax.records import Record
@@ -26,6 +27,9 @@ from surrojax.records import Record
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 
 Summary = dict[str, Any]
+
+SEEDS = 5
+"""From so many on, a comparison counts."""
 
 COMPARE = {
     "lenet": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
@@ -197,12 +201,29 @@ def compared(name: str) -> str:
     draw(path, rows)
     missing = not_run(rows)
     if name == "lenet":
-        table = markdown(rows, missing=missing)
+        table = f"{markdown(rows, missing=missing)}\n\n{corrected(rows)}"
     else:  # most of the methods, and not worth a line each
         left = ", ".join(method for method, _ in missing)
         table = f"{markdown(rows)}\n\nNot run: {left}."
     figure = f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)"
     return f"{table}\n\n{figure}\n\n```\n{_all_of(name, records)}\n```"
+
+
+def corrected(rows: Sequence[ComparedRow]) -> str:
+    """What is left of the differences where there are so many of them."""
+    values = {
+        row.method: row.gain.p_value
+        for row in rows
+        if row.gain.size >= SEEDS
+        and row.method in METHODS
+        and METHODS[row.method].budgets == "any"
+    }
+    least, *_, most = holm(values).values()
+    return (
+        f"{len(values)} methods spend the budget and have {SEEDS} seeds or more. With "
+        "Holm's correction for their number, the p-values of their gains (two-sided, "
+        f"Student's t) are {least:.3f} to {most:.3f}."
+    )
 
 
 def _all_of(name: str, records: Sequence[Record]) -> str:

@@ -59,6 +59,22 @@ def test_what_has_not_been_run_is_listed(folder, capsys):
     assert ("dropout", "10") not in named and ("twice", "1") not in named
 
 
+def test_p_values_and_their_correction(folder):
+    [untuned] = [
+        r for r in rows.rows_of(Folder(folder).runs()) if r.method == "untuned"
+    ]
+    # Of two degrees of freedom it has a closed form; t is 10 / (2 / sqrt(3)).
+    ratio = 10 / (2 / math.sqrt(3))
+    expected = 1 - ratio / math.sqrt(2 + ratio**2)
+    assert untuned.gain.p_value == pytest.approx(expected)
+    assert math.isnan(rows.Mean.of([1.0]).p_value)
+    found = rows.holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.9})
+    # 4 x 0.01; 3 x 0.03; no less than that; 1 x 0.9.
+    assert found == pytest.approx({"a": 0.04, "c": 0.09, "b": 0.09, "d": 0.9})
+    assert list(found) == ["a", "c", "b", "d"]
+    assert rows.holm({"a": 0.7, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+
+
 def test_another_row_may_be_the_reference(folder):
     found = rows.rows_of(Folder(folder).runs(), against="untuned")
     gains = {(row.method, row.budget): row.gain.mean for row in found}

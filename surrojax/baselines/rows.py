@@ -31,6 +31,22 @@ class Mean(NamedTuple):
         half = t.ppf(0.975, self.size - 1) * self.error if self.size > 1 else math.nan
         return self.mean - half, self.mean + half
 
+    @property
+    def p_value(self) -> float:
+        """That the values are of mean 0: two-sided, by Student's t."""
+        if not self.error > 0:
+            return math.nan
+        return float(2 * t.sf(abs(self.mean) / self.error, self.size - 1))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P-values by name, corrected for their number after Holm (1979), least first."""
+    corrected, least = dict[str, float](), 0.0
+    for done, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - done) * p_values[name]))
+        corrected[name] = least
+    return corrected
+
 
 @dataclass(frozen=True)
 class Row:
