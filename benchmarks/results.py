@@ -218,11 +218,11 @@ def corrected(rows: Sequence[ComparedRow]) -> str:
         and row.method in METHODS
         and METHODS[row.method].budgets == "any"
     }
-    least, *_, most = holm(values).values()
+    *_, largest = holm(values).values()
     return (
         f"{len(values)} methods spend the budget and have {SEEDS} seeds or more. With "
-        "Holm's correction for their number, the p-values of their gains (two-sided, "
-        f"Student's t) are {least:.3f} to {most:.3f}."
+        "Holm's correction for their number, the largest p-value of a gain (two-sided, "
+        f"Student's t) is {largest:.3f}."
     )
 
 
