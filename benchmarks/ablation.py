@@ -10,16 +10,10 @@ results/ablation.
 
 import sys
 
+from benchmarks.rows import alone
 from benchmarks.variants import Study, Variant, falling
 
 SHORT = falling(10_000)
-
-
-def held(ratio: float) -> tuple[str, ...]:
-    """A dropout ratio of features, not tuned."""
-    both = (f"--config.fixed.{name}={ratio:g}" for name in ("p_z", "p_x"))
-    return ("--config.tune=()", *both)
-
 
 BY_LOSS = ("--config.objective=cross_entropy", "--config.reevaluate_incumbent=True")
 START = ("--config.search.start.p_V=0.1", "--config.search.start.p_W=0.1")
@@ -35,17 +29,17 @@ VARIANTS = {
     "dropout": Variant(
         "p_z = p_x = 0.5, not tuned",
         PAPER,
-        (*SHORT, *held(0.5)),
+        (*SHORT, *alone(p_z=0.5, p_x=0.5)),
     ),
     "dropout_longer": Variant(
         "the same for 35,000 steps",
         PAPER,
-        (*falling(35_000), *held(0.5)),
+        (*falling(35_000), *alone(p_z=0.5, p_x=0.5)),
     ),
     "light_longer": Variant(
         "p_z = p_x = 0.2 for 35,000 steps",
         PAPER,
-        (*falling(35_000), *held(0.2)),
+        (*falling(35_000), *alone(p_z=0.2, p_x=0.2)),
     ),
     "paper": Variant("the paper's form", PAPER, SHORT),
     "by_loss": Variant(

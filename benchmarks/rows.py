@@ -1,6 +1,5 @@
 """The rows of the paper's Tables 3 to 6: what each is, and the command that runs it."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, ClassVar
 
 from benchmarks import records
 from benchmarks.records import read
+from surrojax.baselines.folder import Folder, Run
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -106,9 +106,13 @@ class Row:
             *self.flags,
             *SCHEDULES[schedule],
             f"--config.max_iterations={iterations or self.iterations}",
-            f"--sweep=seed={','.join(map(str, seeds or range(self.seeds)))}",
+            *self._asked(seeds or range(self.seeds)),
             f"--workdir={workdir / self.folder(schedule)}",
         ]
+
+    def _asked(self, seeds: Sequence[int]) -> list[str]:
+        """What tells its program which runs."""
+        return [f"--sweep=seed={','.join(map(str, seeds))}"]
 
     def runs(self, results: Path, schedule: str) -> list[dict[str, Any]]:
         """What its finished runs found, and their MaxIter.
@@ -153,43 +157,32 @@ class Compared(Row):
         """That of the comparison, which holds one of each method."""
         return Path("paper", f"{self.network}_{schedule}", "compared")
 
-    def arguments(
-        self,
-        schedule: str,
-        workdir: Path,
-        iterations: int = 0,
-        seeds: Sequence[int] = (),
-    ) -> list[str]:
-        """As of any row."""
+    def _asked(self, seeds: Sequence[int]) -> list[str]:
         return [
-            f"--config={CONFIGS[self.network]}",
-            *SCHEDULES[schedule],
-            f"--config.max_iterations={iterations or self.iterations}",
             f"--methods={self.name}",
             f"--budgets={self.budget}",
-            f"--seeds={','.join(map(str, seeds or range(self.seeds)))}",
-            f"--workdir={workdir / self.folder(schedule)}",
+            f"--seeds={','.join(map(str, seeds))}",
         ]
-
-    def _files(self, place: Path, schedule: str) -> list[Path]:
-        runs = place / self.folder(schedule) / self.name / f"budget={self.budget}"
-        return sorted(runs.glob("seed=*.json"))
 
     def runs(self, results: Path, schedule: str) -> list[dict[str, Any]]:
         """As of any row."""
-        return [read(file) for file in self._files(results, schedule)]
+        found = Folder(results / self.folder(schedule)).runs()
+        mine = (self.name, self.budget)
+        return [run for run in found if (run["method"], run["budget"]) == mine]
 
     def keep(self, workdir: Path, results: Path, schedule: str) -> int:
         """As of any row."""
-        files = self._files(workdir, schedule)
-        for file in files:
-            kept = results / file.relative_to(workdir)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, kept)
-        return len(files)
+        done = self.runs(workdir, schedule)
+        kept = Folder(results / self.folder(schedule))
+        for record in done:
+            run = Run(self.name, self.budget, record["seed"])
+            kept.own(run).parent.mkdir(parents=True, exist_ok=True)
+            kept.write(run, record)
+        return len(done)
 
 
-def _alone(**fixed: float) -> tuple[str, ...]:
+def alone(**fixed: float) -> tuple[str, ...]:
+    """Flags of a network that is trained alone, with some of the eight held."""
     flags = (f"--config.fixed.{name}={value:g}" for name, value in fixed.items())
     return ("--config.tune=()", *flags)
 
@@ -206,7 +199,7 @@ def _table_3() -> list[Row]:
     rows = []
     grid = {1e-7: 53.43, 1e-6: 54.04, 5e-6: 52.69, 1e-5: 54.36, 5e-5: 54.83}
     for value, paper in (grid | {1e-4: 54.54, 1e-3: 53.96}).items():
-        flags = _alone(lambda_x=value)
+        flags = alone(lambda_x=value)
         name = f"lambda_x={value:g}"
         rows.append(Row(3, name, name, "lenet", flags, "grid", paper, 1))
     found = {"de": 56.92, "pso": 56.87}
@@ -218,7 +211,7 @@ def _table_3() -> list[Row]:
     papers = (53.67, 54.44, 55.26, 56.13, 56.24, 55.08, 52.90)
     for tenths, paper in enumerate(papers, 1):
         value = tenths / 10
-        flags, name = _alone(p_z=value, p_x=value), f"p_z=p_x={value:g}"
+        flags, name = alone(p_z=value, p_x=value), f"p_z=p_x={value:g}"
         rows.append(Row(3, name, name, "lenet", flags, "grid", paper, 1))
     for optimizer, paper in {"de": 58.29, "pso": 58.79}.items():
         flags = _searched("p_z,p_x", optimizer)
@@ -241,7 +234,7 @@ def _table_4() -> list[Row]:
         ("coefficients,ratios", "all eight", {"de": 59.68, "pso": 60.24}),
     )
     rows = [
-        Row(4, name, title, "lenet", _alone(**values), "none", paper, 3)
+        Row(4, name, title, "lenet", alone(**values), "none", paper, 3)
         for name, title, values, paper in fixed
     ]
     for names, title, papers in searched:
@@ -257,7 +250,7 @@ def _table_5() -> list[Row]:
     every = "coefficients,ratios"
     network = "resnet20"
     return [
-        Row(5, "baseline", "baseline", network, _alone(), "none", 58.18, 1),
+        Row(5, "baseline", "baseline", network, alone(), "none", 58.18, 1),
         Compared(
             *(5, "grid_paper", "grid search", network, (), "grid", 58.68, 1),
             budget=10,
@@ -268,10 +261,8 @@ def _table_5() -> list[Row]:
             budget=20,
             trainings=40,
         ),
-        Row(5, "ga", "EA-based", "resnet20", _searched(every, "ga"), "ga", 59.88, 1),
-        Row(
-            5, "pso", "the method", "resnet20", _searched(every, "pso"), "pso", 62.08, 1
-        ),
+        Row(5, "ga", "EA-based", network, _searched(every, "ga"), "ga", 59.88, 1),
+        Row(5, "pso", "the method", network, _searched(every, "pso"), "pso", 62.08, 1),
     ]
 
 

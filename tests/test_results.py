@@ -224,6 +224,7 @@ def test_a_row_of_many_trainings_is_of_a_comparison(
     found = results.summary(row, "printed")
     assert found["seeds"] == [] and found["paper"] == 0.5868
     record = {"seed": 0, "max_iterations": 10_000, "test_accuracy": 0.57}
+    record |= {"method": "grid_paper", "budget": 10.0}
     record |= {"validation_accuracy": 0.56, "seconds": 9.0}
     record |= {"original_steps": 490_000, "surrogate_steps": 0}
     done = tmp_path / "runs" / row.folder("printed") / "grid_paper/budget=10"
