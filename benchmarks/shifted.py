@@ -9,10 +9,11 @@ stopped, and keeps the small files of finished runs in results/shift.
 
 import sys
 
+from benchmarks.rows import alone
 from benchmarks.variants import Study, Variant, falling
 
-UNTUNED = ("--config.tune=()", "--config.iterations_per_round=5000")
-LIGHT = ("--config.fixed.p_z=0.1", "--config.fixed.p_x=0.1")
+ROUNDS = ("--config.iterations_per_round=5000",)
+"""As long as those of the improved form."""
 
 STUDY = Study(
     name="shift",
@@ -25,7 +26,7 @@ STUDY = Study(
         "untuned": Variant(
             "not regularised, 35,000 steps",
             "fer2013_lenet",
-            (*UNTUNED, *falling(35_000)),
+            (*alone(), *ROUNDS, *falling(35_000)),
         ),
         "improved_long": Variant(
             "the improved form, 80,000 steps", "fer2013_lenet_improved_shift_long"
@@ -33,12 +34,12 @@ STUDY = Study(
         "untuned_long": Variant(
             "not regularised, 110,000 steps",
             "fer2013_lenet",
-            (*UNTUNED, *falling(110_000)),
+            (*alone(), *ROUNDS, *falling(110_000)),
         ),
         "light_long": Variant(
             "p_z = p_x = 0.1, not tuned, 110,000 steps",
             "fer2013_lenet",
-            (*UNTUNED, *LIGHT, *falling(110_000)),
+            (*alone(p_z=0.1, p_x=0.1), *ROUNDS, *falling(110_000)),
         ),
     },
     judged="test",

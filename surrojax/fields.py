@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from surrojax.errors import InputError
+
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """`("search.pso.w", 0.6)` and so on for every field of a nested dict."""
@@ -25,6 +27,25 @@ def suggest(word: str, words: Iterable[str]) -> str:
     """` (did you mean 'de'?)` where a word is near one of the known ones."""
     near = nearest(word, words)
     return "" if near is None else f" (did you mean {near!r}?)"
+
+
+def check_known(where: str, word: Any, known: Collection[Any]) -> None:
+    """Checks that a word is one of those that may stand in a place.
+
+    Args:
+      where: what was given.
+      word: its value.
+      known: the values that it may have.
+
+    Raises:
+      InputError: it is another one.
+    """
+    if word not in known:
+        words = [str(other) for other in known]
+        raise InputError(
+            f"{where}: {word!r} is unknown{suggest(str(word), words)}; choose from "
+            f"{', '.join(words)}"
+        )
 
 
 def are_words(given: Any) -> bool:

@@ -24,7 +24,7 @@ from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
 from surrojax.execution import conv_form
-from surrojax.fields import flatten, suggest
+from surrojax.fields import check_known, flatten
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
@@ -200,12 +200,7 @@ def check(config: ConfigDict) -> None:
     Raises:
       InputError: one is out of range; the message names the field.
     """
-    if config.convolution not in CONVOLUTIONS:
-        raise InputError(
-            f"config.convolution: {config.convolution!r} is unknown"
-            f"{suggest(config.convolution, CONVOLUTIONS)}; choose from "
-            f"{', '.join(CONVOLUTIONS)}"
-        )
+    check_known("config.convolution", config.convolution, CONVOLUTIONS)
     for field, value in flatten(config.to_dict()):
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):

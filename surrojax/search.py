@@ -21,6 +21,7 @@ from flax import struct
 from jax.typing import ArrayLike
 
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 
 LEAST_POPULATION = {"pso": 2, "de": 4, "ga": 2}
 """A lone particle never moves; DE needs three others for each individual. Else 1."""
@@ -298,9 +299,5 @@ def check_constants(name: str, given: Iterable[str], where: str = "constants") -
     Raises:
       InputError: it has another one.
     """
-    known = constants_of(name)
     for constant in given:
-        if constant not in known:
-            raise InputError(
-                f"{where}: {constant!r} is unknown; choose from {', '.join(known)}"
-            )
+        check_known(where, constant, constants_of(name))

@@ -12,7 +12,7 @@ from surrojax.data.augment import Augment, Look
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.execution import execution_of
-from surrojax.fields import flatten, suggest
+from surrojax.fields import check_known, flatten, suggest
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
 from surrojax.replay import read_schedule
@@ -198,18 +198,10 @@ def _check(config: ConfigDict) -> None:
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"config.{field}: {value} is not a finite number")
     for field, choices in CHOICES.items():
-        if values[field] not in choices:
-            raise InputError(
-                f"config.{field}: {values[field]!r} is unknown"
-                f"{suggest(str(values[field]), tuple(choices))}; "
-                f"choose from {', '.join(choices)}"
-            )
+        check_known(f"config.{field}", values[field], choices)
     target = values["dataset.target"]
-    if target and target not in data.DATASETS:
-        raise InputError(
-            f"config.dataset.target: {target!r} is unknown"
-            f"{suggest(target, data.DATASETS)}; choose from {', '.join(data.DATASETS)}"
-        )
+    if target:
+        check_known("config.dataset.target", target, data.DATASETS)
     source = values["dataset.name"]
     elsewhere = values["dataset.target_dir"] not in (None, values["dataset.dir"])
     same = {SAME_IMAGES.get(name, name) for name in (source, target)}

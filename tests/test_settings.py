@@ -226,7 +226,8 @@ def test_a_target_with_the_sources_images_is_refused(source, target):
 def test_a_constant_that_an_optimizer_lacks_is_named():
     config = common.get_config()
     config.search.pso = ConfigDict({"w": 0.6, "ww": 0.7})
-    with pytest.raises(InputError, match="config.search.pso: 'ww' is unknown; .* w, c"):
+    why = "config.search.pso: .ww. is unknown .*; choose from w, c1"
+    with pytest.raises(InputError, match=why):
         make_method(config, classes=7)
 
 

@@ -221,7 +221,10 @@ def test_numpy_s_integers_are_saved(tmp_path):
         ({"width": {"drop": 0.5}}, "width: drop = 0.5 must be of"),
         ({"width": -1.0}, "width: weight_decay = -1.0 must be"),
         ({"noise": math.nan}, "noise: nan must be finite"),
-        ({"optimizer": "psoo"}, "optimizer: 'psoo' is unknown; choose from pso, de"),
+        (
+            {"optimizer": "psoo"},
+            "optimizer: 'psoo' is unknown .*mean 'pso'.*; choose from pso, de",
+        ),
         ({"constants": {"F": 0.1}}, "constants: 'F' is unknown; .* w, c1, c2"),
         ({"constants": 0.6}, "constants: 0.6 must be a dict of numbers by name"),
         ({"start": ["dropout"]}, "start: .'dropout'. must be a dict of numbers"),

@@ -13,7 +13,7 @@ from surrojax.baselines.black_box import TUNERS, tuned_by
 from surrojax.baselines.external import load
 from surrojax.baselines.replay import SOURCE, replay, replay_last
 from surrojax.errors import InputError
-from surrojax.fields import suggest
+from surrojax.fields import check_known
 
 OURS = SOURCE
 """The method itself; what the others are compared with."""
@@ -137,8 +137,4 @@ def _check_names(names: Sequence[str], others: Sequence[str]) -> None:
             raise InputError(f"--ours: {name} is a baseline; give NAME=FILE")
     known = [*NAMES, *others]
     for name in names:
-        if name not in known:
-            raise InputError(
-                f"--methods: {name!r} is unknown{suggest(name, known)}; choose from "
-                f"{', '.join(known)}"
-            )
+        check_known("--methods", name, known)

@@ -18,6 +18,7 @@ import numpy as np
 
 from surrojax.data.dataset import EXPRESSIONS, Dataset, Split
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 
 ACTION_UNITS = {
     # angry, disgust, fear, happy, sad, surprise, neutral
@@ -106,9 +107,7 @@ def action_units(expression: str, intensity: float = 1.0) -> dict[str, float]:
     Intensity 0 is a neutral face, 1 a full one. Raises InputError for a name that
     is not an expression.
     """
-    if expression not in EXPRESSIONS:
-        known = ", ".join(EXPRESSIONS)
-        raise InputError(f"expression: {expression!r} is unknown; use one of {known}")
+    check_known("expression", expression, EXPRESSIONS)
     column = EXPRESSIONS.index(expression)
     return {name: intensity * row[column] for name, row in ACTION_UNITS.items()}
 

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from surrojax.errors import InputError
-from surrojax.fields import are_words, suggest
+from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import Surrogate
 from surrojax.search import (
@@ -128,12 +128,7 @@ class Settings:
                     + (f", the most {most:g}" if math.isfinite(most) else "")
                 )
         for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise InputError(
-                    f"{name}: {value!r} is unknown; choose from "
-                    f"{', '.join(map(str, choices))}"
-                )
+            check_known(name, getattr(self, name), choices)
         constants = {"constants": constants_of(self.optimizer)}
         for name, known in (_KEYS | constants).items():
             _check_numbers(name, getattr(self, name), known)
@@ -208,10 +203,7 @@ def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:
             f"{name}: {given!r} is no dict; its keys are of {', '.join(known)}"
         )
     for key, value in given.items():
-        if key not in known:
-            raise InputError(
-                f"{name}: {key!r} is unknown; choose from {', '.join(known)}"
-            )
+        check_known(name, key, known)
         several = name == "bounds" and isinstance(value, Sequence)
         for number in value if several else (value,):
             if not isinstance(number, Real) or not math.isfinite(number):

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 from surrojax.records import read_json, write_json
 from surrojax.search import (
     OPTIMIZERS,
@@ -80,11 +81,7 @@ class Tuner:
         self.names = tuple(bounds)
         self._limits = np.array(list(bounds.values())).T
         self._lower, self._upper = np.log(self._limits.astype(np.float32))
-        if optimizer not in OPTIMIZERS:
-            raise InputError(
-                f"optimizer: {optimizer!r} is unknown; choose from "
-                f"{', '.join(OPTIMIZERS)}"
-            )
+        check_known("optimizer", optimizer, OPTIMIZERS)
         population, seed = whole_of("population", population), seed_of(seed)
         check_population(optimizer, population)
         self._arguments: dict[str, Any] = {
