@@ -17,9 +17,7 @@ from surrojax.board import Board
 from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.errors import InputError
-from surrojax.method import Method, candidate_macs
-from surrojax.networks import blank
-from surrojax.networks.macs import macs
+from surrojax.method import Method, macs_of
 from surrojax.outcome import Voted, predictions_csv
 from surrojax.records import Record, RunFolder, explained, write_bytes, write_text
 from surrojax.versions import versions
@@ -174,7 +172,6 @@ def described(
       origin: hashes of what it begins with, beside its data.
       command: how it was called; none: from Python.
     """
-    image = blank(method.pair)
     return {
         "command": list(command),
         "seed": config["seed"],
@@ -184,10 +181,7 @@ def described(
         "allowed": dataset.allowed,
         "manifest": dataset.manifest,
         # What a step of each network costs, for those who compare costs.
-        "multiply_accumulates": {
-            "original": macs(method.pair.original, image),
-            "surrogate": candidate_macs(method),
-        },
+        "multiply_accumulates": macs_of(method),
         "versions": versions(),
         "device": jax.devices()[0].device_kind,
     }

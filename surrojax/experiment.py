@@ -31,7 +31,7 @@ from surrojax.errors import InputError
 from surrojax.execution import Execution, execution_of, prepare, settle
 from surrojax.fields import are_words
 from surrojax.layout import Layout
-from surrojax.method import Method
+from surrojax.method import Method, macs_of
 from surrojax.outcome import classify, result
 from surrojax.progress import Progress, say
 from surrojax.records import Record, config_in, read_json
@@ -211,8 +211,9 @@ class Setup:
         """
         told = _opening(self.config, self.method, self.dataset, self.rounds)
         say(f"{who}{told}", quiet)
-        if not quiet:
+        if not quiet and _log.isEnabledFor(logging.DEBUG):
             _log.debug("how: %s", self.execution)
+            _log.debug("cost: %s", _cost(self.method))
 
 
 class Keeper(Diary):
@@ -426,6 +427,14 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
         + (f", doubled every {every} rounds" if (every := method.double_every) else "")
         + (f", {left_over} steps of max_iterations left over" if left_over else "")
         + "; compiling"
+    )
+
+
+def _cost(method: Method) -> str:
+    macs = macs_of(method)
+    return (
+        f"an image takes {macs['original']:,} multiply-accumulates in the network, "
+        f"{macs['surrogate']:,} in a candidate"
     )
 
 

@@ -206,6 +206,18 @@ class Method:
         return self.augment.apply(choice.changes, train.images), train.labels
 
 
+def macs_of(method: Method) -> dict[str, int]:
+    """Multiply-accumulates of one image's way forward.
+
+    Returns:
+      `original`: through the network; `surrogate`: through a candidate.
+    """
+    return {
+        "original": macs(method.pair.original, blank(method.pair)),
+        "surrogate": candidate_macs(method),
+    }
+
+
 def candidate_macs(method: Method) -> int:
     """Multiply-accumulates of one image's way forward through a candidate."""
     if method.surrogate == "fitted":

@@ -33,6 +33,7 @@ from surrojax.records import Record, RunFolder
 from surrojax.settings import CONVOLUTIONS
 from surrojax.stream import fetch
 from surrojax.verification import Pairs, Verification, draw_pairs, verify
+from surrojax.versions import versions
 from surrojax.weights import save
 
 LEAST = {
@@ -120,7 +121,7 @@ def train(
 
     Args:
       config: as `configs/pretrain_faces.py` makes it. Warm-up and drops of the rate
-        are shares of `max_iterations`, so a finished run cannot be extended.
+        are shares of `max_iterations`, so a run goes on with its own alone.
       workdir: the run's folder; made if it is missing.
       command: how the run was called, for config.json.
       quiet: no progress.
@@ -147,20 +148,13 @@ def train(
             for _ in fetch(identities.photos, np.arange(len(identities.people)), 64):
                 pass
         description = _describe(config, identities, sides, command)
-        folder.claim(description)
+        folder.claim(description, may_differ=("config.dataset.dir",))
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
             finished = folder.read_result("steps")
-            if finished and finished["steps"] == config.max_iterations:
+            if finished:
                 say(f"{folder.path}: finished after {finished['steps']} steps", quiet)
                 return finished
-            if finished:
-                raise InputError(
-                    f"{folder.path}: holds a finished run of {finished['steps']} "
-                    "steps, whose learning rate followed from that; choose another "
-                    f"workdir for config.max_iterations = {config.max_iterations}"
-                )
-            folder.renew(description)
             state = initial_state(config, module, len(sides.train))
             if records:
                 state = checkpoints.restore(checkpoints.latest, state)
@@ -432,6 +426,7 @@ def _describe(
             "people_trained_on": len(sides.train),
             "photos_trained_on": len(identities.rows_of(sides.train)),
         },
+        "versions": versions(),
         "device": jax.devices()[0].device_kind,
     }
 

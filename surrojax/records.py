@@ -110,12 +110,15 @@ class RunFolder:
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
-    def claim(self, description: Mapping[str, Any]) -> None:
+    def claim(
+        self, description: Mapping[str, Any], may_differ: Collection[str] = MAY_DIFFER
+    ) -> None:
         """Makes the folder this run's, or checks that it is already.
 
         Args:
           description: what goes into config.json; `config` and `data` decide whether
             two runs are the same one.
+          may_differ: fields of it that do not.
 
         Raises:
           InputError: the folder holds another run; the message names the fields.
@@ -142,7 +145,7 @@ class RunFolder:
             )
         parts = ("config", "data")
         old, new = ({p: of.get(p, {}) for p in parts} for of in (there, description))
-        refuse_another(self.path, "a run", old, new, MAY_DIFFER)
+        refuse_another(self.path, "a run", old, new, may_differ)
 
     def renew(self, description: Mapping[str, Any]) -> None:
         """Writes config.json anew where further rounds have other limits.

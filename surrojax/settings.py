@@ -306,13 +306,13 @@ def sources(config: ConfigDict) -> tuple[data.Source, data.Source | None]:
     """The database that a config trains on, and that which it tests on, if another."""
     look = make_look(config, make_pair(config, len(data.EXPRESSIONS)))
 
-    def source(name: str, directory: str | None) -> data.Source:
+    def source(name: str, directory: str | None, classes: int) -> data.Source:
         return data.Source(
             name=name,
             directory=directory,
             side=look.side,
             channels=look.channels,
-            classes=config.dataset.classes,
+            classes=classes,
             align=config.dataset.align,
             options=tuple(
                 (key, config.dataset[key]) for key in data.READERS.get(name, ())
@@ -321,8 +321,9 @@ def sources(config: ConfigDict) -> tuple[data.Source, data.Source | None]:
 
     target = config.dataset.target
     return (
-        source(config.dataset.name, config.dataset.dir),
-        source(target, config.dataset.target_dir) if target else None,
+        source(config.dataset.name, config.dataset.dir, config.dataset.classes),
+        # A target has those of the source that it has.
+        source(target, config.dataset.target_dir, 0) if target else None,
     )
 
 

@@ -3,10 +3,12 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_video import write_video
 
-from surrojax.data import afew
+from surrojax.data import afew, align, frames_builder, video
+from surrojax.data.frames import samples
 from surrojax.data.listing import Frame
 from surrojax.errors import InputError
 
@@ -43,15 +45,16 @@ def left_out(listing) -> set[tuple[str, str]]:
 
 
 def chosen(listing, sequence: str) -> list[str | int]:
-    """The numbers of a clip's frames, or the names of its crops."""
+    """The numbers of the frames that stand for a clip, or the names of its crops."""
+    frames = [listing.frames[row] for row in listing.chosen(range(len(listing.frames)))]
     return [
         Path(frame.file).name if frame.number is None else frame.number
-        for frame in listing.frames
+        for frame in frames
         if frame.sequence == sequence
     ]
 
 
-def test_videos_alone_give_the_middle_of_the_frames_that_decode(tmp_path):
+def test_videos_alone_give_the_frames_that_decode(tmp_path):
     write_video(tmp_path / "Train_AFEW/Angry/000046280.avi", 8)
     write_video(tmp_path / "Train_AFEW/Surprise/000046281.AVI", 2)
     write_video(tmp_path / "Val_AFEW/Happy/000046280.avi", 3)
@@ -67,7 +70,7 @@ def test_videos_alone_give_the_middle_of_the_frames_that_decode(tmp_path):
                 "train",
                 number,
             )
-            for number in (3, 4, 5)
+            for number in range(8)
         ),
         *(
             Frame(
@@ -92,6 +95,10 @@ def test_videos_alone_give_the_middle_of_the_frames_that_decode(tmp_path):
             for number in (0, 1, 2)
         ),
     )
+    assert [chosen(listing, f"train/00004628{n}") for n in (0, 1)] == [
+        [3, 4, 5],
+        [0, 1],
+    ]
     assert left_out(listing) == {("Val_AFEW/Sad/1.avi", "video does not decode")}
     assert listing.classes == ("angry", "happy", "surprise")
     assert listing.name == "afew" and listing.root == tmp_path
@@ -122,6 +129,64 @@ def test_crops_win_over_videos_and_videos_stand_in_for_absent_crops(tmp_path, co
         "train/2": ("neutral", "train"),
         "test/3": ("fear", "test"),
     }
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"), [("middle", [4, 5, 6]), ("spread", [2, 5, 7])]
+)
+def test_a_clip_is_shown_by_frames_with_a_face(tmp_path, monkeypatch, frames, expected):
+    """Not by the middle ones of all: a clip would be lost whose middle shows none."""
+
+    class Finder:
+        """Sees a face in every frame but the fourth, and in none of clip 3."""
+
+        def landmarks(self, image):
+            clip, number = image[0, 0, :2].tolist()
+            seen = number != 3 and clip != 3
+            return align.TEMPLATE / 4 if seen else None
+
+    def read_frames(file, numbers):
+        pixels = np.zeros((30, 40, 3), np.uint8)
+        for number in numbers:
+            pixels[0, 0, :2] = int(file.stem), number
+            yield number, pixels.copy()
+
+    monkeypatch.setattr(align, "Detector", Finder)
+    monkeypatch.setattr(afew, "count_frames", lambda file: 9)
+    monkeypatch.setattr(video, "read_frames", lambda *of: dict(read_frames(*of)))
+    monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
+    clips = ("Train_AFEW/Angry/1.avi", "Train_AFEW/Sad/2.avi", "Train_AFEW/Sad/3.avi")
+    draw(tmp_path, *clips, "Val_AFEW/Angry/4.avi", "Val_AFEW/Sad/5.avi")
+    read = samples(afew.scan(tmp_path, frames), side=16, channels=3, align=True)
+    sequences = ["train/1", "train/2", "test/4", "test/5"]
+    assert list(dict.fromkeys(read.all.sequences)) == sequences
+    _, shown = np.unique(read.all.sequences, return_counts=True)
+    assert shown.tolist() == [3] * 4
+    prepared = frames_builder.prepare(afew.scan(tmp_path, frames), 16, 3, align=True)
+    assert [frame.number for frame in prepared.frames] == expected * 4
+    assert len(prepared.not_found) == 9 + 4
+    # What is said is of what is left.
+    counts = {key: read.manifest[key] for key in ("frames", "sequences", "classes")}
+    assert counts == {"frames": 12, "sequences": 4, "classes": {"angry": 2, "sad": 2}}
+    assert read.manifest["notes"][-1].startswith("1 of 5 sequences have no frame left")
+
+
+def test_no_face_in_any_clip_is_one_line(tmp_path, monkeypatch, counted):
+    class Blind:
+        def landmarks(self, image):
+            return None
+
+    black = np.zeros((30, 40, 3), np.uint8)
+    monkeypatch.setattr(align, "Detector", Blind)
+    monkeypatch.setattr(
+        video, "read_frames", lambda file, numbers: dict.fromkeys(numbers, black)
+    )
+    monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
+    draw(tmp_path, "Train_AFEW/Angry/1.avi", "Val_AFEW/Sad/2.avi")
+    with pytest.raises(
+        InputError, match=r"no face found in 18, 0 cannot .*align=False"
+    ):
+        samples(afew.scan(tmp_path), side=16, channels=3, align=True)
 
 
 def test_frames_may_be_spread_over_the_clip(tmp_path, counted):

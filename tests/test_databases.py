@@ -10,7 +10,7 @@ from conftest import as_user, draw_nothing
 from PIL import Image
 from small_run import use_small_networks
 
-from configs import ck_mresnet
+from configs import ck_mresnet, cross_database
 from surrojax import experiment, settings
 from surrojax.data import EXPRESSIONS, Protocol, Source, load
 from surrojax.errors import InputError
@@ -124,6 +124,28 @@ def test_from_the_drawn_faces_to_ck(ck):
     six = Source("ck", ck, 16, 1, classes=6)
     masked = load(Source("faces", None, 16, 1), Protocol(fold=2, target=six))
     assert masked.allowed == (True,) * 6 + (False,)
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_seven_classes_on_a_target_of_six(tmp_path, mask):
+    """`classes` is of what is trained on; neutral is never found, or an error."""
+    drawn.label_folders(tmp_path / "six", EXPRESSIONS[:6])
+    config = cross_database.get_config()
+    config.network = "lenet"
+    config.dataset.update(
+        {
+            "name": "faces",
+            "target": "folder",
+            "target_dir": str(tmp_path / "six"),
+            "align": False,
+            "classes": 7,
+            "fold": 0,
+            "mask_absent_classes": mask,
+        }
+    )
+    dataset = settings.load_data(config)
+    assert dataset.classes == EXPRESSIONS
+    assert dataset.allowed == ((True,) * 6 + (False,) if mask else None)
 
 
 @pytest.mark.parametrize("name", ["ck", "folder", "fer2013"])

@@ -219,6 +219,10 @@ def test_a_verbose_run_says_what_each_round_found(tmp_path):
     assert "config.fidelity.rounds: 3 never comes, as the run has 2 rounds" in lines
     [how] = (line for line in lines if line.startswith("how: "))
     assert "convolution matmul (measured" in how
+    [cost] = (line for line in lines if line.startswith("cost: "))
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    macs = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]+", cost)]
+    assert macs == list(config["multiply_accumulates"].values())
     record = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[1])
     at = lines.index(next(line for line in lines if line.startswith("round 2/2")))
     setting = " ".join(f"{k} {record['hyper'][k]:.2g}," for k in ("p_z", "p_x"))

@@ -12,6 +12,7 @@ from configs import pretrain_faces
 from surrojax import pretrain
 from surrojax.errors import InputError
 from surrojax.pretrain import center_loss, check, move_centers, train
+from surrojax.versions import versions
 from surrojax.weights import load
 
 RNG = np.random.default_rng(0)
@@ -136,11 +137,23 @@ def test_a_continued_run_is_the_uninterrupted_one(photos, tmp_path):
     assert train(config_of(photos), tmp_path / "a", quiet=True) == whole
 
 
-def test_a_finished_run_is_not_extended(photos, tmp_path):
-    """Its learning rate followed from its length."""
-    train(config_of(photos, max_iterations=20), tmp_path / "run", quiet=True)
-    with pytest.raises(InputError, match="holds a finished run of 20 steps"):
-        train(config_of(photos, max_iterations=40), tmp_path / "run", quiet=True)
+def test_another_length_is_another_run(photos, tmp_path, monkeypatch):
+    """Its learning rate follows from its length, finished or not."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(photos, max_iterations=20), tmp_path / "run", quiet=True)
+    written = (tmp_path / "run" / "config.json").read_text()
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"max_iterations \(20 there, 40 here\)"):
+            train(config_of(photos, max_iterations=40), tmp_path / "run", quiet=True)
+        assert (tmp_path / "run" / "config.json").read_text() == written
+        train(config_of(photos, max_iterations=20), tmp_path / "run", quiet=True)
+    assert json.loads(written)["versions"] == versions()
 
 
 def test_held_out_people_decide_nothing(photos, tmp_path, monkeypatch):

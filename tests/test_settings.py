@@ -24,9 +24,7 @@ from configs import (
 )
 from surrojax.errors import InputError
 from surrojax.fields import flatten
-from surrojax.method import candidate_macs
-from surrojax.networks import blank
-from surrojax.networks.macs import macs
+from surrojax.method import macs_of
 from surrojax.search import OPTIMIZERS
 from surrojax.settings import (
     FIELDS,
@@ -96,7 +94,8 @@ def test_resnet20_in_the_improved_form_costs_two_trainings():
     config = fer2013_resnet20_improved.get_config()
     method = make_method(config, 7)
     assert method.space.tune == ("lambda_z", "lambda_V", "p_z", "p_V")
-    share = candidate_macs(method) / macs(method.pair.original, blank(method.pair))
+    cost = macs_of(method)
+    share = cost["surrogate"] / cost["original"]
     candidates = (method.population + 1) * method.stage2_share
     cost = config.max_iterations / 10_000 * (1 + candidates * share)
     assert cost == pytest.approx(2.0, abs=0.03)

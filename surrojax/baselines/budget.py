@@ -4,9 +4,7 @@ import math
 from dataclasses import dataclass
 
 from surrojax.errors import InputError
-from surrojax.method import Method, candidate_macs
-from surrojax.networks import blank
-from surrojax.networks.macs import macs
+from surrojax.method import Method, macs_of
 
 TRIALS = 10
 """Trainings on which a black box bases its choice, at the least."""
@@ -23,7 +21,8 @@ def cost_of_method(method: Method) -> float:
     device: where candidates on a shared trunk are spread over several, each works
     through the trunk for its own, which nobody is charged for.
     """
-    ratio = candidate_macs(method) / macs(method.pair.original, blank(method.pair))
+    cost = macs_of(method)
+    ratio = cost["surrogate"] / cost["original"]
     share = method.stage2_iterations / method.iterations_per_round
     stage1 = method.stage1_settings * (1 + ratio * method.fits)
     return stage1 + method.candidates * ratio * share

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from surrojax.data.labels import expression
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
-from surrojax.data.video import CHOICES, VIDEO_SUFFIXES, choose, count_frames
+from surrojax.data.video import CHOICES, VIDEO_SUFFIXES, count_frames
 from surrojax.data.walk import (
     child,
     files,
@@ -43,9 +43,9 @@ def scan(folder: Path, frames: str = "middle") -> Listing:
     `AlignedFaces_LBPTOP_Points_Val`. A clip's label is that of the folder around its
     video, or around its crops.
 
-    Three frames stand for a clip. They are chosen among its crops, by name order, which
-    are of frames with a face; of a clip without crops, among all frames that decode,
-    and whether a face is in those shows only when they are prepared.
+    Three frames stand for a clip: of its crops, by name order, or, where it has none,
+    of the frames of its video that decode. All are listed, for in which there is a face
+    shows only when they are prepared.
 
     Args:
       folder: where AFEW is, or what has it in a sub-folder.
@@ -80,10 +80,10 @@ def scan(folder: Path, frames: str = "middle") -> Listing:
                 f"{WHERE_FROM}"
             )
         clips = _clips(root, part, left_out)
-        chosen = _frames(root, split, clips, frames, left_out)
-        found += chosen
-        from_video = len({f.sequence for f in chosen if f.number is not None})
-        cropped = len({f.sequence for f in chosen}) - from_video
+        listed = _frames(root, split, clips, left_out)
+        found += listed
+        from_video = len({f.sequence for f in listed if f.number is not None})
+        cropped = len({f.sequence for f in listed}) - from_video
         notes.append(f"{split}: {cropped} clips from crops, {from_video} from videos")
     unlabelled = child(root, _UNLABELLED)
     if unlabelled:
@@ -94,6 +94,7 @@ def scan(folder: Path, frames: str = "middle") -> Listing:
         layout=f"train and val, {frames} frames",
         classes=canonical(frame.label for frame in found),
         frames=tuple(found),
+        choice=frames,
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
@@ -194,10 +195,10 @@ def _labelled(crop_folder: Path) -> Iterator[tuple[str | None, Path]]:
 
 
 def _frames(
-    root: Path, split: str, clips: dict[str, _Clip], how: str, left_out: list[LeftOut]
+    root: Path, split: str, clips: dict[str, _Clip], left_out: list[LeftOut]
 ) -> list[Frame]:
-    """The three frames of each clip; clips without join `left_out`."""
-    chosen: list[Frame] = []
+    """The frames of each clip; clips without join `left_out`."""
+    found: list[Frame] = []
     for name, clip in clips.items():
         sequence = f"{split}/{name}"
         label = next(iter(clip.labels), "")
@@ -207,13 +208,13 @@ def _frames(
         elif len(clip.labels) > 1:
             left_out.append(LeftOut(place, "labels disagree"))
         elif clip.crops:
-            for number in choose(len(clip.crops), how):
-                file = clip.crops[number].relative_to(root).as_posix()
-                chosen.append(Frame(file, label, sequence, split=split))
+            for crop in clip.crops:
+                file = crop.relative_to(root).as_posix()
+                found.append(Frame(file, label, sequence, split=split))
         elif not clip.videos:
             left_out.append(LeftOut(place, "no face crops"))
-        elif not (numbers := choose(count_frames(clip.videos[0]), how)):
+        elif not (count := count_frames(clip.videos[0])):
             left_out.append(LeftOut(place, "video does not decode"))
         else:
-            chosen += [Frame(place, label, sequence, "", split, n) for n in numbers]
-    return chosen
+            found += [Frame(place, label, sequence, "", split, n) for n in range(count)]
+    return found

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -25,14 +25,61 @@ LOG_SECONDS = 10
 _log = logging.getLogger("surrojax")
 
 
-def by_file(listing: Listing) -> list[int]:
-    """The listing's rows, those of one file together, so that it is opened once."""
+class Chosen(NamedTuple):
+    """Which frames of a listing are to become examples.
+
+    Attributes:
+      rows: theirs, those of one file together, so that it is opened once.
+      not_found: rows in which no face was found when the others were chosen.
+      unreadable: rows of a video that did not decode then.
+    """
+
+    rows: list[int]
+    not_found: list[int]
+    unreadable: list[int]
+
+
+def choose(listing: Listing, points: KeyPoints | None) -> Chosen:
+    """Chooses the frames that stand for their sequences.
+
+    Where three are chosen and faces are aligned, all frames are looked at first: an
+    expression is seen where a face is.
+
+    Args:
+      listing: what a reader found.
+      points: where faces are; None: they are not aligned.
+
+    Raises:
+      InputError: an image cannot be read, or no frame can be used.
+    """
+    everything = range(len(listing.frames))
+    if not listing.choice or points is None:
+        return Chosen(_by_file(listing, listing.chosen(everything)), [], [])
+    usable, not_found, unreadable = [], [], []
+    progress = _Progress(f"{listing.name}, faces", len(everything))
+    try:
+        for row, image in _decoded(listing, _by_file(listing, everything)):
+            if image is None:
+                unreadable.append(row)
+            elif points.of(row, listing.frames[row], image) is None:
+                not_found.append(row)
+            else:
+                usable.append(row)
+            progress.step()
+    finally:
+        progress.close()
+        points.flush()
+    if not usable:
+        raise _nothing_left(listing, not_found, unreadable)
+    chosen = listing.chosen(sorted(usable))
+    return Chosen(_by_file(listing, chosen), not_found, unreadable)
+
+
+def _by_file(listing: Listing, rows: Sequence[int]) -> list[int]:
     first: dict[str, int] = {}
-    for row, frame in enumerate(listing.frames):
-        first.setdefault(frame.file, row)
-    return sorted(
-        range(len(listing.frames)), key=lambda r: first[listing.frames[r].file]
-    )
+    for row in rows:
+        first.setdefault(listing.frames[row].file, row)
+    return sorted(rows, key=lambda row: first[listing.frames[row].file])
 
 
 class Examples:
@@ -40,6 +87,7 @@ class Examples:
 
     Args:
       listing: what a reader found.
+      chosen: its rows that are to be turned.
       image_size: height and width of the images, in pixels.
       channels: 1 for grey, 3 for RGB.
       points: where faces are, for aligning them; None: they are not aligned, but the
@@ -55,6 +103,7 @@ class Examples:
     def __init__(
         self,
         listing: Listing,
+        chosen: Chosen,
         image_size: int,
         channels: int,
         points: KeyPoints | None,
@@ -62,18 +111,18 @@ class Examples:
         self._listing = listing
         self._image_size, self._channels = image_size, channels
         self._points = points
-        self._progress = _Progress(listing.name, len(listing.frames))
+        self._progress = _Progress(listing.name, len(chosen.rows))
         self.index: list[int] = []
         self.digest: list[str] = []
-        self.not_found: list[int] = []
-        self.unreadable: list[int] = []
+        self.not_found = list(chosen.not_found)
+        self.unreadable = list(chosen.unreadable)
 
     def of(self, rows: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         """The examples of some rows, each with its row as the key.
 
         Raises:
-          InputError: an image cannot be read, a box does not fit, or all frames of the
-            listing were seen and none is left.
+          InputError: an image cannot be read, a box does not fit, or all chosen frames
+            were seen and none is left.
         """
         try:
             for row, image in _decoded(self._listing, rows):
@@ -89,12 +138,7 @@ class Examples:
                     yield row, _example(row, frame, pixels, self.digest[-1])
                 self._progress.step()
             if self._progress.done and not self.index:
-                raise InputError(
-                    f"{self._listing.root}: no frame of {self._listing.name} is left: "
-                    f"no face found in {len(self.not_found)}, {len(self.unreadable)} "
-                    "cannot be decoded; look at the files, or take the images as they "
-                    "are: --config.dataset.align=False"
-                )
+                raise _nothing_left(self._listing, self.not_found, self.unreadable)
         except BaseException:
             self._progress.close()
             raise
@@ -112,6 +156,16 @@ class Examples:
             if points is None:
                 return None
         return face_of(image, self._image_size, self._channels, points, frame.box)
+
+
+def _nothing_left(
+    listing: Listing, not_found: Sequence[int], unreadable: Sequence[int]
+) -> InputError:
+    return InputError(
+        f"{listing.root}: no frame of {listing.name} is left: no face found in "
+        f"{len(not_found)}, {len(unreadable)} cannot be decoded; look at the files, or "
+        "take the images as they are: --config.dataset.align=False"
+    )
 
 
 class _Progress:

@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from surrojax.data import frames_builder
 from surrojax.data.dataset import Split
-from surrojax.data.listing import Listing
+from surrojax.data.listing import Frame, Listing
 from surrojax.data.protocols import Samples
 
 _log = logging.getLogger("surrojax")
@@ -41,7 +43,10 @@ def samples(listing: Listing, side: int, channels: int, align: bool) -> Samples:
     read = hashlib.sha256()
     for digest, frame in zip(prepared.digests.tolist(), frames, strict=True):
         read.update(f"{digest} {frame.label} {frame.sequence}\n".encode())
-    manifest = listing.summary() | {
+    left = replace(
+        listing, frames=frames, notes=(*listing.notes, *_lost(listing, frames))
+    )
+    manifest = left.summary() | {
         "aligned": align,
         "no_face_found": len(prepared.not_found),
         "unreadable": len(prepared.unreadable),
@@ -55,6 +60,18 @@ def samples(listing: Listing, side: int, channels: int, align: bool) -> Samples:
         splits if splits.any() else None,
         manifest,
     )
+
+
+def _lost(listing: Listing, frames: Iterable[Frame]) -> list[str]:
+    """Says that sequences have no frame left."""
+    every = {frame.sequence for frame in listing.frames}
+    lost = len(every) - len({frame.sequence for frame in frames})
+    if not lost:
+        return []
+    return [
+        f"{lost} of {len(every)} sequences have no frame left (no face found, or not "
+        "decoded): published results do not compare"
+    ]
 
 
 def _sentence(listing: Listing, manifest: dict) -> str:

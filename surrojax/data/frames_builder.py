@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 
 from surrojax.data import align as faces
 from surrojax.data import tfds_local
-from surrojax.data.examples import Examples, by_file
+from surrojax.data.examples import Examples, choose
 from surrojax.data.keypoints import KeyPoints
 from surrojax.data.listing import Frame, Listing
 from surrojax.data.places import cache_folder
@@ -133,7 +133,8 @@ class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: igno
             # Beside the sizes: what was found for one serves all.
             file = self.data_path.parents[2] / _points_name(listing)
             points = KeyPoints(file, len(listing.frames))
-        examples = Examples(listing, config.image_size, config.channels, points)
+        chosen = choose(listing, points)
+        examples = Examples(listing, chosen, config.image_size, config.channels, points)
         # Saved by TFDS when all examples are made.
         self.info.metadata.update(
             classes=list(listing.classes),
@@ -142,7 +143,7 @@ class Frames(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: igno
             not_found=examples.not_found,
             unreadable=examples.unreadable,
         )
-        rows = by_file(listing)
+        rows = chosen.rows
         shards = [rows[at : at + SHARD] for at in range(0, len(rows), SHARD)]
         return {SPLIT: [partial(examples.of, shard) for shard in shards]}
 
@@ -196,7 +197,7 @@ class Prepared:
 
     Attributes:
       images: `[n, S, S, C]` uint8, on the disk.
-      frames: n, those of the listing that are left.
+      frames: n, those of the listing that count and are left.
       digests: `[n]` str, a hash of each image's pixels.
       not_found: the frames in which no face was found, left out of `frames`.
       unreadable: the frames that do not decode, left out of `frames`.

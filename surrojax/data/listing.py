@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surrojax.data.dataset import EXPRESSIONS
+from surrojax.data.video import choose
 from surrojax.errors import InputError
 
 
@@ -54,6 +55,8 @@ class Listing:
       layout: which of the known layouts it is in, in a few words.
       classes: names of the classes, in label order.
       frames: in a fixed order that depends on names alone.
+      choice: how three frames stand for a sequence (`video.choose`), among those that
+        can be used: in which a face is found, where faces are aligned; empty: all do.
       left_out: what was passed over, a line each.
       notes: what the user should know, a sentence each.
     """
@@ -63,6 +66,7 @@ class Listing:
     layout: str
     classes: tuple[str, ...]
     frames: tuple[Frame, ...]
+    choice: str = ""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -74,10 +78,28 @@ class Listing:
         digest = hashlib.sha256(repr((self.name, self.classes)).encode())
         for frame in self.frames:
             digest.update(repr(frame).encode())
+        digest.update(self.choice.encode())
         for file in sorted({frame.file for frame in self.frames}):
             status = (self.root / file).stat()
             digest.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode())
         return digest.hexdigest()
+
+    def chosen(self, usable: Iterable[int]) -> list[int]:
+        """The rows of the frames that count, rising.
+
+        Args:
+          usable: rows of the frames that can be used, rising.
+        """
+        if not self.choice:
+            return list(usable)
+        sequences: dict[str, list[int]] = {}
+        for row in usable:
+            sequences.setdefault(self.frames[row].sequence, []).append(row)
+        return sorted(
+            rows[number]
+            for rows in sequences.values()
+            for number in choose(len(rows), self.choice)
+        )
 
     def summary(self) -> dict[str, Any]:
         """Counts, ready for JSON: frames, sequences, subjects, classes, left out."""
