@@ -509,29 +509,6 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(small, tmp
     assert (tmp_path / "config.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "refused"),
-    [
-        ("shared_layers", None, None),
-        ("stage2_share", 0.5, "stage2_share .1.0 there, 0.5 here"),
-        ("kappa", None, "kappa .absent there, 1e-05 here"),
-    ],
-)
-def test_a_folder_of_an_earlier_version_lacks_fields(tmp_path, field, value, refused):
-    """Those that came later stand for what that version did."""
-    here = json.loads(json.dumps({"config": config_of().to_dict(), "data": {}}))
-    there = json.loads(json.dumps(here))
-    del there["config"][field]
-    (tmp_path / "config.json").write_text(json.dumps(there))
-    if value is not None:
-        here["config"][field] = value
-    if refused is None:
-        RunFolder(tmp_path).claim(here)
-    else:
-        with pytest.raises(InputError, match=refused):
-            RunFolder(tmp_path).claim(here)
-
-
 def test_other_data_are_refused(small, tmp_path, monkeypatch):
     train(config_of(), tmp_path, quiet=True)
     other = replace(small, train=split(50, 5))

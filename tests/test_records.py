@@ -1,0 +1,180 @@
+"""A run's files by themselves: whole or not there, and whose folder it is."""
+
+import json
+import math
+
+import pytest
+
+from configs import common
+from surrojax import records
+from surrojax.errors import InputError
+from surrojax.records import RunFolder
+
+
+def description(**config):
+    return {"config": {"seed": 0, "kappa": 0.5} | config, "data": {"fingerprint": "f"}}
+
+
+def record(number, p_z=0.5):
+    return {"round": number, "step": 10 * number, "hyper": {"p_z": p_z}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        yield folder
+
+
+def test_a_folder_is_claimed_once_and_found_again(folder):
+    folder.claim(description())
+    written = (folder.path / "config.json").read_bytes()
+    folder.claim(description())
+    assert json.loads(written) == description()
+    assert (folder.path / "config.json").read_bytes() == written
+
+
+def test_another_run_is_refused_with_every_field_that_differs(folder):
+    folder.claim(description(extra=(1, 2)))
+    other = description(kappa=1.0, extra=(1, 3))
+    with pytest.raises(InputError) as caught:
+        folder.claim(other | {"data": {"fingerprint": "g"}})
+    assert str(caught.value) == (
+        f"{folder.path}: holds a run of another configuration; choose another workdir. "
+        "Different: extra ([1, 2] there, [1, 3] here), kappa (0.5 there, 1.0 here), "
+        "data.fingerprint ('f' there, 'g' here)"
+    )
+
+
+def test_limits_may_differ_unless_they_decide_something(folder):
+    folder.claim(description(max_iterations=10))
+    folder.claim(description(max_iterations=20))
+    with pytest.raises(InputError, match=r"max_iterations \(10 there, 20 here\)"):
+        folder.claim(description(max_iterations=20), may_differ=())
+
+
+def test_config_json_follows_the_limits_of_further_rounds(folder):
+    folder.claim(description(max_iterations=10))
+    folder.renew(description(max_iterations=20))
+    there = json.loads((folder.path / "config.json").read_text())
+    assert there["config"]["max_iterations"] == 20
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "refused"),
+    [
+        ("shared_layers", None, None),
+        ("stage2_share", 0.5, "stage2_share .1.0 there, 0.5 here"),
+        ("kappa", None, "kappa .absent there, 1e-05 here"),
+    ],
+)
+def test_a_folder_of_an_earlier_version_lacks_fields(folder, field, value, refused):
+    """Those that came later stand for what that version did."""
+    config = common.get_config().to_dict()
+    here = json.loads(json.dumps({"config": config, "data": {}}))
+    there = json.loads(json.dumps(here))
+    del there["config"][field]
+    (folder.path / "config.json").write_text(json.dumps(there))
+    if value is not None:
+        here["config"][field] = value
+    if refused is None:
+        folder.claim(here)
+    else:
+        with pytest.raises(InputError, match=refused):
+            folder.claim(here)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("sweep.csv", "", "holds a sweep or a comparison"),
+        ("metrics.jsonl", "", r"holds a run without a config\.json"),
+        ("config.json", "{", r"config\.json: cannot be read"),
+        ("config.json", "[]", r"config\.json: is no run's config\.json"),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_left_alone(
+    folder, name, content, message
+):
+    (folder.path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        folder.claim(description())
+    assert (folder.path / name).read_text() == content
+
+
+def test_one_process_at_a_time(folder):
+    with pytest.raises(InputError, match="another process is running in this folder"):
+        RunFolder(folder.path)
+
+
+def test_rounds_come_back_as_they_were_written(folder):
+    rounds = [record(1), record(2, p_z=1 / 3)]
+    for one in rounds:
+        folder.append_metrics(one)
+    assert folder.read_metrics(2) == rounds
+    folder.write_schedule(rounds)
+    assert (folder.path / "schedule.csv").read_text() == (
+        f"round,step,p_z\n1,10,0.5\n2,20,{1 / 3}\n"
+    )
+
+
+@pytest.mark.parametrize("tail", ['{"round": 3, "st', '{"round": 3, "step": 30}\n'])
+def test_what_has_no_checkpoint_is_cut_off(folder, tail):
+    """A line is written before its checkpoint, and a kill may come between."""
+    for number in (1, 2):
+        folder.append_metrics(record(number))
+    whole = folder.metrics.read_text()
+    folder.metrics.write_text(whole + tail)
+    assert [r["round"] for r in folder.read_metrics(2)] == [1, 2]
+    assert folder.metrics.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "ends after round 0, but the checkpoint is of round 1"),
+        ("no json\n", "line 1: not the record of round 1"),
+        ('{"round": 2, "step": 1}\n', "line 1: not the record of round 1"),
+        ('{"round": 1, "step": "1"}\n', "line 1: not the record of round 1"),
+    ],
+)
+def test_damaged_metrics_are_named_with_their_line(folder, content, message):
+    folder.metrics.write_text(content)
+    with pytest.raises(InputError, match=message):
+        folder.read_metrics(1)
+    assert folder.metrics.read_text() == content
+
+
+def test_metrics_of_a_run_that_goes_on_are_read_to_the_last_whole_line(folder):
+    folder.append_metrics(record(1))
+    with folder.metrics.open("a") as file:
+        file.write('{"round": 2')
+    assert records.metrics_of(folder.metrics) == [record(1)]
+
+
+def test_no_file_is_ever_half_there(folder, monkeypatch):
+    folder.write_result({"rounds": 1})
+
+    def no_space(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records.os, "fsync", no_space)
+    with pytest.raises(InputError, match=r"result\.json: .*No space left on device"):
+        folder.write_result({"rounds": 2})
+    assert folder.read_result() == {"rounds": 1}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_json_lacks_are_not_written(folder, value):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        records.write_json(folder.path / "result.json", {"test_accuracy": value})
+    assert list(folder.path.glob("result*")) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["3", "{}", '{"rounds": "2"}', '{"rounds": 2, "test_accuracy": "a"}']
+)
+def test_a_damaged_result_is_named(folder, content):
+    assert folder.read_result() is None
+    (folder.path / "result.json").write_text(content)
+    with pytest.raises(InputError, match=r"is no run's result\.json"):
+        folder.read_result()
