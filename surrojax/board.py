@@ -1,9 +1,14 @@
 """TensorBoard events of a run, by tensorboardX, which needs no TensorFlow."""
 
+import contextlib
 import shutil
+import socket
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from surrojax.records import explained
 
 
 class Board:
@@ -15,26 +20,55 @@ class Board:
     Args:
       folder: where the event files go; what is in it is deleted.
       records: of the rounds done so far.
+
+    Raises:
+      InputError: they cannot be written.
     """
 
     def __init__(self, folder: Path, records: Iterable[dict[str, Any]]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         # It imports PyTorch where that is installed, which only who writes waits for.
-        from tensorboardX import SummaryWriter
+        # Its SummaryWriter writes in a thread and at exit, where a full disk would be
+        # told by tracebacks.
+        from tensorboardX import RecordWriter
 
-        self._writer = SummaryWriter(str(folder))
-        for record in records:
-            self.add(record)
+        self._folder = folder
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
+        with explained(folder):
+            folder.mkdir(parents=True)
+            self._writer = RecordWriter(str(folder / name))
+        try:
+            self._write(file_version="brain.Event:2")
+            for record in records:
+                self.add(record)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Closes the event file."""
-        self._writer.close()
+        # Each round was flushed; what could not be has been told, and comes next time.
+        with contextlib.suppress(OSError):
+            self._writer.close()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Adds the numbers of a round's record, at its global step."""
-        for name, value in scalars(record).items():
-            self._writer.add_scalar(name, value, record["step"])
-        self._writer.flush()
+        """Adds the numbers of a round's record, at its global step.
+
+        Raises:
+          InputError: they cannot be written.
+        """
+        from tensorboardX.summary import scalar
+
+        with explained(self._folder):
+            for name, value in scalars(record).items():
+                self._write(step=record["step"], summary=scalar(name, value))
+            self._writer.flush()
+
+    def _write(self, **told: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        event = Event(wall_time=time.time(), **told)
+        self._writer.write(event.SerializeToString())
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:

@@ -72,15 +72,25 @@ def load(file: str) -> ConfigDict:
     """What `get_config` of a config's file yields.
 
     Raises:
-      InputError: there is no such file, it is none of a config, or it sets a field that
-        no config has, or to a value of another type.
+      InputError: there is no such file, it is no config's, or it sets a field that no
+        config has, or to a value of another type.
     """
     try:
-        return _module(file).get_config()
+        config = _module(file).get_config()
     except (AttributeError, KeyError, TypeError) as error:
         if not _is_of_a_config(error):  # the fault is in the file's own code
             raise
         raise InputError(f"{file}: {_of_a_config(error)}") from error
+    _check_config(file, config)
+    return config
+
+
+def _check_config(file: str, config: Any) -> None:
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"{file}: get_config returns a {type(config).__name__}, where a ConfigDict "
+            "is wanted; begin with common.get_config(), as configs/ do"
+        )
 
 
 def _is_of_a_config(error: BaseException) -> bool:
@@ -112,7 +122,17 @@ def _module(file: str) -> Any:
     if not path.is_file() or spec is None or spec.loader is None:
         raise InputError(_missing(file))
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise InputError(
+            f"{error.filename}, line {error.lineno}: {error.msg}; mend it, or choose "
+            "another config"
+        ) from error
+    except ImportError as error:
+        raise InputError(
+            f"{file}: {error}; install what it imports, or mend the import"
+        ) from error
     if not hasattr(module, "get_config"):
         raise InputError(f"{file}: has no get_config; see configs/")
     return module
@@ -198,10 +218,14 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
     if len(argv) == 1:
         print(_help(about, file, full=False), file=sys.stderr, flush=True)
         raise InputError(MISSING)
+    if Path(file).is_file():
+        _module(file)  # else a slip of the pen in it would be a traceback
     try:
         rest = flags.FLAGS(argv)
-        if config.value is not None:
+        if config.value is not None and not Path(file).is_file():
             config.value.keys()  # a file that is missing shows only now
+        elif config.value is not None:
+            _check_config(file, config.value)
         return rest
     except flags.UnrecognizedFlagError as error:
         raise InputError(_unknown_flag(error.flagname, file)) from error

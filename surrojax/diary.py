@@ -77,13 +77,13 @@ class Diary:
         """The state of the latest round, or of an earlier one that was kept."""
         latest = self.checkpoints.latest if round_ is None else round_
         self.records = self.folder.read_metrics(latest)
-        if not latest:
-            return self._begin
-        state = self.checkpoints.restore(latest, self._begin)
-        next_best = self._next_best(int(state.best_round))
-        if next_best.exists():  # killed after that round's checkpoint
-            next_best.replace(self.folder.path / BEST)
-        for file in self.folder.path.glob(".best-*.msgpack"):  # or before one
+        state = self._begin
+        if latest:
+            state = self.checkpoints.restore(latest, state)
+            next_best = self._next_best(int(state.best_round))
+            if next_best.exists():  # killed after that round's checkpoint
+                next_best.replace(self.folder.path / BEST)
+        for file in self.folder.path.glob(".best-*"):  # or before one
             file.unlink()
         return state
 

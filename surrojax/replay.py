@@ -6,6 +6,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,12 +35,8 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
         file = file / OF_A_RUN
     _check_suffix(file)
     try:
-        text = file.read_text()
-        rows = (
-            json.loads(text)
-            if file.suffix == ".json"
-            else list(csv.DictReader(io.StringIO(text)))
-        )
+        text = file.read_text(encoding="utf-8-sig")  # a spreadsheet's CSV has a mark
+        rows = json.loads(text) if file.suffix == ".json" else _rows_of(text)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{file}: cannot be read ({error}); name a run's folder or a schedule.csv"
@@ -55,8 +52,13 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
     for number, row in enumerate(rows, 1):
         if isinstance(row, dict) and None in row:
             raise InputError(f"{file}, row {number}: has a cell too many; remove it")
+        if isinstance(row, dict) and (other := sorted(row.keys() - rows[0].keys())):
+            raise InputError(
+                f"{file}, row {number}: has {', '.join(other)}, which the first row "
+                "lacks; each row has the same names"
+            )
         try:
-            ends.append(int(row["step"]))
+            ends.append(_whole(row["step"]))
             values.append([float(row[name]) for name in names])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
@@ -67,6 +69,24 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
         return Schedule(names, np.array(ends), np.array(values, float))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
+
+
+def _rows_of(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV; a ValueError where it has a column twice."""
+    reader = csv.DictReader(io.StringIO(text))
+    names = list(reader.fieldnames or ())
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"column {twice[0]} is there twice")
+    return list(reader)
+
+
+def _whole(step: Any) -> int:
+    """A step, which spreadsheets may write as 20.0."""
+    value = float(step)
+    if not value.is_integer():
+        raise ValueError(f"step {step}")
+    return int(value)
 
 
 def write_schedule(schedule: Schedule, path: str | os.PathLike[str]) -> None:

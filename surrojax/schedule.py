@@ -39,8 +39,12 @@ class Schedule:
                 f"schedule: {', '.join(unknown or self.names)}: only hyper-parameters "
                 f"of eq. 8 can be there, each once: {', '.join(GROUPS)}"
             )
-        if np.any(np.diff(self.ends) <= 0) or self.ends[0] <= 0:
-            raise InputError("schedule: steps must grow from round to round")
+        back = np.flatnonzero(np.diff(self.ends, prepend=0) <= 0)
+        if back.size:
+            raise InputError(
+                f"schedule, round {back[0] + 1}: ends with step {self.ends[back[0]]}; "
+                "steps must grow from round to round"
+            )
         for name, column in zip(self.names, self.values.T, strict=True):
             highest = 1.0 if GROUPS[name] == "ratio" else np.inf
             # As the float32 that it becomes: dropout divides by 1 - ratio.

@@ -301,6 +301,14 @@ def test_changed_votes_are_prepared_anew(data):
     assert load(data, "ferplus").train.labels[0] == EXPRESSIONS.index("surprise")
 
 
+def test_a_refused_file_leaves_no_cache(data):
+    """A mended one has another folder, so nobody would find it again."""
+    (data / "fer2013.csv").write_bytes(fer_csv() + b"9,1 2 3,Training\n")
+    with pytest.raises(InputError, match=r"fer2013\.csv"):
+        load(data)
+    assert [f for f in (data.parent / "cache").iterdir() if f.is_dir()] == []
+
+
 def test_interrupted_preparation_is_not_taken_for_complete(data, monkeypatch):
     (data / "fer2013.csv").write_bytes(fer_csv())
 

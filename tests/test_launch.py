@@ -235,3 +235,22 @@ def test_a_verbose_run_says_what_each_round_found(tmp_path):
     assert sorted(parts) == ["evaluation", "other", "search", "stage 1", "stage 2"]
     seconds = sum(map(float, re.findall(r"\d+\.\d\d", lines[at + 5])))
     assert seconds == pytest.approx(record["seconds"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:\n    pass\n", "line 1: invalid syntax; mend it"),
+        ("import numppy\n", "No module named 'numppy'; install what it imports"),
+        ("def get_config():\n    return {}\n", "returns a dict, where a ConfigDict is"),
+        ("def get():\n    pass\n", "has no get_config"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--help",)])
+def test_a_slip_in_a_config_s_file_is_one_line(tmp_path, text, message, more):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    done = answer(f"--config={file}", f"--workdir={tmp_path}/run", *more)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{file}" in done.stderr and message in done.stderr

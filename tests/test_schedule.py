@@ -95,6 +95,14 @@ def test_an_impossible_schedule_is_refused(names, ends, values, message):
         ("s.csv", "round,step\n1,10\n", "s.csv: has no hyper-parameter"),
         ("s.json", '[{"step": 1e400, "p_z": 0.1}]', "s.json, row 1: "),
         ("s.csv", "round,p_z\n1,0.1\n", "row 1: 'step' is missing"),
+        ("s.csv", "step,p_z\n10.5,0.1\n", "row 1: step 10.5 is missing or no number"),
+        ("s.csv", "step,p_z,p_z\n10,0.1,0.2\n", "column p_z is there twice"),
+        ("s.csv", "step,p_z\n10,0.1\n10,0.2\n", "schedule, round 2: ends with step 10"),
+        (
+            "s.json",
+            '[{"step": 10, "p_z": 0.1}, {"step": 20, "p_z": 0.1, "p_x": 0.2}]',
+            "row 2: has p_x, which the first row lacks",
+        ),
         ("s.csv", "step,p_z\n10,1.5\n", r"s.csv: schedule, round 1: p_z = 1.5"),
         ("s.txt", "", "s.txt: a schedule is a run's folder, a .csv or a .json"),
     ],
@@ -104,6 +112,15 @@ def test_a_damaged_file_is_named(tmp_path, name, text, message):
         (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read_schedule(tmp_path / name)
+
+
+def test_a_file_of_a_spreadsheet(tmp_path):
+    """Which marks its encoding and writes whole numbers with a point."""
+    file = tmp_path / "s.csv"
+    file.write_bytes(b"\xef\xbb\xbfstep,p_z\r\n10.0,0.25\r\n20.0,0.5\r\n")
+    found = read_schedule(file)
+    assert found.ends.tolist() == [10, 20]
+    assert found.values.tolist() == [[0.25], [0.5]]
 
 
 def test_a_run_without_a_round_has_none(tmp_path):

@@ -249,12 +249,27 @@ def test_scores_are_counted_and_must_not_be_infinite():
     assert tuner.round == 0
 
 
+def test_bounds_may_be_beyond_32_bits():
+    """Their logarithms are not."""
+    for low, high in ((1e-300, 1e300), (1e-50, 1e-45)):
+        values = [s["a"] for s in Tuner({"a": (low, high)}).ask()]
+        assert len(set(values)) == 6 and low < min(values) and max(values) < high
+    with pytest.raises(InputError, match="bounds: a: .* are the same in 32 bits"):
+        Tuner({"a": (2.0, 2.0 + 1e-9)})
+
+
 def test_a_leader_must_have_all_values():
-    with pytest.raises(InputError, match="lead: dropout = None must be a positive"):
+    with pytest.raises(InputError, match="lead: dropout = None must be a number"):
         Tuner(BOUNDS).lead({"weight_decay": 1e-3})
+    with pytest.raises(InputError, match="lead: 'drop' is unknown .did you mean"):
+        Tuner(BOUNDS).lead({"weight_decay": 1e-3, "dropout": 0.1, "drop": 0.1})
+    with pytest.raises(InputError, match="lead: 'dropout' must be a dict"):
+        Tuner(BOUNDS).lead("dropout")
+    with pytest.raises(InputError, match="dropout = 0.95 is not within its bounds"):
+        Tuner(BOUNDS).lead({"weight_decay": 1e-3, "dropout": 0.95})
     with pytest.raises(InputError, match="lead: weight_decay = -1"):
         Tuner(BOUNDS).lead({"weight_decay": -1, "dropout": 0.1})
-    with pytest.raises(InputError, match="lead: weight_decay = much"):
+    with pytest.raises(InputError, match="lead: weight_decay = 'much' must be"):
         Tuner(BOUNDS).lead({"weight_decay": "much", "dropout": 0.1})
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -425,6 +426,9 @@ def test_weights_to_begin_with():
     small = SMALL | {"max_iterations": 20, "tune": (), "learning_rate": 0.0}
     result = surrojax.tune(Table(), *splits(TABLE), variables=variables, **small)
     jax.tree.map(np.testing.assert_array_equal, result.variables, dict(variables))
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, variables)
+    with pytest.raises(InputError, match="variables: .*'Dense_0'.* holds NaN"):
+        surrojax.tune(Table(), *splits(TABLE), variables=broken, **small)
     wrong = {"params": {"Dense_0": variables["params"]["Dense_0"]}}
     with pytest.raises(InputError, match="variables: .*is not as the network's own"):
         surrojax.tune(Table(), *splits(TABLE), variables=wrong, **small)
@@ -484,6 +488,24 @@ def changed(values, row, value):
         ({"time_budget": float("nan")}, "time_budget = nan must be seconds"),
         ({"iterations_per_round": 100}, "less than one round"),
         ({"fixed": {"p_z": 1.5}, "tune": ()}, "fixed.p_z: 1.5 is out of range"),
+        ({"augment": 3}, "augment: 3 is no function"),
+        ({"augment": lambda x: x}, "augment: cannot be called with a random key and"),
+        (
+            {"augment": lambda key, x: x[:, :3]},
+            r"augment: makes float32 of shape \(64, 3\) of inputs float32 of shape",
+        ),
+        (
+            {"augment": lambda key, x: x.astype(jnp.bfloat16)},
+            "augment: makes bfloat16 of .*; it changes values alone",
+        ),
+        ({"preprocess": "log"}, "preprocess: 'log' is no function"),
+        ({"preprocess": None}, "preprocess: None is no function"),
+        (
+            {"preprocess": lambda x: jnp.where(x == TABLE[70], jnp.nan, x)},
+            "preprocess: makes NaN or infinity of train, row 70",
+        ),
+        ({"schedule": 3}, "schedule: is of int; give a surrojax.Schedule"),
+        ({"schedule": "nowhere"}, "nowhere: a schedule is a run's folder"),
     ],
 )
 def test_a_mistake_is_one_line(given, message):
@@ -680,6 +702,46 @@ def test_what_mixes_inputs_is_named():
 def test_a_token_that_the_network_does_not_know():
     with pytest.raises(InputError, match="train, row 0: holds a token outside of 0 to"):
         surrojax.tune(Words(), *splits(TOKENS + 18), **SMALL)
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    result = surrojax.tune(Words(), *splits(TOKENS), **small)
+    assert np.isfinite(result.predict(TOKENS[:2])).all()
+    with pytest.raises(InputError, match="predict, row 1: holds a token outside of 0"):
+        result.predict(changed(TOKENS[:2], 1, 18))
+
+
+def test_one_input_is_no_batch(run):
+    with pytest.raises(InputError, match=r"shape \(6,\), .*give inputs\[None\]"):
+        run.predict(TABLE[0])
+
+
+EDITED = {"width": 6, "activation": nn.tanh}
+
+
+class Edited(nn.Module):
+    """A network whose code its user changes between two calls."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = EDITED["activation"](nn.Dense(EDITED["width"])(x))
+        return nn.Dense(3)(nn.relu(nn.Dense(8)(x)))
+
+
+def test_a_network_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
+    small = SMALL | {"max_iterations": 20, "tune": (), "quiet": False}
+    call = partial(surrojax.tune, Edited(), *splits(TABLE), workdir=tmp_path)
+    call(**small)
+    call(**small | {"max_iterations": 40})
+    assert "computes something else" not in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setitem(EDITED, "activation", jnp.sin)
+        call(**small | {"max_iterations": 60})
+        assert "mind: the network computes something else" in capsys.readouterr().out
+    monkeypatch.setitem(EDITED, "width", 7)
+    shapes = r"params.Dense_0.kernel \('float32\[6, 6\]' there, 'float32\[6, 7\]' here"
+    with pytest.raises(InputError, match=f"another configuration.*{shapes}"):
+        call(**small | {"max_iterations": 80})
+    with pytest.raises(InputError, match=r"params.Dense_0.bias of float32\[6\], and"):
+        surrojax.load(tmp_path, network=Edited()).predict(TABLE[:2])
 
 
 def test_importing_the_package_starts_nothing():

@@ -140,7 +140,8 @@ def deal(split: Split, folds: int = FOLDS) -> np.ndarray:
         kind = "subjects" if split.subjects is not None else "independent samples"
         raise InputError(
             f"dataset: {len(names)} {kind} cannot be dealt into {folds} folds; fold "
-            f"{len(names)} would have none. Use a more complete copy"
+            f"{len(names)} would have none; get a more complete copy, or sort a folder "
+            "of your own into train/ and test/"
         )
     return group % folds
 

@@ -91,8 +91,21 @@ def check(name: str, split: Split, train: Split, count: int, words: int | None) 
             f"network has {count} classes, 0 to {count - 1}{hint}"
         )
     alike(name, split.images, train.images)
-    if words is None:
-        return
+    if words is not None:
+        check_tokens(name, split, words)
+
+
+def check_tokens(name: str, split: Split, words: int) -> None:
+    """Sees that a network knows the tokens of a split.
+
+    Args:
+      name: of the split.
+      split: whose inputs are tokens.
+      words: how many the network knows.
+
+    Raises:
+      InputError: there are others, which it would embed as NaN.
+    """
     tokens = split.pixels()
     if tokens.min() < 0 or tokens.max() >= words:
         wrong = np.flatnonzero(

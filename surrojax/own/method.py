@@ -125,6 +125,7 @@ def make_method(
             "flax.nnx nor another library's)"
         )
     sample = jnp.asarray(inputs[:SAMPLE])
+    _check_changes(augment, sample)
     seen = augment.preprocess(sample)
     form = conv_form("auto")
     try:
@@ -203,6 +204,36 @@ def make_method(
             else "vmap"
         ),
     )
+
+
+def _check_changes(augment: Plain, sample: jax.Array) -> None:
+    """Sees that what is done to inputs can be done.
+
+    Raises:
+      InputError: it is no function, or changes more than values.
+    """
+    given = {"preprocess": augment.preprocess, "augment": augment.change}
+    for name, function in given.items():
+        if not callable(function) and not (name == "augment" and function is None):
+            raise InputError(f"{name}: {function!r} is no function")
+    if augment.change is None:
+        return
+    try:
+        changed = jax.eval_shape(augment.change, jax.random.key(0), sample)
+    except TypeError as error:
+        raise InputError(
+            "augment: cannot be called with a random key and inputs [B, ...] "
+            f"({' '.join(str(error).split())})"
+        ) from error
+    found, wanted = (
+        (getattr(one, "shape", None), getattr(one, "dtype", None))
+        for one in (changed, sample)
+    )
+    if found != wanted:
+        raise InputError(
+            f"augment: makes {found[1]} of shape {found[0]} of inputs {wanted[1]} of "
+            f"shape {wanted[0]}; it changes values alone, as they are stored"
+        )
 
 
 def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Array:

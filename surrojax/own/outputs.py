@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from surrojax.errors import InputError
 from surrojax.method import Method
@@ -11,6 +12,24 @@ from surrojax.networks import forward
 
 ROWS = 16
 """Inputs that are looked at."""
+
+
+def _check_seen(method: Method, inputs: Any) -> None:
+    """Sees that no input becomes NaN, of which the losses would tell too late."""
+
+    @jax.jit
+    def finite(stored: jax.Array) -> jax.Array:
+        seen = method.views.see(stored, jnp.int32(0))
+        return jnp.all(jnp.isfinite(seen), axis=tuple(range(1, seen.ndim)))
+
+    size = method.evaluation_batch
+    for at in range(0, len(inputs), size):
+        fine = np.asarray(finite(jnp.asarray(inputs[at : at + size])))
+        if not fine.all():
+            raise InputError(
+                f"preprocess: makes NaN or infinity of train, row {at + fine.argmin()};"
+                " let it yield finite numbers"
+            )
 
 
 def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> None:
@@ -30,6 +49,7 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> Non
     def logits(variables: dict[str, Any], seen: jax.Array) -> jax.Array:
         return forward(method.pair.original, variables, seen)[0]
 
+    _check_seen(method, inputs)
     some = jnp.asarray(inputs[:ROWS])
     seen, seen_alone = (method.views.see(x, jnp.int32(0)) for x in (some, some[:1]))
     if len(some) > 1 and _differ(seen[:1], seen_alone):

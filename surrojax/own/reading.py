@@ -15,9 +15,9 @@ from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
-from surrojax.networks import blank, init
-from surrojax.own.data import alike, split_of
-from surrojax.own.method import Plain, Preprocess, make_method, own_of
+from surrojax.networks import blank, forward, init
+from surrojax.own.data import alike, check_tokens, split_of
+from surrojax.own.method import Plain, Preprocess, make_method, own_of, words_of
 from surrojax.own.settings import Settings
 from surrojax.records import Record
 from surrojax.result import Trained
@@ -52,6 +52,30 @@ def name_of(of: Any) -> str:
     return " ".join(_anywhere(repr(of)).split())
 
 
+def shapes_of(method: Method) -> dict[str, str]:
+    """By name, what each of a network's variables is: `float32[8, 32]`."""
+    own, inputs = own_of(method), blank(method.pair)
+    variables = jax.eval_shape(lambda: own.join(init(own, jax.random.key(0), inputs)))
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): (
+            f"{leaf.dtype}{list(leaf.shape)}"
+        )
+        for path, leaf in jax.tree.leaves_with_path(variables)
+    }
+
+
+def program_of(method: Method) -> str:
+    """A hash of what a network computes, the same in every process of one JAX."""
+    network, inputs = method.pair.original, blank(method.pair)
+
+    def logits(variables: Any, seen: jax.Array) -> jax.Array:
+        return forward(network, variables, seen)[0]
+
+    fresh = jax.eval_shape(lambda: init(network, jax.random.key(0), inputs))
+    text = _anywhere(str(jax.make_jaxpr(logits)(fresh, inputs)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _anywhere(text: str) -> str:
     """Without addresses in memory."""
     return re.sub(r" at 0x[0-9a-f]+", "", text)
@@ -69,10 +93,19 @@ def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Train
         method.pair.original, method.views, variables, method.evaluation_batch
     )
 
+    words = words_of(method)
+
     def probabilities(inputs: Any) -> np.ndarray:
+        if getattr(inputs, "ndim", None) == len(like.shape) - 1:
+            raise InputError(
+                f"predict: one input, of shape {inputs.shape}, is no batch of them; "
+                "give inputs[None]"
+            )
         count = len(inputs) if hasattr(inputs, "__len__") else 0
         split = split_of("predict", (inputs, np.zeros(count, np.int32)))
         alike("predict", split.images, like)
+        if words is not None:
+            check_tokens("predict", split, words)
         return classify(split.pixels())
 
     return Trained(joined(method, variables), probabilities)
@@ -154,6 +187,15 @@ def reader(
             )
     settings, plain = Settings(tune=(), evaluation_batch=batch), Plain(preprocess)
     method = make_method(network, like, layers, "shared", plain, settings)
+
+    had_shapes, shapes = saved["data"].get("shapes", {}), shapes_of(method)
+    for name in sorted(had_shapes.keys() | (shapes.keys() if had_shapes else ())):
+        if had_shapes.get(name) != shapes.get(name):
+            raise InputError(
+                f"{path}: its network has {name} of {had_shapes.get(name, 'no shape')},"
+                f" and the one given of {shapes.get(name, 'no shape')}; give the "
+                "network as it was trained"
+            )
 
     def fresh() -> dict[str, Any]:
         return init(method.pair.original, jax.random.key(0), blank(method.pair))

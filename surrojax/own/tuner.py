@@ -80,7 +80,13 @@ class Tuner:
         noise = number_of("noise", noise)
         self.names = tuple(bounds)
         self._limits = np.array(list(bounds.values())).T
-        self._lower, self._upper = np.log(self._limits.astype(np.float32))
+        self._lower, self._upper = np.log(self._limits).astype(np.float32)
+        for name, low, high in zip(self.names, self._lower, self._upper, strict=True):
+            if not low < high:
+                raise InputError(
+                    f"bounds: {name}: {bounds[name]} are the same in 32 bits; set them "
+                    "further apart"
+                )
         check_known("optimizer", optimizer, OPTIMIZERS)
         population, seed = whole_of("population", population), seed_of(seed)
         check_population(optimizer, population)
@@ -218,7 +224,17 @@ class Tuner:
         score = number_of("lead: score", score)
         if score == math.inf:
             raise InputError("lead: score: no later one would beat infinity")
-        values = [math.log(_positive(setting, name)) for name in self.names]
+        if not isinstance(setting, Mapping):
+            raise InputError(f"lead: {setting!r} must be a dict of numbers by name")
+        for name in setting:
+            check_known("lead", name, self.names)
+        for name, (low, high) in zip(self.names, self._limits.T, strict=True):
+            value = number_of(f"lead: {name}", setting.get(name))
+            if not low <= value <= high:
+                raise InputError(
+                    f"lead: {name} = {value} is not within its bounds, {low} to {high}"
+                )
+        values = [math.log(setting[name]) for name in self.names]
         vector = jnp.clip(jnp.asarray(values, jnp.float32), self._lower, self._upper)
         told = -math.inf if math.isnan(score) else score
         self._state = lead(self._state, vector, jnp.float32(told))
@@ -383,13 +399,6 @@ def _widths(
         ],
         np.float32,
     )
-
-
-def _positive(setting: Mapping[str, float], name: str) -> float:
-    value = setting.get(name)
-    if isinstance(value, str | None) or not 0 < value < math.inf:
-        raise InputError(f"lead: {name} = {value} must be a positive number")
-    return value
 
 
 def _finite(tree: Any) -> Any:

@@ -39,12 +39,12 @@ from surrojax.own.method import (
     words_of,
 )
 from surrojax.own.outputs import check_outputs
-from surrojax.own.reading import joined, name_of, trained
+from surrojax.own.reading import joined, name_of, program_of, shapes_of, trained
 from surrojax.own.settings import Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.progress import Progress, say
 from surrojax.records import Record, config_in, read_json
-from surrojax.replay import hash_of
+from surrojax.replay import hash_of, read_schedule
 from surrojax.result import Result
 from surrojax.rounds import Placed, reported
 from surrojax.schedule import Schedule
@@ -68,7 +68,7 @@ def tune(
     variables: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
     seed: int = 0,
-    schedule: Schedule | None = None,
+    schedule: Schedule | str | os.PathLike[str] | None = None,
     workdir: str | os.PathLike[str] | None = None,
     time_budget: float = 0.0,
     early_stop: int = 0,
@@ -86,7 +86,8 @@ def tune(
         fresh ones.
       classes: K names; None: the numbers.
       seed: of weights, minibatches, masks and search.
-      schedule: trains once with these settings, without a search.
+      schedule: trains once with these settings, without a search; or a folder or file
+        with them, as `read_schedule` takes it.
       workdir: a folder for the records, figures, weights and checkpoints, as launch.py
         leaves them; the same call on the same folder goes on where it was stopped, and
         one with more `max_iterations` extends it, in rounds of the same length and with
@@ -118,7 +119,14 @@ def tune(
     given = splits["train"].images
     if workdir is not None:
         options = _as_before(Path(workdir).expanduser(), options)
+    if isinstance(schedule, str | os.PathLike):
+        schedule = read_schedule(schedule)
     if schedule is not None:
+        if not isinstance(schedule, Schedule):
+            raise InputError(
+                f"schedule: is of {type(schedule).__name__}; give a surrojax.Schedule, "
+                "such as a result's, or the folder of a run"
+            )
         options = _following(schedule, options)
     plain = Plain(preprocess, augment)
     method = make_method(network, given, layers, surrogate, plain, options)
@@ -161,6 +169,7 @@ def tune(
                 network, surrogate, method, options, dataset, limits, variables, seed
             )
             diary = stack.enter_context(Diary(workdir, description, begin))
+            told += _edited(read_json(diary.folder.path / "config.json"), description)
         try:
             done = _train(plan, begin, diary, quiet)
         except KeyboardInterrupt:
@@ -199,6 +208,20 @@ def _as_before(folder: Path, options: Settings) -> Settings:
         return replace(options, **kept)
     except InputError as error:
         raise InputError(f"{folder}: {error}, which its run has") from error
+
+
+def _edited(there: Record, here: Record) -> list[str]:
+    """Says that a folder's network was another when its run began.
+
+    Other versions of JAX may write the same network otherwise.
+    """
+    changed = there.get("program", here["program"]) != here["program"]
+    if not changed or there.get("versions") != here["versions"]:
+        return []
+    return [
+        "mind: the network computes something else than when the run in this folder "
+        "began, and its earlier rounds are not done again; choose another workdir"
+    ]
 
 
 def _following(schedule: Schedule, options: Settings) -> Settings:
@@ -312,6 +335,12 @@ def _with_variables(
             "variables: have no 'params'; give all that the network's init makes"
         )
     given = jax.tree.map(jnp.asarray, own_of(method).split(dict(variables)))
+    for path, leaf in jax.tree.leaves_with_path(variables):
+        if not np.all(np.isfinite(np.asarray(leaf, np.float32))):
+            raise InputError(
+                f"variables: {jax.tree_util.keystr(path)} holds NaN or infinity; give "
+                "finite ones, or leave them out"
+            )
     wanted, found = (
         {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
         for leaves in (
@@ -348,7 +377,7 @@ def _describe(
         "halve_every": options.halving,
     }
     plain = cast(Plain, method.augment)
-    origin = {}
+    origin: dict[str, Any] = {"shapes": shapes_of(method)}
     if method.schedule is not None:
         origin["schedule"] = hash_of(method.schedule)
     if variables is not None:
@@ -366,4 +395,7 @@ def _describe(
     }
     inputs = dataset.train.images[:1]
     stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
-    return described(method, dataset, config, origin) | {"inputs": stored}
+    return described(method, dataset, config, origin) | {
+        "inputs": stored,
+        "program": program_of(method),
+    }
