@@ -35,10 +35,11 @@ class Board:
         self._folder = folder
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
         with explained(folder):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             self._writer = RecordWriter(str(folder / name))
         try:
-            self._write(file_version="brain.Event:2")
+            with explained(folder):
+                self._write(file_version="brain.Event:2")
             for record in records:
                 self.add(record)
         except BaseException:

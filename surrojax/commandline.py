@@ -4,7 +4,8 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,7 +77,8 @@ def load(file: str) -> ConfigDict:
         config has, or to a value of another type.
     """
     try:
-        config = _module(file).get_config()
+        with _slips(file):
+            config = _module(file).get_config()
     except (AttributeError, KeyError, TypeError) as error:
         if not _is_of_a_config(error):  # the fault is in the file's own code
             raise
@@ -88,8 +90,8 @@ def load(file: str) -> ConfigDict:
 def _check_config(file: str, config: Any) -> None:
     if not isinstance(config, ConfigDict):
         raise InputError(
-            f"{file}: get_config returns a {type(config).__name__}, where a ConfigDict "
-            "is wanted; begin with common.get_config(), as configs/ do"
+            f"{file}: get_config returns {type(config).__name__}, where a ConfigDict "
+            "is wanted; begin with common.get_config() and return it, as configs/ do"
         )
 
 
@@ -122,20 +124,28 @@ def _module(file: str) -> Any:
     if not path.is_file() or spec is None or spec.loader is None:
         raise InputError(_missing(file))
     module = importlib.util.module_from_spec(spec)
-    try:
+    with _slips(file):
         spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise InputError(f"{file}: has no get_config; see configs/")
+    return module
+
+
+@contextmanager
+def _slips(file: str) -> Iterator[None]:
+    """Names the slip of the pen where a config's file cannot be run."""
+    try:
+        yield
     except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
         raise InputError(
-            f"{error.filename}, line {error.lineno}: {error.msg}; mend it, or choose "
-            "another config"
+            f"{error.filename or file}{line}: {error.msg}; mend it, or choose another "
+            "config"
         ) from error
     except ImportError as error:
         raise InputError(
             f"{file}: {error}; install what it imports, or mend the import"
         ) from error
-    if not hasattr(module, "get_config"):
-        raise InputError(f"{file}: has no get_config; see configs/")
-    return module
 
 
 def _missing(file: str) -> str:
@@ -218,14 +228,13 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
     if len(argv) == 1:
         print(_help(about, file, full=False), file=sys.stderr, flush=True)
         raise InputError(MISSING)
-    if Path(file).is_file():
-        _module(file)  # else a slip of the pen in it would be a traceback
     try:
-        rest = flags.FLAGS(argv)
-        if config.value is not None and not Path(file).is_file():
-            config.value.keys()  # a file that is missing shows only now
-        elif config.value is not None:
+        with _slips(file):
+            rest = flags.FLAGS(argv)
+        if Path(file).is_file():
             _check_config(file, config.value)
+        elif config.value is not None:
+            config.value.keys()  # a file that is missing shows only now
         return rest
     except flags.UnrecognizedFlagError as error:
         raise InputError(_unknown_flag(error.flagname, file)) from error

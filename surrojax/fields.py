@@ -40,11 +40,12 @@ def check_known(where: str, word: Any, known: Collection[Any]) -> None:
     Raises:
       InputError: it is another one.
     """
-    if word not in known:
-        words = [str(other) for other in known]
+    words = list(known)  # which a list may be looked for in as well
+    if word not in words:
+        meant = suggest(word, words) if isinstance(word, str) else ""
         raise InputError(
-            f"{where}: {word!r} is unknown{suggest(str(word), words)}; choose from "
-            f"{', '.join(words)}"
+            f"{where}: {word!r} is unknown{meant}; choose from "
+            f"{', '.join(map(str, words))}"
         )
 
 

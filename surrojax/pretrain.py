@@ -121,7 +121,8 @@ def train(
 
     Args:
       config: as `configs/pretrain_faces.py` makes it. Warm-up and drops of the rate
-        are shares of `max_iterations`, so a run goes on with its own alone.
+        are shares of `max_iterations`, so a run can be continued only with those that
+        it began with.
       workdir: the run's folder; made if it is missing.
       command: how the run was called, for config.json.
       quiet: no progress.

@@ -43,20 +43,16 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
         ) from error
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
         raise InputError(f"{file}: holds no rows; a schedule has a row for each round")
-    names = tuple(name for name in rows[0] if name not in ("round", "step", None))
+    names = tuple(name for name in rows[0] if name not in ("round", "step", "", None))
     if not names:
         raise InputError(
             f"{file}: has no hyper-parameter; a schedule has a column for each"
         )
     ends, values = [], []
     for number, row in enumerate(rows, 1):
-        if isinstance(row, dict) and None in row:
-            raise InputError(f"{file}, row {number}: has a cell too many; remove it")
-        if isinstance(row, dict) and (other := sorted(row.keys() - rows[0].keys())):
-            raise InputError(
-                f"{file}, row {number}: has {', '.join(other)}, which the first row "
-                "lacks; each row has the same names"
-            )
+        if isinstance(row, dict):
+            _check_names(f"{file}, row {number}", row, rows[0])
+            row = {name: cell for name, cell in row.items() if cell is not None}
         try:
             ends.append(_whole(row["step"]))
             values.append([float(row[name]) for name in names])
@@ -75,10 +71,20 @@ def _rows_of(text: str) -> list[dict[str, str]]:
     """The rows of a CSV; a ValueError where it has a column twice."""
     reader = csv.DictReader(io.StringIO(text))
     names = list(reader.fieldnames or ())
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise ValueError(f"column {twice[0]} is there twice")
+        raise ValueError(f"column {twice[0]} is there twice; keep one of them")
     return list(reader)
+
+
+def _check_names(where: str, row: dict[Any, Any], first: dict[Any, Any]) -> None:
+    if None in row:  # where a CSV's further cells are
+        raise InputError(f"{where}: has a cell too many; remove it")
+    if other := sorted(row.keys() - first.keys()):
+        raise InputError(
+            f"{where}: has {', '.join(other)}, which the first row lacks; each row has "
+            "the same names"
+        )
 
 
 def _whole(step: Any) -> int:

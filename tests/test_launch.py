@@ -242,8 +242,9 @@ def test_a_verbose_run_says_what_each_round_found(tmp_path):
     [
         ("def get_config(:\n    pass\n", "line 1: invalid syntax; mend it"),
         ("import numppy\n", "No module named 'numppy'; install what it imports"),
-        ("def get_config():\n    return {}\n", "returns a dict, where a ConfigDict is"),
-        ("def get():\n    pass\n", "has no get_config"),
+        ("def get_config():\n    return {}\n", "returns dict, where a ConfigDict is"),
+        ("def get_config():\n    pass\n", "returns NoneType, where a ConfigDict is"),
+        ("def get_config():\n    import numppy\n", "No module named 'numppy'; install"),
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--help",)])
@@ -252,5 +253,6 @@ def test_a_slip_in_a_config_s_file_is_one_line(tmp_path, text, message, more):
     file.write_text(text)
     done = answer(f"--config={file}", f"--workdir={tmp_path}/run", *more)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert f"{file}" in done.stderr and message in done.stderr
+    *_, line = done.stderr.splitlines()  # before it, ml_collections may warn
+    assert "Traceback" not in done.stderr
+    assert f"{file}" in line and message in line

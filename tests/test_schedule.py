@@ -91,6 +91,7 @@ def test_an_impossible_schedule_is_refused(names, ends, values, message):
         ("s.json", "{}", "s.json: holds no rows"),
         ("s.json", "[", "s.json: cannot be read"),
         ("s.csv", "step,p_z\n10,0.1\n20,\n", "s.csv, row 2: "),
+        ("s.csv", "step,p_z,p_x\n10,0.1\n", "row 1: 'p_x' is missing"),
         ("s.csv", "step,p_z\n10,0.1,7\n", "s.csv, row 1: has a cell too many"),
         ("s.csv", "round,step\n1,10\n", "s.csv: has no hyper-parameter"),
         ("s.json", '[{"step": 1e400, "p_z": 0.1}]', "s.json, row 1: "),
@@ -117,7 +118,7 @@ def test_a_damaged_file_is_named(tmp_path, name, text, message):
 def test_a_file_of_a_spreadsheet(tmp_path):
     """Which marks its encoding and writes whole numbers with a point."""
     file = tmp_path / "s.csv"
-    file.write_bytes(b"\xef\xbb\xbfstep,p_z\r\n10.0,0.25\r\n20.0,0.5\r\n")
+    file.write_bytes(b"\xef\xbb\xbfstep,p_z,,\r\n10.0,0.25,,\r\n20.0,0.5,,\r\n")
     found = read_schedule(file)
     assert found.ends.tolist() == [10, 20]
     assert found.values.tolist() == [[0.25], [0.5]]

@@ -251,7 +251,9 @@ def test_scores_are_counted_and_must_not_be_infinite():
 
 def test_bounds_may_be_beyond_32_bits():
     """Their logarithms are not."""
-    for low, high in ((1e-300, 1e300), (1e-50, 1e-45)):
+    for low, high in (
+        *((1e-300, 1e300), (1e-50, 1e-45), (1e-300, 1e-100), (1e200, 1e300)),
+    ):
         values = [s["a"] for s in Tuner({"a": (low, high)}).ask()]
         assert len(set(values)) == 6 and low < min(values) and max(values) < high
     with pytest.raises(InputError, match="bounds: a: .* are the same in 32 bits"):
@@ -267,6 +269,7 @@ def test_a_leader_must_have_all_values():
         Tuner(BOUNDS).lead("dropout")
     with pytest.raises(InputError, match="dropout = 0.95 is not within its bounds"):
         Tuner(BOUNDS).lead({"weight_decay": 1e-3, "dropout": 0.95})
+    Tuner(BOUNDS).lead({"weight_decay": np.float32(1e-6), "dropout": np.float32(0.9)})
     with pytest.raises(InputError, match="lead: weight_decay = -1"):
         Tuner(BOUNDS).lead({"weight_decay": -1, "dropout": 0.1})
     with pytest.raises(InputError, match="lead: weight_decay = 'much' must be"):

@@ -1,10 +1,13 @@
 """`surrojax.tune`: a user's network and arrays in one call."""
 
 import json
+import os
+import pty
 import shutil
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -22,14 +25,15 @@ from surrojax.algorithm import DivergedError, initial_state
 from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.own.hints import hints, verdict
+from surrojax.own.identity import name_of, program_of
 from surrojax.own.outputs import check_outputs
-from surrojax.own.reading import name_of
 from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage2 import copies, train_candidate, train_population
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
+ROOT = Path(__file__).parent.parent
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 240)
 TABLE = (RNG.normal(size=(240, 6)) + 2 * np.eye(6)[LABELS]).astype(np.float32)
@@ -421,6 +425,24 @@ def test_inputs_are_changed_and_prepared():
     np.testing.assert_allclose(result.predict(pixels[:5]), expected, atol=1e-5)
 
 
+def test_what_comes_to_the_network_counts():
+    """Inputs may have other shapes and types between `augment` and `preprocess`."""
+    pixels = np.clip(TABLE * 20 + 100, 0, 255).astype(np.uint8)
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+
+    def noisy(key, inputs):
+        return inputs[:, :5] + jax.random.normal(key, (len(inputs), 5))
+
+    def scaled(inputs):
+        return inputs[:, :5].astype(jnp.float32) / 255
+
+    given = {"augment": jax.jit(noisy), "preprocess": scaled}
+    result = surrojax.tune(Table(), *splits(pixels), **given, **small)
+    assert result.variables["params"]["Dense_2"]["kernel"].shape == (5, 6)
+    with pytest.raises(InputError, match="as float32 of .*, others as uint8 of"):
+        surrojax.tune(Table(), *splits(pixels), augment=lambda key, x: x * 1.0, **small)
+
+
 def test_weights_to_begin_with():
     variables = Table().init(jax.random.key(7), jnp.asarray(TABLE[:1]))
     small = SMALL | {"max_iterations": 20, "tune": (), "learning_rate": 0.0}
@@ -489,20 +511,28 @@ def changed(values, row, value):
         ({"iterations_per_round": 100}, "less than one round"),
         ({"fixed": {"p_z": 1.5}, "tune": ()}, "fixed.p_z: 1.5 is out of range"),
         ({"augment": 3}, "augment: 3 is no function"),
-        ({"augment": lambda x: x}, "augment: cannot be called with a random key and"),
+        ({"augment": lambda x: x}, "augment: does not take a random key and inputs"),
+        ({"augment": lambda key, x: (x, x)}, "augment: yields no array"),
         (
             {"augment": lambda key, x: x[:, :3]},
-            r"augment: makes float32 of shape \(64, 3\) of inputs float32 of shape",
+            r"augment: its inputs come to the network as float32 of shape \(64, 3\), "
+            r"others as float32 of shape \(64, 6\)",
         ),
         (
             {"augment": lambda key, x: x.astype(jnp.bfloat16)},
-            "augment: makes bfloat16 of .*; it changes values alone",
+            "augment: .* as bfloat16 of .*; let it change values alone",
         ),
+        ({"preprocess": lambda: 3}, "preprocess: does not take inputs"),
+        ({"preprocess": lambda x: None}, "preprocess: yields no array"),
         ({"preprocess": "log"}, "preprocess: 'log' is no function"),
         ({"preprocess": None}, "preprocess: None is no function"),
         (
             {"preprocess": lambda x: jnp.where(x == TABLE[70], jnp.nan, x)},
             "preprocess: makes NaN or infinity of train, row 70",
+        ),
+        (
+            {"preprocess": lambda x: jnp.where(x == TABLE[125], jnp.nan, x)},
+            "preprocess: makes NaN or infinity of validation, row 5",
         ),
         ({"schedule": 3}, "schedule: is of int; give a surrojax.Schedule"),
         ({"schedule": "nowhere"}, "nowhere: a schedule is a run's folder"),
@@ -731,17 +761,60 @@ def test_a_network_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
     call = partial(surrojax.tune, Edited(), *splits(TABLE), workdir=tmp_path)
     call(**small)
     call(**small | {"max_iterations": 40})
-    assert "computes something else" not in capsys.readouterr().out
+    hint = "mind: the network computes something else"
+    assert hint not in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.setitem(EDITED, "activation", jnp.sin)
-        call(**small | {"max_iterations": 60})
-        assert "mind: the network computes something else" in capsys.readouterr().out
+        for more in (60, 80):  # its first rounds stay those of the other
+            call(**small | {"max_iterations": more})
+            assert hint in capsys.readouterr().out
+    call(**small | {"max_iterations": 100})
+    assert hint not in capsys.readouterr().out
     monkeypatch.setitem(EDITED, "width", 7)
-    shapes = r"params.Dense_0.kernel \('float32\[6, 6\]' there, 'float32\[6, 7\]' here"
-    with pytest.raises(InputError, match=f"another configuration.*{shapes}"):
-        call(**small | {"max_iterations": 80})
-    with pytest.raises(InputError, match=r"params.Dense_0.bias of float32\[6\], and"):
+    shapes = r"Dense_0.bias of float32\[6\], the one given of float32\[7\], and 2 more"
+    before = (tmp_path / "config.json").read_text()
+    with pytest.raises(InputError, match=shapes):
+        call(**small | {"max_iterations": 120})
+    with pytest.raises(InputError, match=shapes):
         surrojax.load(tmp_path, network=Edited()).predict(TABLE[:2])
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_a_folder_of_an_earlier_version_goes_on(tmp_path):
+    """It says nothing of shapes and of what its network computes."""
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    call = partial(surrojax.tune, Table(), *splits(TABLE), workdir=tmp_path)
+    call(**small)
+    file = tmp_path / "config.json"
+    saved = json.loads(file.read_text())
+    file.write_text(
+        json.dumps({k: saved[k] for k in saved.keys() - {"shapes", "program"}})
+    )
+    assert len(call(**small | {"max_iterations": 40}).records) == 2
+    assert json.loads(file.read_text())["shapes"] == saved["shapes"]
+
+
+def test_what_a_network_computes_is_told_alike_on_a_terminal():
+    """There, JAX writes programs in colours."""
+    code = (
+        "import sys; sys.path[:0] = ['tests', '.']; import surrojax, test_tuning as t;"
+        "method = surrojax.own_method(t.Table(), t.TABLE[:9], max_iterations=20);"
+        "print(sys.stdout.isatty(), t.program_of(method))"
+    )
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "PYTHONHASHSEED": "7"}
+    subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=theirs,
+        cwd=ROOT,
+        env=environment,
+        check=True,
+    )
+    os.close(theirs)
+    told = os.read(ours, 1000).decode().split()
+    os.close(ours)
+    method = surrojax.own_method(Table(), TABLE[:9], max_iterations=20)
+    assert told == ["True", program_of(method)]
 
 
 def test_importing_the_package_starts_nothing():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any, Literal, cast
 
 import flax.linen as nn
@@ -207,33 +208,53 @@ def make_method(
 
 
 def _check_changes(augment: Plain, sample: jax.Array) -> None:
-    """Sees that what is done to inputs can be done.
+    """Sees that what is done to inputs can be done, and changes values alone.
 
     Raises:
-      InputError: it is no function, or changes more than values.
+      InputError: it is no function of its arguments, or inputs in training are not as
+        they are else.
     """
-    given = {"preprocess": augment.preprocess, "augment": augment.change}
-    for name, function in given.items():
-        if not callable(function) and not (name == "augment" and function is None):
-            raise InputError(f"{name}: {function!r} is no function")
-    if augment.change is None:
+    _check_callable("preprocess", augment.preprocess, "inputs [B, ...]", 1)
+    wanted = _kind(jax.eval_shape(augment.preprocess, sample))
+    if wanted is None:
+        raise InputError("preprocess: yields no array; it wants one of inputs [B, ...]")
+    change = augment.change
+    if change is None:
         return
-    try:
-        changed = jax.eval_shape(augment.change, jax.random.key(0), sample)
-    except TypeError as error:
+    _check_callable("augment", change, "a random key and inputs [B, ...]", 2)
+    changed = jax.eval_shape(change, jax.random.key(0), sample)
+    found, stored = _kind(changed), _kind(sample)
+    if found is None:
+        raise InputError("augment: yields no array; it wants one of inputs [B, ...]")
+    # Pixels of another type would pass by what scales them.
+    if augment.preprocess is not standard or found[1] == sample.dtype:
+        found, stored = _kind(jax.eval_shape(augment.preprocess, changed)), wanted
+    if found != stored:
         raise InputError(
-            "augment: cannot be called with a random key and inputs [B, ...] "
-            f"({' '.join(str(error).split())})"
-        ) from error
-    found, wanted = (
-        (getattr(one, "shape", None), getattr(one, "dtype", None))
-        for one in (changed, sample)
-    )
-    if found != wanted:
-        raise InputError(
-            f"augment: makes {found[1]} of shape {found[0]} of inputs {wanted[1]} of "
-            f"shape {wanted[0]}; it changes values alone, as they are stored"
+            f"augment: its inputs come to the network as {_told(found)}, others as "
+            f"{_told(stored)}; let it change values alone"
         )
+
+
+def _check_callable(name: str, function: Any, arguments: str, count: int) -> None:
+    if not callable(function):
+        raise InputError(f"{name}: {function!r} is no function")
+    try:
+        signature(function).bind(*range(count))
+    except TypeError as error:
+        raise InputError(f"{name}: does not take {arguments} ({error})") from error
+    except ValueError:  # of compiled code, which says nothing of its arguments
+        return
+
+
+def _kind(array: Any) -> tuple[tuple[int, ...], Any] | None:
+    if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+        return None
+    return array.shape, array.dtype
+
+
+def _told(kind: tuple[tuple[int, ...], Any] | None) -> str:
+    return "no array" if kind is None else f"{kind[1]} of shape {kind[0]}"
 
 
 def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Array:

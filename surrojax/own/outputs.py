@@ -14,8 +14,17 @@ ROWS = 16
 """Inputs that are looked at."""
 
 
-def _check_seen(method: Method, inputs: Any) -> None:
-    """Sees that no input becomes NaN, of which the losses would tell too late."""
+def check_seen(method: Method, name: str, inputs: Any) -> None:
+    """Sees that no input becomes NaN, of which the losses would tell too late.
+
+    Args:
+      method: of the run.
+      name: of the split.
+      inputs: `[n, ...]` of it, as they are stored.
+
+    Raises:
+      InputError: one does.
+    """
 
     @jax.jit
     def finite(stored: jax.Array) -> jax.Array:
@@ -27,8 +36,8 @@ def _check_seen(method: Method, inputs: Any) -> None:
         fine = np.asarray(finite(jnp.asarray(inputs[at : at + size])))
         if not fine.all():
             raise InputError(
-                f"preprocess: makes NaN or infinity of train, row {at + fine.argmin()};"
-                " let it yield finite numbers"
+                f"preprocess: makes NaN or infinity of {name}, row "
+                f"{at + fine.argmin()}; let it yield finite numbers"
             )
 
 
@@ -49,7 +58,6 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> Non
     def logits(variables: dict[str, Any], seen: jax.Array) -> jax.Array:
         return forward(method.pair.original, variables, seen)[0]
 
-    _check_seen(method, inputs)
     some = jnp.asarray(inputs[:ROWS])
     seen, seen_alone = (method.views.see(x, jnp.int32(0)) for x in (some, some[:1]))
     if len(some) > 1 and _differ(seen[:1], seen_alone):

@@ -1,7 +1,5 @@
 """A user's trained network as a result has it, and from a run's folder."""
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,8 +13,9 @@ from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
-from surrojax.networks import blank, forward, init
+from surrojax.networks import blank, init
 from surrojax.own.data import alike, check_tokens, split_of
+from surrojax.own.identity import check_shapes, name_of, shapes_of
 from surrojax.own.method import Plain, Preprocess, make_method, own_of, words_of
 from surrojax.own.settings import Settings
 from surrojax.records import Record
@@ -30,55 +29,6 @@ ROWS = 2
 def joined(method: Method, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Variables as the user's module takes them, on the host."""
     return jax.tree.map(np.asarray, own_of(method).join(variables))
-
-
-def name_of(of: Any) -> str:
-    """What tells a module or a function from another, in every process.
-
-    A function without a name of its own, such as a lambda, is told by its code and by
-    the values that it has taken along as well.
-    """
-    if hasattr(of, "__qualname__"):
-        name = f"{of.__module__}.{of.__qualname__}"
-        if ">" in name and hasattr(of, "__code__"):
-            code, held = of.__code__, of.__closure__ or ()
-            told = (
-                *(code.co_code, code.co_consts, code.co_names, of.__defaults__),
-                [cell.cell_contents for cell in held],
-            )
-            text = _anywhere(repr(told))
-            return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        return name
-    return " ".join(_anywhere(repr(of)).split())
-
-
-def shapes_of(method: Method) -> dict[str, str]:
-    """By name, what each of a network's variables is: `float32[8, 32]`."""
-    own, inputs = own_of(method), blank(method.pair)
-    variables = jax.eval_shape(lambda: own.join(init(own, jax.random.key(0), inputs)))
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): (
-            f"{leaf.dtype}{list(leaf.shape)}"
-        )
-        for path, leaf in jax.tree.leaves_with_path(variables)
-    }
-
-
-def program_of(method: Method) -> str:
-    """A hash of what a network computes, the same in every process of one JAX."""
-    network, inputs = method.pair.original, blank(method.pair)
-
-    def logits(variables: Any, seen: jax.Array) -> jax.Array:
-        return forward(network, variables, seen)[0]
-
-    fresh = jax.eval_shape(lambda: init(network, jax.random.key(0), inputs))
-    text = _anywhere(str(jax.make_jaxpr(logits)(fresh, inputs)))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _anywhere(text: str) -> str:
-    """Without addresses in memory."""
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Trained:
@@ -188,14 +138,7 @@ def reader(
     settings, plain = Settings(tune=(), evaluation_batch=batch), Plain(preprocess)
     method = make_method(network, like, layers, "shared", plain, settings)
 
-    had_shapes, shapes = saved["data"].get("shapes", {}), shapes_of(method)
-    for name in sorted(had_shapes.keys() | (shapes.keys() if had_shapes else ())):
-        if had_shapes.get(name) != shapes.get(name):
-            raise InputError(
-                f"{path}: its network has {name} of {had_shapes.get(name, 'no shape')},"
-                f" and the one given of {shapes.get(name, 'no shape')}; give the "
-                "network as it was trained"
-            )
+    check_shapes(path, saved, shapes_of(method))
 
     def fresh() -> dict[str, Any]:
         return init(method.pair.original, jax.random.key(0), blank(method.pair))

@@ -36,6 +36,8 @@ from surrojax.space import latin_hypercube
 
 Setting = dict[str, float]
 
+_LAST_BIT = 2.0**-23
+
 
 class Tuner:
     """A population of settings that is asked for, scored elsewhere, and told.
@@ -230,7 +232,8 @@ class Tuner:
             check_known("lead", name, self.names)
         for name, (low, high) in zip(self.names, self._limits.T, strict=True):
             value = number_of(f"lead: {name}", setting.get(name))
-            if not low <= value <= high:
+            # One that has been through 32 bits may lie beyond it by the last of them.
+            if not low * (1 - _LAST_BIT) <= value <= high * (1 + _LAST_BIT):
                 raise InputError(
                     f"lead: {name} = {value} is not within its bounds, {low} to {high}"
                 )
@@ -369,7 +372,9 @@ def _center(
             )
     return np.array(
         [
-            math.log(start.get(name, math.sqrt(low * high)))
+            math.log(start[name])
+            if name in start
+            else math.log(low) / 2 + math.log(high) / 2
             for name, (low, high) in bounds.items()
         ],
         np.float32,

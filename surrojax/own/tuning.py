@@ -28,6 +28,13 @@ from surrojax.method import Method
 from surrojax.outcome import classify, result
 from surrojax.own.data import Examples, check, place, split_of
 from surrojax.own.hints import hints, opening, verdict
+from surrojax.own.identity import (
+    check_shapes,
+    name_of,
+    program_of,
+    shapes_of,
+    told_of_edit,
+)
 from surrojax.own.method import (
     Augmentation,
     Plain,
@@ -38,8 +45,8 @@ from surrojax.own.method import (
     standard,
     words_of,
 )
-from surrojax.own.outputs import check_outputs
-from surrojax.own.reading import joined, name_of, program_of, shapes_of, trained
+from surrojax.own.outputs import check_outputs, check_seen
+from surrojax.own.reading import joined, trained
 from surrojax.own.settings import Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.progress import Progress, say
@@ -116,9 +123,10 @@ def tune(
     if test is not None:
         examples["test"] = test
     splits = {name: split_of(name, pair) for name, pair in examples.items()}
-    given = splits["train"].images
+    given, before = splits["train"].images, Record()
     if workdir is not None:
-        options = _as_before(Path(workdir).expanduser(), options)
+        before = _saved(Path(workdir).expanduser())
+        options = _as_before(workdir, before, options)
     if isinstance(schedule, str | os.PathLike):
         schedule = read_schedule(schedule)
     if schedule is not None:
@@ -158,6 +166,8 @@ def tune(
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
         begin = _with_variables(method, begin, variables)
+    for name, split in splits.items():
+        check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(type(network).__name__, method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
@@ -168,8 +178,11 @@ def tune(
             description = _describe(
                 network, surrogate, method, options, dataset, limits, variables, seed
             )
+            told += told_of_edit(before, description)
+            # What is written there anew is still of the network that it began with.
+            description |= {n: before[n] for n in ("program",) if n in before}
             diary = stack.enter_context(Diary(workdir, description, begin))
-            told += _edited(read_json(diary.folder.path / "config.json"), description)
+            check_shapes(diary.folder.path, before, description["shapes"])
         try:
             done = _train(plan, begin, diary, quiet)
         except KeyboardInterrupt:
@@ -189,16 +202,21 @@ def tune(
 _OTHERS = [n for n in inspect.signature(tune).parameters if n != "settings"]
 
 
-def _as_before(folder: Path, options: Settings) -> Settings:
+def _saved(folder: Path) -> Record:
+    """What config.json says of the run in a folder; nothing where there is none."""
+    file = folder / "config.json"
+    saved = read_json(file) if file.exists() else None
+    return {} if config_in(saved) is None else cast(Record, saved)
+
+
+def _as_before(
+    folder: str | os.PathLike[str], saved: Record, options: Settings
+) -> Settings:
     """What follows from max_iterations as the run in the folder has it.
 
     So the same call with a larger `max_iterations` extends that run.
     """
-    file = folder / "config.json"
-    saved = read_json(file) if file.exists() else None
-    before = config_in(saved)
-    if before is None:
-        return options
+    before = config_in(saved) or {}
     kept = {
         name: before[name]
         for name in ("iterations_per_round", "halve_every")
@@ -208,20 +226,6 @@ def _as_before(folder: Path, options: Settings) -> Settings:
         return replace(options, **kept)
     except InputError as error:
         raise InputError(f"{folder}: {error}, which its run has") from error
-
-
-def _edited(there: Record, here: Record) -> list[str]:
-    """Says that a folder's network was another when its run began.
-
-    Other versions of JAX may write the same network otherwise.
-    """
-    changed = there.get("program", here["program"]) != here["program"]
-    if not changed or there.get("versions") != here["versions"]:
-        return []
-    return [
-        "mind: the network computes something else than when the run in this folder "
-        "began, and its earlier rounds are not done again; choose another workdir"
-    ]
 
 
 def _following(schedule: Schedule, options: Settings) -> Settings:
@@ -342,7 +346,10 @@ def _with_variables(
                 "finite ones, or leave them out"
             )
     wanted, found = (
-        {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+        {
+            jax.tree_util.keystr(path): (leaf.shape, str(leaf.dtype))
+            for path, leaf in leaves
+        }
         for leaves in (
             jax.tree.leaves_with_path(original.variables),
             jax.tree.leaves_with_path(given),
@@ -377,7 +384,7 @@ def _describe(
         "halve_every": options.halving,
     }
     plain = cast(Plain, method.augment)
-    origin: dict[str, Any] = {"shapes": shapes_of(method)}
+    origin = {}
     if method.schedule is not None:
         origin["schedule"] = hash_of(method.schedule)
     if variables is not None:
@@ -397,5 +404,6 @@ def _describe(
     stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
     return described(method, dataset, config, origin) | {
         "inputs": stored,
+        "shapes": shapes_of(method),
         "program": program_of(method),
     }
