@@ -72,7 +72,7 @@ def check_shapes(path: Path, saved: Record, here: Mapping[str, str]) -> None:
 
 
 def program_of(method: Method) -> str:
-    """A hash of what a network computes, the same wherever JAX's version is."""
+    """A hash of what a network computes, the same wherever JAX is of one version."""
     # Convolutions have another form on another device.
     network, inputs = own_of(method).clone("lax"), blank(method.pair)
 

@@ -226,8 +226,7 @@ class Tuner:
         score = number_of("lead: score", score)
         if score == math.inf:
             raise InputError("lead: score: no later one would beat infinity")
-        if not isinstance(setting, Mapping):
-            raise InputError(f"lead: {setting!r} must be a dict of numbers by name")
+        setting = _numbers("lead", setting)
         for name in setting:
             check_known("lead", name, self.names)
         for name, (low, high) in zip(self.names, self._limits.T, strict=True):

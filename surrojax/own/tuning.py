@@ -123,10 +123,12 @@ def tune(
     if test is not None:
         examples["test"] = test
     splits = {name: split_of(name, pair) for name, pair in examples.items()}
-    given, before = splits["train"].images, Record()
+    given = splits["train"].images
+    before: Record = {}
     if workdir is not None:
-        before = _saved(Path(workdir).expanduser())
-        options = _as_before(workdir, before, options)
+        folder = Path(workdir).expanduser()
+        before = _saved(folder)
+        options = _as_before(folder, before, options)
     if isinstance(schedule, str | os.PathLike):
         schedule = read_schedule(schedule)
     if schedule is not None:
@@ -166,8 +168,9 @@ def tune(
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
         begin = _with_variables(method, begin, variables)
-    for name, split in splits.items():
-        check_seen(method, name, split.images)
+    if preprocess is not standard:  # which makes finite numbers of those in a split
+        for name, split in splits.items():
+            check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(type(network).__name__, method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
@@ -180,7 +183,7 @@ def tune(
             )
             told += told_of_edit(before, description)
             # What is written there anew is still of the network that it began with.
-            description |= {n: before[n] for n in ("program",) if n in before}
+            description["program"] = before.get("program", description["program"])
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
         try:
@@ -209,9 +212,7 @@ def _saved(folder: Path) -> Record:
     return {} if config_in(saved) is None else cast(Record, saved)
 
 
-def _as_before(
-    folder: str | os.PathLike[str], saved: Record, options: Settings
-) -> Settings:
+def _as_before(folder: Path, saved: Record, options: Settings) -> Settings:
     """What follows from max_iterations as the run in the folder has it.
 
     So the same call with a larger `max_iterations` extends that run.
