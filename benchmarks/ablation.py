@@ -20,6 +20,9 @@ START = ("--config.search.start.p_V=0.1", "--config.search.start.p_W=0.1")
 NOISE = ("--config.search.noise.coefficient=0.3", "--config.search.noise.ratio=0.15")
 SHARED = ("--config.surrogate=shared",)
 
+LIGHT = {"lambda_V": 1e-5, "lambda_x": 1e-5, "lambda_W": 1e-5, "p_V": 0.1, "p_W": 0.1}
+"""Where the search of the improved form begins, but for the ratios of features."""
+
 ON_THE_TRUNK = 493_404
 """Multiply-accumulates of a candidate that shares LeNet's trunk with six others."""
 
@@ -40,6 +43,11 @@ VARIANTS = {
         "p_z = p_x = 0.2 for 35,000 steps",
         PAPER,
         (*falling(35_000), *alone(p_z=0.2, p_x=0.2)),
+    ),
+    "start_longer": Variant(
+        "the setting in which the improved form's search begins, for 35,000 steps",
+        PAPER,
+        (*falling(35_000), *alone(p_z=0.5, p_x=0.5, **LIGHT)),
     ),
     "paper": Variant("the paper's form", PAPER, SHORT),
     "by_loss": Variant(

@@ -9,6 +9,7 @@ stopped, and keeps the small files of finished runs in results/shift.
 
 import sys
 
+from benchmarks.ablation import LIGHT
 from benchmarks.rows import alone
 from benchmarks.variants import Study, Variant, falling
 
@@ -40,6 +41,11 @@ STUDY = Study(
             "p_z = p_x = 0.1, not tuned, 110,000 steps",
             "fer2013_lenet",
             (*alone(p_z=0.1, p_x=0.1), *ROUNDS, *falling(110_000)),
+        ),
+        "start_long": Variant(
+            "the setting in which that search begins, not tuned, 110,000 steps",
+            "fer2013_lenet",
+            (*alone(p_z=0.1, p_x=0.1, **LIGHT), *ROUNDS, *falling(110_000)),
         ),
     },
     judged="test",

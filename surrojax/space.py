@@ -46,6 +46,11 @@ class Space:
         return len(self.tune)
 
     @property
+    def beginning(self) -> Hyper:
+        """The setting at `center`."""
+        return self.to_hyper(jnp.asarray(self.center))
+
+    @property
     def _searched(self) -> np.ndarray:
         """Where the D searched hyper-parameters stand among the M."""
         return np.array([self.names.index(name) for name in self.tune], int)

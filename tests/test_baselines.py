@@ -245,6 +245,19 @@ def test_longer_spends_the_budget_on_one_training(
     assert record["hyper"]["p_z"] == ratio and record["hyper"]["p_V"] == 0
 
 
+def test_where_the_search_begins_is_that_of_the_row_surrojax(small, tmp_path):
+    """Of another config than the main one: its own start, and its fixed values."""
+    ours = config_of(tune=("lambda_x", "ratios"))
+    ours.search.start.p_V, ours.fixed.lambda_V = 0.1, 3e-4
+    play(tmp_path, "start", "longer_start", others={"surrojax": ours})
+    want = {"lambda_V": 3e-4, "lambda_x": 1e-5, "p_z": 0.5, "p_V": 0.1}
+    want |= {"p_x": 0.5, "p_W": 0.5, "lambda_z": 0, "lambda_W": 0}
+    for method, steps in (("start", 20), ("longer_start", 5 * int(UNIT * 4))):
+        record = record_of(tmp_path, method)
+        assert record["hyper"] == pytest.approx(want)
+        assert record["original_steps"] == steps and record["surrogate_steps"] == 0
+
+
 def test_trainings_are_shared_by_methods_and_charged_to_each(
     small, tmp_path, trainings
 ):

@@ -101,6 +101,7 @@ class Attempt:
       box: where a tuner searches.
       budget: what may be spent.
       config: of the method that is compared with.
+      beginning: the setting around which its search begins.
       options: of the comparison.
       folder: that holds it.
       bill: what was spent.
@@ -111,6 +112,7 @@ class Attempt:
     box: Box
     budget: Budget
     config: ConfigDict
+    beginning: Setting
     options: Options
     folder: Folder
     bill: Bill = field(default_factory=Bill)

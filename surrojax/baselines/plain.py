@@ -38,6 +38,11 @@ def dropout(attempt: Attempt) -> Setting:
     return untuned(attempt) | dict.fromkeys(_feature_ratios(attempt), DROPOUT)
 
 
+def start(attempt: Attempt) -> Setting:
+    """Where the method's search begins: what is gained on it, searching has gained."""
+    return attempt.beginning
+
+
 def once(give: Give) -> Callable[[Attempt], Kept]:
     """One full training with a setting."""
     return lambda attempt: attempt.keep(attempt.train(give(attempt)))

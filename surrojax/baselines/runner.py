@@ -23,6 +23,7 @@ from surrojax.outcome import cost_in_steps
 from surrojax.progress import say
 from surrojax.records import Record
 from surrojax.settings import MOST, make_method, resolve
+from surrojax.sites import named
 from surrojax.versions import PACKAGES
 from surrojax.weights import hash_of
 
@@ -150,6 +151,7 @@ class Bench:
         steps = sum(method.plan(self.reference.max_iterations))
         trained = sum(self.setup.method.plan(self.config.max_iterations))
         self.unit = cost_of_method(method) * steps / trained
+        self._beginning = named(method.space.beginning)
 
     def runs(self) -> list[Run]:
         """All that are asked for; those come last that want a run of the method."""
@@ -187,6 +189,7 @@ class Bench:
             box=self._box,
             budget=Budget(run.budget * self.unit, self._trainer.rounds),
             config=self.reference,
+            beginning=self._beginning,
             options=self.asked.options,
             folder=self.folder,
         )
