@@ -85,6 +85,15 @@ VARIANTS = {
         IMPROVED,
         falling(25_000),
     ),
+    "growing": Variant(
+        "NI = 800 at first, doubled after every round, 24,800 steps",
+        IMPROVED,
+        (
+            *falling(24_800),
+            "--config.iterations_per_round=800",
+            "--config.double_every=1",
+        ),
+    ),
     "half": Variant(
         "NI = 2,500, half of stage 2, 20,000 steps",
         IMPROVED,
