@@ -14,8 +14,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.compared import LENET
 from benchmarks.rows import RESULTS
 from configs import fer2013_lenet
 from surrojax.baselines.black_box import TUNERS
@@ -29,15 +29,7 @@ from surrojax.execution import prepare
 from surrojax.records import Record
 from surrojax.sweep import at
 
-SOURCE, TARGET = "compare_lenet", "compare_lenet_last"
-
-CONFIG: dict[str, Any] = {
-    "max_iterations": 10_000,
-    "learning_rate.base": 0.03,
-    "learning_rate.halve_every": 2_500.0,
-    "execution.devices": 1,
-}
-"""Of the comparison."""
+SOURCE, TARGET = LENET.folder, f"{LENET.folder}_last"
 
 
 def rounds_left(record: Record, rounds: int) -> int:
@@ -115,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--workdir", type=Path, default=Path("runs") / TARGET)
     given = parser.parse_args(arguments)
-    config = at(fer2013_lenet.get_config(), CONFIG)
+    config = at(fer2013_lenet.get_config(), {**LENET.fields, "execution.devices": 1})
     prepare(config)
     methods = given.methods.split(",")
     bench = Bench(config, Folder(given.workdir), Asked(methods=methods))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ablation, figures, last, records, shifted
+from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 from surrojax.baselines.figure import write as draw
@@ -30,34 +31,6 @@ Summary = dict[str, Any]
 
 SEEDS = 5
 """From so many on, a comparison counts."""
-
-COMPARE = {
-    "lenet": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
-    "--config.max_iterations=10000 --config.learning_rate.base=0.03 "
-    "--config.learning_rate.halve_every=2500 --pbt_every=1 "
-    "--ours=surrojax=configs/fer2013_lenet_improved.py "
-    "--workdir=runs/compare_lenet "
-    "--methods={method} --budgets={budget:g} --seeds={seeds}",
-    "lenet_shift": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
-    "--config.dataset.shift=2 --config.max_iterations=10000 "
-    "--config.learning_rate.base=0.03 --config.learning_rate.halve_every=2500 "
-    "--ours=surrojax=configs/fer2013_lenet_improved_shift.py "
-    "--workdir=runs/compare_lenet_shift "
-    "--methods={method} --budgets={budget:g} --seeds={seeds}",
-    "lenet_long": "python -m surrojax.baselines --config=configs/fer2013_lenet.py "
-    "--config.max_iterations=32000 --config.learning_rate.base=0.03 "
-    "--config.learning_rate.halve_every=8000 "
-    "--ours=surrojax=configs/fer2013_lenet_improved_long.py "
-    "--workdir=runs/compare_lenet_long "
-    "--methods={method} --budgets={budget:g} --seeds={seeds}",
-    "resnet20": "python -m surrojax.baselines --config=configs/fer2013_resnet20.py "
-    "--config.max_iterations=10000 --config.learning_rate.base=0.03 "
-    "--config.learning_rate.halve_every=2500 "
-    "--ours=surrojax=configs/fer2013_resnet20_improved.py "
-    "--workdir=runs/compare_resnet20 "
-    "--methods={method} --budgets={budget:g} --seeds={seeds} --pbt_every=1",
-}
-"""Commands of the comparisons."""
 
 
 def summary(row: Row, schedule: str) -> Summary:
@@ -151,10 +124,10 @@ def replace(page: str, name: str, text: str) -> str:
     return changed
 
 
-def compared_rows(name: str) -> list[Summary]:
-    """What `results/summary.json` says of the methods of one of `COMPARE`."""
+def compared_rows(comparison: Comparison) -> list[Summary]:
+    """What `results/summary.json` says of the methods of a comparison."""
     found = []
-    folder = RESULTS / f"compare_{name}"
+    folder = RESULTS / comparison.folder
     records = list(Folder(folder).runs())
     if not records:
         return []
@@ -168,7 +141,7 @@ def compared_rows(name: str) -> list[Summary]:
             {
                 "table": "comparison",
                 "row": f"{method}, budget {budget:g}",
-                "network": name.split("_")[0],
+                "network": comparison.network,
                 "method": method,
                 "optimizer": None,
                 "schedule": schedule,
@@ -181,32 +154,30 @@ def compared_rows(name: str) -> list[Summary]:
                 "original_steps": sum(r["original_steps"] for r in of),
                 "surrogate_steps": sum(r["surrogate_steps"] for r in of),
                 "seconds": sum(r["seconds"] for r in of),
-                "command": COMPARE[name].format(
-                    method=method,
-                    budget=budget,
-                    seeds=",".join(str(r["seed"]) for r in of),
+                "command": comparison.command(
+                    [method], budget, [r["seed"] for r in of]
                 ),
             }
         )
     return found
 
 
-def compared(name: str) -> str:
-    """The table of one of `COMPARE`, and its figure."""
-    path = RESULTS / f"compare_{name}"
+def compared(comparison: Comparison) -> str:
+    """The table of a comparison, and its figure."""
+    path = RESULTS / comparison.folder
     records = list(Folder(path).runs())
     if not records:
         return "Not run."
     rows = rows_of(records)
     draw(path, rows)
     missing = not_run(rows)
-    if name == "lenet":
+    if comparison is LENET:
         table = f"{markdown(rows, missing=missing)}\n\n{corrected(rows)}"
     else:  # most of the methods, and not worth a line each
         left = ", ".join(method for method, _ in missing)
         table = f"{markdown(rows)}\n\nNot run: {left}."
     figure = f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)"
-    return f"{table}\n\n{figure}\n\n```\n{_all_of(name, records)}\n```"
+    return f"{table}\n\n{figure}\n\n```\n{_all_of(comparison, records)}\n```"
 
 
 def corrected(rows: Sequence[ComparedRow]) -> str:
@@ -226,14 +197,11 @@ def corrected(rows: Sequence[ComparedRow]) -> str:
     )
 
 
-def _all_of(name: str, records: Sequence[Record]) -> str:
-    """The command of all rows of one of `COMPARE`, with the most seeds that one has."""
+def _all_of(comparison: Comparison, records: Sequence[Record]) -> str:
+    """The command of all rows, with the most seeds that one has."""
     methods = dict.fromkeys([OURS, *(record["method"] for record in records)])
-    return COMPARE[name].format(
-        method=",".join(methods),
-        budget=1,
-        seeds=",".join(map(str, sorted({record["seed"] for record in records}))),
-    )
+    seeds = sorted({record["seed"] for record in records})
+    return comparison.command(list(methods), 1, seeds)
 
 
 def fidelity_table() -> str:
@@ -267,7 +235,7 @@ def interval(tau: dict[str, float | None] | None) -> str:
 
 def main() -> None:
     found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
-    several = [row for name in COMPARE for row in compared_rows(name)]
+    several = [row for of in COMPARISONS for row in compared_rows(of)]
     text = json.dumps(found + several, indent=1)
     (RESULTS / "summary.json").write_text(text + "\n")
     page = PAGE.read_text()
@@ -280,8 +248,8 @@ def main() -> None:
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))
     figures.draw(RESULTS)
-    for name in COMPARE:
-        page = replace(page, f"compared {name}", compared(name))
+    for of in COMPARISONS:
+        page = replace(page, f"compared {of.name}", compared(of))
     PAGE.write_text(page)
 
 
