@@ -147,13 +147,13 @@ def test_a_clip_is_shown_by_frames_with_a_face(tmp_path, monkeypatch, frames, ex
 
     def read_frames(file, numbers):
         pixels = np.zeros((30, 40, 3), np.uint8)
-        for number in numbers:
+        for number in sorted(numbers):
             pixels[0, 0, :2] = int(file.stem), number
             yield number, pixels.copy()
 
     monkeypatch.setattr(align, "Detector", Finder)
     monkeypatch.setattr(afew, "count_frames", lambda file: 9)
-    monkeypatch.setattr(video, "read_frames", lambda *of: dict(read_frames(*of)))
+    monkeypatch.setattr(video, "read_frames", read_frames)
     monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
     clips = ("Train_AFEW/Angry/1.avi", "Train_AFEW/Sad/2.avi", "Train_AFEW/Sad/3.avi")
     draw(tmp_path, *clips, "Val_AFEW/Angry/4.avi", "Val_AFEW/Sad/5.avi")
@@ -179,7 +179,9 @@ def test_no_face_in_any_clip_is_one_line(tmp_path, monkeypatch, counted):
     black = np.zeros((30, 40, 3), np.uint8)
     monkeypatch.setattr(align, "Detector", Blind)
     monkeypatch.setattr(
-        video, "read_frames", lambda file, numbers: dict.fromkeys(numbers, black)
+        video,
+        "read_frames",
+        lambda file, numbers: ((n, black) for n in sorted(numbers)),
     )
     monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
     draw(tmp_path, "Train_AFEW/Angry/1.avi", "Val_AFEW/Sad/2.avi")
@@ -314,7 +316,7 @@ def test_two_folders_of_crops_are_named(tmp_path):
 def test_an_unknown_choice_of_frames_is_named(tmp_path):
     message = complaint(tmp_path, frames="last")
     assert message == (
-        "config.dataset.frames: 'last' is not known; choose one of middle, spread"
+        "config.dataset.frames: 'last' is unknown; choose from middle, spread"
     )
 
 

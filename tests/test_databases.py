@@ -156,7 +156,7 @@ def test_of_a_missing_target_the_message_names_its_own_field(name, tmp_path):
 
 
 def test_an_unknown_database_is_named():
-    with pytest.raises(InputError, match="no database 'jaffe'; choose one of faces"):
+    with pytest.raises(InputError, match="'jaffe' is unknown .*faces"):
         load(Source("jaffe", None, 28, 1), Protocol())
 
 

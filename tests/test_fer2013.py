@@ -188,7 +188,7 @@ def test_resize_and_channels(data):
 @pytest.mark.parametrize(
     ("kwargs", "what"),
     [
-        ({"name": "fer2014"}, "no database 'fer2014'"),
+        ({"name": "fer2014"}, "database: 'fer2014' is unknown"),
         ({"image_size": 0}, "image_size is 0"),
         ({"channels": 2}, "channels is 2"),
     ],

@@ -128,10 +128,11 @@ def test_an_absent_camera_or_light_is_named_with_what_is_there(tmp_path):
 
 def test_unknown_options_are_named(tmp_path):
     assert complaint(tmp_path, camera="IR") == (
-        "config.dataset.camera: 'IR' is not known; choose one of VL, NI"
+        "config.dataset.camera: 'IR' is unknown; choose from VL, NI"
     )
     assert complaint(tmp_path, light="strong") == (
-        "config.dataset.light: 'strong' is not known; choose one of Strong, Weak, Dark"
+        "config.dataset.light: 'strong' is unknown (did you mean 'Strong'?); choose "
+        "from Strong, Weak, Dark"
     )
 
 

@@ -49,9 +49,9 @@ def test_frames_are_counted_and_read_by_number_in_rgb(tmp_path, codec):
     write_video(file, 10, codec)
     assert video.count_frames(file) == 10
     # 10 lies behind the end.
-    frames = video.read_frames(file, [7, 0, 2, 9, 10])
-    assert sorted(frames) == [0, 2, 7, 9]
-    for number, pixels in frames.items():
+    frames = list(video.read_frames(file, [7, 0, 2, 9, 10]))
+    assert [number for number, _ in frames] == [0, 2, 7, 9]
+    for number, pixels in frames:
         assert pixels.shape == (48, 64, 3) and pixels.dtype == np.uint8
         assert pixels.flags.c_contiguous
         # What compression leaves of a solid colour.
@@ -61,7 +61,7 @@ def test_frames_are_counted_and_read_by_number_in_rgb(tmp_path, codec):
 
 def test_no_frame_is_read_where_none_is_wanted(tmp_path):
     write_video(tmp_path / "clip.avi", 3)
-    assert video.read_frames(tmp_path / "clip.avi", []) == {}
+    assert not list(video.read_frames(tmp_path / "clip.avi", []))
 
 
 def test_a_cut_off_video_has_the_frames_that_decode_whatever_its_header_says(
@@ -77,7 +77,8 @@ def test_a_cut_off_video_has_the_frames_that_decode_whatever_its_header_says(
     header.release()
     count = video.count_frames(cut)
     assert 0 < count < 20
-    assert sorted(video.read_frames(cut, range(20))) == list(range(count))
+    found = video.read_frames(cut, range(20))
+    assert [number for number, _ in found] == list(range(count))
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", np.random.default_rng(0).bytes(999)])
@@ -89,7 +90,7 @@ def test_what_is_no_video_has_no_frames_and_says_nothing(tmp_path, capfd, conten
     for number in (1, 2):
         (tmp_path / f"S001-{number:03}.png").write_bytes(b"x")
     assert video.count_frames(file) == 0
-    assert video.read_frames(file, [0]) == {}
+    assert not list(video.read_frames(file, [0]))
     assert video.count_frames(tmp_path / "absent.avi") == 0
     assert capfd.readouterr() == ("", "")
 

@@ -18,6 +18,7 @@ from surrojax.data.walk import (
     natural,
 )
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 
 WHERE_FROM = (
     "AFEW from Abhinav Dhall's group, organisers of EmotiW "
@@ -57,11 +58,7 @@ def scan(folder: Path, frames: str = "middle") -> Listing:
     Raises:
       InputError: there is no AFEW, or one of its two parts is missing.
     """
-    if frames not in CHOICES:
-        raise InputError(
-            f"config.dataset.frames: {frames!r} is not known; choose one of "
-            f"{', '.join(CHOICES)}"
-        )
+    check_known("config.dataset.frames", frames, CHOICES)
     root = find_root(
         folder,
         _NAMES,

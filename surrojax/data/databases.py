@@ -22,6 +22,7 @@ from surrojax.data.protocols import (
     with_classes,
 )
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 
 LARGEST_DRAWN = 64
 """Pixels: the drawn faces have no more detail; larger images are enlarged from them."""
@@ -148,19 +149,16 @@ def read(source: Source) -> Samples:
     """All samples of a database.
 
     Raises:
-      InputError: the data are missing or damaged.
+      InputError: the data are missing or damaged, or there is no such database.
     """
+    check_known("database", source.name, DATASETS)
     if source.name == "faces":
         how = source.preparation
         samples = samples_of(faces.load(how.side, how.channels))
     elif source.name in GREY:
         samples = _read_fer2013(source)
-    elif source.name in READERS:
-        samples = _read_files(source)
     else:
-        raise InputError(
-            f"no database {source.name!r}; choose one of {', '.join(DATASETS)}"
-        )
+        samples = _read_files(source)
     # Folds, duplicates and the fingerprint all ask for the hashes: work them out once.
     hashed = replace(samples.all, digests=samples.all.hashes())
     return with_classes(replace(samples, all=hashed), source.classes)

@@ -198,15 +198,19 @@ def _decoded(
 ) -> Iterator[tuple[int, np.ndarray | None]]:
     """The pixels `[H, W, 3]` of rows; None for a video's frame that does not decode."""
     for file, group in groupby(rows, lambda row: listing.frames[row].file):
-        numbers = {row: listing.frames[row].number for row in group}
-        if None in numbers.values():
-            image = open_rgb(listing.root / file)
-            yield from ((row, image) for row in numbers)
-        else:
-            wanted = {n for n in numbers.values() if n is not None}
-            found = video.read_frames(listing.root / file, wanted)
-            for row, number in numbers.items():
-                yield row, found.get(number)  # type: ignore[arg-type]
+        place, images, by_number = listing.root / file, [], {}
+        for row in group:
+            if (number := listing.frames[row].number) is None:
+                images.append(row)
+            else:
+                by_number[number] = row
+        if images:
+            image = open_rgb(place)
+            yield from ((row, image) for row in images)
+        # One at a time: all frames of a long clip would fill the memory.
+        for number, pixels in video.read_frames(place, set(by_number)):
+            yield by_number.pop(number), pixels
+        yield from ((row, None) for row in by_number.values())
 
 
 def _check_box(file: Path, shape: tuple[int, ...], box: Box) -> None:

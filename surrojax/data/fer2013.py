@@ -14,6 +14,7 @@ from surrojax.data.fer2013_csv import SIDE, Prepared
 from surrojax.data.fer2013_files import Sources, find_sources
 from surrojax.data.places import cache_folder, data_folder
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 
 CONFIGS = {"fer2013": "default", "ferplus": "plus"}
 """The names that `load` knows, and the builder's."""
@@ -78,8 +79,7 @@ def load(
 
 
 def _check_arguments(name: str, image_size: int, channels: int) -> None:
-    if name not in CONFIGS:
-        raise InputError(f"no database {name!r}; choose one of {', '.join(CONFIGS)}")
+    check_known("database", name, CONFIGS)
     if image_size < 1:
         raise InputError(f"image_size is {image_size}; it must be 1 or more pixels")
     if channels not in (1, 3):

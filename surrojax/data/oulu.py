@@ -11,6 +11,7 @@ from surrojax.data.labels import expression
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
 from surrojax.data.walk import child, files, files_below, find_root, folders, is_image
 from surrojax.errors import InputError
+from surrojax.fields import check_known
 
 CAMERAS = ("VL", "NI")
 """Visible light and near infrared."""
@@ -60,8 +61,8 @@ def scan(folder: Path, camera: str = "VL", light: str = "Strong") -> Listing:
     Raises:
       InputError: there is no Oulu-CASIA, or none of that camera and light.
     """
-    _check_option("camera", camera, CAMERAS)
-    _check_option("light", light, LIGHTS)
+    check_known("config.dataset.camera", camera, CAMERAS)
+    check_known("config.dataset.light", light, LIGHTS)
     root = find_root(
         folder,
         _NAMES,
@@ -87,14 +88,6 @@ def scan(folder: Path, camera: str = "VL", light: str = "Strong") -> Listing:
         notes=(*notes, *_notes(sequences)),
     )
     return check(listing, f"get {WHERE_FROM} whole")
-
-
-def _check_option(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(
-            f"config.dataset.{name}: {value!r} is not known; choose one of "
-            f"{', '.join(choices)}"
-        )
 
 
 class _Source(NamedTuple):

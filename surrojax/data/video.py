@@ -59,8 +59,10 @@ def count_frames(file: Path) -> int:
     return count
 
 
-def read_frames(file: Path, numbers: Collection[int]) -> dict[int, np.ndarray]:
-    """Some frames of a video, decoded in one pass from its start.
+def read_frames(
+    file: Path, numbers: Collection[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Some frames of a video, one at a time, in one pass from its start.
 
     Seeking is avoided: between key frames it lands elsewhere with some codecs.
 
@@ -68,14 +70,13 @@ def read_frames(file: Path, numbers: Collection[int]) -> dict[int, np.ndarray]:
       file: the video.
       numbers: which frames, from 0.
 
-    Returns:
-      By number, pixels `[H, W, 3]` uint8, RGB. Frames that do not decode, or lie behind
-      the end, are absent.
+    Yields:
+      Numbers, rising, and pixels `[H, W, 3]` uint8, RGB. Frames that do not decode, or
+      lie behind the end, are absent.
 
     Raises:
       InputError: OpenCV is not installed.
     """
-    found: dict[int, np.ndarray] = {}
     with _opened(file) as video:
         for number in range(max(numbers, default=-1) + 1):
             if not video.grab():
@@ -84,8 +85,7 @@ def read_frames(file: Path, numbers: Collection[int]) -> dict[int, np.ndarray]:
                 decoded, pixels = video.retrieve()
                 if decoded:
                     # OpenCV's order is blue, green, red.
-                    found[number] = np.ascontiguousarray(pixels[..., ::-1])
-    return found
+                    yield number, np.ascontiguousarray(pixels[..., ::-1])
 
 
 @contextlib.contextmanager
