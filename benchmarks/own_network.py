@@ -1,11 +1,14 @@
 """Networks that are not of this package, untuned and tuned.
 
     python -m benchmarks.own_network --out=benchmarks/results/own_network.json
+    python -m benchmarks.own_network --case=digits_adam \\
+        --out=benchmarks/results/own_adam.json
     python -m benchmarks.own_network --case=residual --seeds=3 \\
         --out=benchmarks/results/own_residual.json
 
 `digits`: a small convolutional network in plain Flax on scikit-learn's digits (1,797 of
-8x8 pixels): 300 to train, 300 to validate, the other 1,197 held out.
+8x8 pixels): 300 to train, 300 to validate, the other 1,197 held out; `digits_adam`: the
+same by Adam.
 
 `residual`: a residual network with one dense layer on FER2013 at 16x16 pixels: 7,000
 images of Training to train, 7,000 others held out, PublicTest to validate. PrivateTest
@@ -29,6 +32,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import surrojax
 from benchmarks.records import measured_by
@@ -151,6 +155,17 @@ CASES = {
                 "iterations_per_round": 300,
                 **surrojax.PAPER,
             },
+            "tuned": {},
+        },
+    ),
+    "digits_adam": Case(
+        Digits(),
+        digits,
+        3_000,
+        {"learning_rate": 1e-3, "batch_size": 32, "descent": optax.adam},
+        {
+            "untuned": untuned(),
+            "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
             "tuned": {},
         },
     ),

@@ -1,10 +1,11 @@
 """What stays the same throughout a run, in one frozen object."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
+import optax
 
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
@@ -16,7 +17,7 @@ from surrojax.networks.macs import macs, shared_macs
 from surrojax.networks.reach import reach
 from surrojax.schedule import Schedule
 from surrojax.search import Search
-from surrojax.sgd import Arrays, Drawn, learning_rate
+from surrojax.sgd import Arrays, Descent, Drawn, Net, fresh, learning_rate, sgd
 from surrojax.sites import Sites
 from surrojax.space import Space
 
@@ -76,6 +77,7 @@ class Method:
       double_every: rounds after which NI doubles, again and again; 0: never.
       learning_rate_base, learning_rate_halve_every: of `sgd.learning_rate`.
       momentum: of SGD.
+      descent: what makes a step of a gradient; None: SGD with momentum (the paper's).
       eta: weights of the Euclidean losses (eq. 9).
       kappa: weight of the feature sparseness in a candidate's score (eq. 11).
       norm: of the sparseness terms (eq. 2, 3).
@@ -109,6 +111,7 @@ class Method:
     learning_rate_base: float = 0.01
     learning_rate_halve_every: float = 4000.0
     momentum: float = 0.9
+    descent: Descent | None = None
     eta: Sites = Sites(1e-2, 1e-2, 1e-2, 1e-2)
     kappa: float = 1e-5
     norm: Norm = "l1"
@@ -174,11 +177,20 @@ class Method:
             return self
         return replace(self, iterations_per_round=iterations)
 
-    def learning_rate(self, step: jax.Array) -> jax.Array:
+    def learning_rate(self, step: jax.Array | int) -> Any:
         """The rate of a global step."""
         return learning_rate(
             step, self.learning_rate_base, self.learning_rate_halve_every
         )
+
+    def rule(self, step: jax.Array | int) -> optax.GradientTransformation:
+        """What a global step makes of a gradient."""
+        descent = self.descent or partial(sgd, momentum=self.momentum)
+        return descent(self.learning_rate(step))
+
+    def fresh(self, variables: dict[str, Any]) -> Net:
+        """A network with these variables, of which the optimiser remembers nothing."""
+        return fresh(variables, self.rule(0))
 
     def draw(self, key: jax.Array, samples: int) -> Choice:
         """What chance decides of a step's minibatch.

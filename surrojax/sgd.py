@@ -1,5 +1,6 @@
-"""One step of stochastic gradient descent, as both stages take it (Section 3.1)."""
+"""One step of gradient descent, as both stages take it (Section 3.1)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -62,7 +63,7 @@ class Net:
     Attributes:
       params: the trained values.
       stats: the other collections, e.g. `batch_stats`; empty where there are none.
-      momentum: like `params`.
+      momentum: what the optimiser remembers: of SGD, like `params`.
     """
 
     params: Any
@@ -75,32 +76,53 @@ class Net:
         return {"params": self.params, **self.stats}
 
 
-def fresh(variables: dict[str, Any]) -> Net:
-    """A network with these variables and momentum 0."""
-    stats = {name: value for name, value in variables.items() if name != "params"}
-    params = variables["params"]
-    return Net(params, stats, jax.tree.map(jnp.zeros_like, params))
-
-
-def learning_rate(step: jax.Array, base: float, halve_every: float) -> jax.Array:
+def learning_rate(step: Any, base: float, halve_every: float) -> Any:
     """`base * 0.5 ^ (step / halve_every)`: smooth, and of the global step alone."""
     return base * 0.5 ** (step / halve_every)
 
 
+Descent = Callable[[Any], optax.GradientTransformation]
+"""What makes a step of a gradient, by its learning rate, as `optax.adam` does."""
+
+
+def sgd(rate: jax.Array, momentum: float) -> optax.GradientTransformation:
+    """SGD with momentum: `m <- momentum m + g`, `p <- p - rate m`.
+
+    It remembers m alone, where `optax.sgd` has m in a tuple.
+
+    Args:
+      rate: the learning rate of this step.
+      momentum: its decay.
+    """
+    trace = optax.trace(momentum)
+
+    def update(gradient: Any, m: Any, params: Any = None) -> tuple[Any, Any]:
+        del params
+        moved, after = trace.update(gradient, optax.TraceState(m))
+        return jax.tree.map(lambda m: -rate * m, moved), after.trace
+
+    return optax.GradientTransformation(
+        lambda params: jax.tree.map(jnp.zeros_like, params), update
+    )
+
+
+def fresh(variables: dict[str, Any], rule: optax.GradientTransformation) -> Net:
+    """A network with these variables, of which the optimiser remembers nothing."""
+    stats = {name: value for name, value in variables.items() if name != "params"}
+    params = variables["params"]
+    return Net(params, stats, rule.init(params))
+
+
 def descend(
-    net: Net, gradient: Any, stats: Any, rate: jax.Array, momentum: float
+    net: Net, gradient: Any, stats: Any, rule: optax.GradientTransformation
 ) -> Net:
-    """One step of SGD with momentum: `m <- momentum m + g`, `p <- p - rate m`.
+    """One step.
 
     Args:
       net: before the step.
       gradient: like `net.params`.
       stats: the other collections after the forward pass.
-      rate: the learning rate of this step.
-      momentum: its decay.
+      rule: of this step.
     """
-    update, trace = optax.trace(momentum).update(
-        gradient, optax.TraceState(net.momentum)
-    )
-    step = jax.tree.map(lambda m: -rate * m, update)
-    return Net(optax.apply_updates(net.params, step), stats, trace.trace)
+    update, momentum = rule.update(gradient, net.momentum, net.params)
+    return Net(optax.apply_updates(net.params, update), stats, momentum)

@@ -16,7 +16,7 @@ from surrojax.losses import (
 )
 from surrojax.method import Choice, Method
 from surrojax.networks import HEAD, blank, forward_in_training, init
-from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
+from surrojax.sgd import Arrays, Drawn, Net, descend
 from surrojax.sites import Hyper
 
 
@@ -34,9 +34,9 @@ class Fusion:
 
 
 def new_fusion(method: Method, key: jax.Array) -> Fusion:
-    """A fresh 'original + surrogate' network with momentum 0."""
+    """A fresh 'original + surrogate' network, of which nothing is remembered."""
     pair, (first, second) = method.pair, jax.random.split(key)
-    original = fresh(init(pair.original, first, blank(pair)))
+    original = method.fresh(init(pair.original, first, blank(pair)))
     if not method.fits:
         if method.tunes and HEAD not in original.params:
             raise InputError(
@@ -44,7 +44,8 @@ def new_fusion(method: Method, key: jax.Array) -> Fusion:
                 f"a module {HEAD!r}; this one has {', '.join(original.params)}"
             )
         return Fusion(original, None)
-    return Fusion(original, fresh(init(pair.surrogate, second, blank(pair))))
+    surrogate = init(pair.surrogate, second, blank(pair))
+    return Fusion(original, method.fresh(surrogate))
 
 
 class Chance(NamedTuple):
@@ -127,14 +128,10 @@ def fit_step(
     gradient, (original_stats, surrogate_stats, metrics) = jax.grad(loss, has_aux=True)(
         params
     )
-    rate = method.learning_rate(chance.step)
-    original = descend(
-        fusion.original, gradient[0], original_stats, rate, method.momentum
-    )
+    rule = method.rule(chance.step)
+    original = descend(fusion.original, gradient[0], original_stats, rule)
     if surrogate is not None:
-        surrogate = descend(
-            surrogate, gradient[1], surrogate_stats, rate, method.momentum
-        )
+        surrogate = descend(surrogate, gradient[1], surrogate_stats, rule)
     return Fusion(original, surrogate), metrics
 
 

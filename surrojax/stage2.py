@@ -19,7 +19,7 @@ from surrojax.losses import objective, total_loss
 from surrojax.method import Choice, Data, Method
 from surrojax.networks import Network, forward_in_training
 from surrojax.networks.candidates import multiplied
-from surrojax.sgd import Arrays, Drawn, Net, descend, fresh
+from surrojax.sgd import Arrays, Drawn, Net, descend
 from surrojax.sites import Hyper
 from surrojax.stage1 import Fusion
 
@@ -45,7 +45,7 @@ class Copies(NamedTuple):
 
     Attributes:
       held: variables that they share and do not train.
-      nets: what they train, with momentum 0; with a leading axis N.
+      nets: what they train, nothing being remembered; with a leading axis N.
     """
 
     held: dict[str, Any]
@@ -61,13 +61,12 @@ def copies(method: Method, surrogate: Net, candidates: int) -> Copies:
       candidates: N.
     """
     if method.surrogate == "fitted":
-        return Copies({}, several(fresh(surrogate.variables), candidates))
+        return Copies({}, several(method.fresh(surrogate.variables), candidates))
     flat = flatten_dict(surrogate.variables)
     trained = {path: a for path, a in flat.items() if path in method.trained}
     held = {path: a for path, a in flat.items() if path not in method.trained}
-    return Copies(
-        unflatten_dict(held), several(fresh(unflatten_dict(trained)), candidates)
-    )
+    net = method.fresh(unflatten_dict(trained))
+    return Copies(unflatten_dict(held), several(net, candidates))
 
 
 def source(method: Method, fusion: Fusion) -> Net:
@@ -122,8 +121,7 @@ def candidate_step(
         return value, unflatten_dict({p: changed[p] for p in flatten_dict(net.stats)})
 
     gradient, stats = jax.grad(loss, has_aux=True)(net.params)
-    rate = method.learning_rate(chance.step)
-    return descend(net, gradient, stats, rate, method.momentum)
+    return descend(net, gradient, stats, method.rule(chance.step))
 
 
 def train_candidate(

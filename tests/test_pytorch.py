@@ -13,7 +13,7 @@ from surrojax import stage1, stage2
 from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views, evaluate
 from surrojax.networks import make_pair
-from surrojax.sgd import Arrays, Targets, fresh
+from surrojax.sgd import Arrays, Targets
 from surrojax.sites import Hyper, Sites
 
 torch = pytest.importorskip("torch")
@@ -153,7 +153,7 @@ def test_stage_2_takes_the_same_steps(name, form):
     method, train = method_of(name), noise(SIZES[name][0])
     fusion = stage1.new_fusion(method, KEY)
     population = port.Stage2(ported(name, fusion)[1], POPULATION, form)
-    before = fresh(fusion.surrogate.variables)
+    before = method.fresh(fusion.surrogate.variables)
     nets = [before] * len(FACTORS)
     candidate_step = program_of(stage2.candidate_step, method)
     for step in STEPS:

@@ -166,9 +166,7 @@ def test_shared_candidates_train_the_upper_layers_of_the_original(tiny_data, lay
             )
             return total_loss(logits, labels, sites, hyper.coefficient)
 
-        after = descend(
-            one, jax.grad(loss)(one.params), {}, method.learning_rate(step), 0.9
-        )
+        after = descend(one, jax.grad(loss)(one.params), {}, method.rule(step))
         one = replace(
             after, params=net.params | {name: after.params[name] for name in upper}
         )

@@ -20,8 +20,10 @@ from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.trunks import trunk_for
+from surrojax.own.descent import check_descent
 from surrojax.own.settings import Settings
 from surrojax.settings import expand
+from surrojax.sgd import Descent
 from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import make_space, present_names
 
@@ -77,6 +79,7 @@ def own_method(
     surrogate: Literal["fitted", "shared"] | nn.Module = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
+    descent: Descent | None = None,
     **settings: Any,
 ) -> Method:
     """The method for a user's network; what `surrojax.algorithm.run` takes.
@@ -92,6 +95,8 @@ def own_method(
         user's from inputs to what the first layer receives, which is fitted.
       preprocess: what the network takes of stored inputs; on the device.
       augment: changes training inputs at random, before `preprocess`.
+      descent: trains the network: yields an optax transformation of a learning rate, as
+        `optax.adamw` does; None: SGD with momentum (the paper's).
       settings: of `Settings`.
 
     Raises:
@@ -103,6 +108,7 @@ def own_method(
         layers,
         surrogate,
         Plain(preprocess, augment),
+        descent,
         Settings.of(settings),
     )
 
@@ -113,6 +119,7 @@ def make_method(
     layers: Sequence[str] | None,
     surrogate: Any,
     augment: Plain,
+    descent: Descent | None,
     settings: Settings,
 ) -> Method:
     if not isinstance(network, nn.Module):
@@ -127,6 +134,8 @@ def make_method(
         )
     sample = jnp.asarray(inputs[:SAMPLE])
     _check_changes(augment, sample)
+    if descent is not None:
+        check_descent(descent, settings)
     seen = augment.preprocess(sample)
     form = conv_form("auto")
     try:
@@ -187,9 +196,10 @@ def make_method(
         double_every=settings.double_every,
         stage1_settings=settings.stage1_settings,
         stage2_share=settings.stage2_share,
-        learning_rate_base=settings.learning_rate,
+        learning_rate_base=settings.rate,
         learning_rate_halve_every=settings.halving,
         momentum=settings.momentum,
+        descent=descent,
         eta=Sites(**{**dict.fromkeys(Sites._fields, 1e-2), **settings.eta}),
         kappa=settings.kappa,
         norm=settings.norm,

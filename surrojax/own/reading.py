@@ -136,7 +136,7 @@ def reader(
                 f"give the same {name}"
             )
     settings, plain = Settings(tune=(), evaluation_batch=batch), Plain(preprocess)
-    method = make_method(network, like, layers, "shared", plain, settings)
+    method = make_method(network, like, layers, "shared", plain, None, settings)
 
     check_shapes(path, saved, shapes_of(method))
 

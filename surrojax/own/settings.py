@@ -23,6 +23,9 @@ from surrojax.space import Space
 ROUNDS, NI = 5, 5_000
 """Rounds of a run where NI is not said, and the most steps of one."""
 
+RATE = 0.03
+"""SGD's learning rate at first, where none is said."""
+
 START = {"p_V": 0.1, "p_W": 0.1}
 NOISE = {"coefficient": 0.3, "ratio": 0.3}
 
@@ -57,8 +60,9 @@ class Settings:
         nothing below z, which cannot tell it apart.
       fixed: by name, the value of those that are not searched; else 0.
       batch_size: B.
-      learning_rate, halve_every: SGD's rate at first, and the steps after which it is
-        halved, smoothly; None: a quarter of all, so that it falls by 16.
+      learning_rate: the rate at first; None: 0.03, for SGD.
+      halve_every: steps after which the rate is halved, smoothly; None: a quarter of
+        all, so that it falls by 16.
       momentum: of SGD.
       eta: weights of the Euclidean losses at z, V, x, W (eq. 9).
       kappa: weight of the feature sparseness in a score (eq. 11).
@@ -87,7 +91,7 @@ class Settings:
     tune: Sequence[str] | None = None
     fixed: Mapping[str, float] = field(default_factory=dict)
     batch_size: int = 64
-    learning_rate: float = 0.03
+    learning_rate: float | None = None
     halve_every: float | None = None
     momentum: float = 0.9
     eta: Mapping[str, float] = field(default_factory=dict)
@@ -127,6 +131,11 @@ class Settings:
                     + f"the least is {least:g}"
                     + (f", the most {most:g}" if math.isfinite(most) else "")
                 )
+        if callable(self.optimizer) or hasattr(self.optimizer, "update"):
+            raise InputError(
+                "optimizer: is that of the search, pso, de or ga; what trains the "
+                "network is descent=optax.adam"
+            )
         for name, choices in _CHOICES.items():
             check_known(name, getattr(self, name), choices)
         constants = {"constants": constants_of(self.optimizer)}
@@ -169,6 +178,11 @@ class Settings:
         if self.iterations_per_round is not None:
             return self.iterations_per_round
         return max(1, min(NI, self.max_iterations // ROUNDS))
+
+    @property
+    def rate(self) -> float:
+        """The learning rate at first."""
+        return RATE if self.learning_rate is None else self.learning_rate
 
     @property
     def halving(self) -> float:
@@ -225,8 +239,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "evaluation_batch": (1, math.inf),
 }
 
-_OPEN = ("iterations_per_round", "halve_every")
-"""Decided by `max_iterations` where they are None."""
+_OPEN = ("iterations_per_round", "halve_every", "learning_rate")
+"""Decided by others where they are None."""
 
 _WHOLE = (
     "max_iterations",

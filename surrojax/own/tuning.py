@@ -55,7 +55,7 @@ from surrojax.replay import hash_of, read_schedule
 from surrojax.result import Result
 from surrojax.rounds import Placed, reported
 from surrojax.schedule import Schedule
-from surrojax.sgd import fresh
+from surrojax.sgd import Descent
 from surrojax.space import Values
 from surrojax.stopping import Limits
 from surrojax.weights import flatten
@@ -72,6 +72,7 @@ def tune(
     surrogate: Literal["fitted", "shared"] | nn.Module = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
+    descent: Descent | None = None,
     variables: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
     seed: int = 0,
@@ -87,7 +88,7 @@ def tune(
     All data are put on the device. Test data, where they are given, choose nothing.
 
     Args:
-      network, layers, surrogate, preprocess, augment: of `own_method`.
+      network, layers, surrogate, preprocess, augment, descent: of `own_method`.
       train, validation, test: examples.
       variables: that the network begins with, as its own `init` makes them; None:
         fresh ones.
@@ -139,7 +140,7 @@ def tune(
             )
         options = _following(schedule, options)
     plain = Plain(preprocess, augment)
-    method = make_method(network, given, layers, surrogate, plain, options)
+    method = make_method(network, given, layers, surrogate, plain, descent, options)
     if schedule is not None:
         space = Values.like(method.space)
         followed = schedule.ordered(space.names)
@@ -362,7 +363,7 @@ def _with_variables(
             f"variables: {different[0][0]} is not as the network's own; give what its "
             "init makes"
         )
-    return replace(state, fusion=replace(state.fusion, original=fresh(given)))
+    return replace(state, fusion=replace(state.fusion, original=method.fresh(given)))
 
 
 def _describe(
@@ -381,6 +382,7 @@ def _describe(
         for name, value in asdict(options).items()
     }
     given |= {
+        "learning_rate": options.rate,
         "iterations_per_round": options.steps_per_round,
         "halve_every": options.halving,
     }
@@ -401,6 +403,8 @@ def _describe(
         "time_budget": limits.time_budget,
         "early_stop": limits.early_stop,
     }
+    if method.descent is not None:
+        config["descent"] = name_of(method.descent)
     inputs = dataset.train.images[:1]
     stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
     return described(method, dataset, config, origin) | {
