@@ -85,6 +85,20 @@ VARIANTS = {
         IMPROVED,
         falling(25_000),
     ),
+    "from_light": Variant(
+        "the improved form from p_z = p_x = 0.1",
+        IMPROVED,
+        (
+            *falling(25_000),
+            "--config.search.start.p_z=0.1",
+            "--config.search.start.p_x=0.1",
+        ),
+    ),
+    "light_start_longer": Variant(
+        "the setting in which that search begins, for 35,000 steps",
+        PAPER,
+        (*falling(35_000), *alone(p_z=0.1, p_x=0.1, **LIGHT)),
+    ),
     "growing": Variant(
         "NI = 800 at first, doubled after every round, 24,800 steps",
         IMPROVED,

@@ -29,11 +29,14 @@ class Trained:
       variables: as its own module takes them: `params`, and what else it has.
       probabilities: `inputs [n, ...] -> [n, K]`, as the run was given its inputs.
       preparation: how image files become its inputs; None: it was given arrays.
+      state: of a network of flax.nnx, what `nnx.update(network, state)` takes; else
+        None.
     """
 
     variables: Mapping[str, Any]
     probabilities: Callable[[Any], np.ndarray]
     preparation: Preparation | None = None
+    state: Any = None
 
 
 class Result:
@@ -86,6 +89,19 @@ class Result:
     def variables(self) -> Mapping[str, Any]:
         """The network's after the last round, as its own module takes them."""
         return self._trained.variables
+
+    @property
+    def state(self) -> Any:
+        """Of a network of flax.nnx: `nnx.update(network, result.state)` trains it.
+
+        Raises:
+          InputError: it is of flax.linen; take `variables`.
+        """
+        if self._trained.state is None:
+            raise InputError(
+                "result: its network is no module of flax.nnx; take result.variables"
+            )
+        return self._trained.state
 
     @cached_property
     def best(self) -> Trained:

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from test_report import Page, assert_sound
 
 import surrojax
@@ -614,7 +613,6 @@ def test_one_output_is_told():
     ("network", "message"),
     [
         (Table, "network: is the class Table, where an instance is wanted"),
-        (nnx.Linear(6, 3, rngs=nnx.Rngs(0)), "network: is of flax.nnx.*flax.linen"),
         (len, "network: is of builtins"),
     ],
 )

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from surrojax.errors import InputError
 from surrojax.fields import are_words
+from surrojax.networks.stand_in import Passed, class_of
 
 Path = tuple[str, ...]
 
@@ -35,6 +36,7 @@ BETWEEN = (
     nn.InstanceNorm,
     nn.Dropout,
     nn.PReLU,
+    Passed,
 )
 """Modules that may stand between the last two dense layers."""
 
@@ -157,14 +159,14 @@ def explained(
         text = str(error).strip()
         first = text.splitlines()[0] if text else ""
         raise InputError(
-            f"{name}: {type(module).__name__} cannot take inputs of shape "
+            f"{name}: {class_of(module)} cannot take inputs of shape "
             f"{inputs.shape} and type {inputs.dtype} ({type(error).__name__}: {first})"
             "; it is called as module(inputs), with train=... or deterministic=... "
             "where it has that argument, as dropout and batch normalisation need"
         ) from error
 
 
-def mode_of(module: nn.Module) -> str | None:
+def mode_of(module: Any) -> str | None:
     """The argument by which a module is told whether it is trained."""
     known = inspect.signature(type(module).__call__).parameters
     return next((name for name in MODES if name in known), None)

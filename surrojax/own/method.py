@@ -13,12 +13,14 @@ import jax.numpy as jnp
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.execution import conv_form
+from surrojax.fields import are_words
 from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method
 from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
+from surrojax.networks.stand_in import StandIn
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.descent import check_descent
 from surrojax.own.settings import Settings
@@ -85,11 +87,13 @@ def own_method(
     """The method for a user's network; what `surrojax.algorithm.run` takes.
 
     Args:
-      network: a Flax module, called as `network(inputs)`, and with `train=` (or
-        `deterministic=`) where it has that argument; yields logits `[B, K]`.
+      network: a module of flax.linen, called as `network(inputs)`, and with `train=`
+        (or `deterministic=`) where it has that argument; yields logits `[B, K]`. Or one
+        of flax.nnx, which begins with the weights that it has, and keeps them.
       inputs: `[n, ...]` some training inputs as they are stored.
       layers: paths of one or two layers that get penalty and dropout, such as
-        `("Dense_0", "encoder.Dense_1")`; None: the dense ones with which it ends.
+        `("Dense_0", "encoder.Dense_1")` or `("blocks.0.fc", "out")`; None: the dense
+        ones with which it ends.
       surrogate: `shared`: candidates on the network's own trunk; `fitted`: a small one
         is made from the shapes and fitted (the paper's); or a Flax module of the
         user's from inputs to what the first layer receives, which is fitted.
@@ -122,6 +126,7 @@ def make_method(
     descent: Descent | None,
     settings: Settings,
 ) -> Method:
+    network, surrogate = as_linen(network), as_linen(surrogate)
     if not isinstance(network, nn.Module):
         what = (
             f"the class {network.__name__}, where an instance is wanted"
@@ -129,9 +134,11 @@ def make_method(
             else f"of {type(network).__module__}.{type(network).__name__}"
         )
         raise InputError(
-            f"network: is {what}; give a module of flax.linen, such as Net() (neither "
-            "flax.nnx nor another library's)"
+            f"network: is {what}; give a module of flax.linen, such as Net(), or of "
+            "flax.nnx"
         )
+    if isinstance(network, StandIn) and layers is not None and are_words(layers):
+        layers = network.named(layers)
     sample = jnp.asarray(inputs[:SAMPLE])
     _check_changes(augment, sample)
     if descent is not None:
@@ -270,6 +277,15 @@ def _told(kind: tuple[tuple[int, ...], Any] | None) -> str:
 def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Array:
     del index
     return preprocess(inputs)
+
+
+def as_linen(module: Any) -> Any:
+    """A module of flax.nnx as one of flax.linen; all else as it is."""
+    if not any(of.__module__.startswith("flax.nnx") for of in type(module).__mro__):
+        return module
+    from surrojax.networks.nnx import from_nnx  # which takes seconds to import
+
+    return from_nnx(module)
 
 
 def own_of(method: Method) -> OwnNetwork:

@@ -14,9 +14,17 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
 from surrojax.networks import blank, init
+from surrojax.networks.stand_in import StandIn
 from surrojax.own.data import alike, check_tokens, split_of
 from surrojax.own.identity import check_shapes, name_of, shapes_of
-from surrojax.own.method import Plain, Preprocess, make_method, own_of, words_of
+from surrojax.own.method import (
+    Plain,
+    Preprocess,
+    as_linen,
+    make_method,
+    own_of,
+    words_of,
+)
 from surrojax.own.settings import Settings
 from surrojax.records import Record
 from surrojax.result import Trained
@@ -43,7 +51,8 @@ def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Train
         method.pair.original, method.views, variables, method.evaluation_batch
     )
 
-    words = words_of(method)
+    words, module = words_of(method), own_of(method).module
+    whole = joined(method, variables)
 
     def probabilities(inputs: Any) -> np.ndarray:
         if getattr(inputs, "ndim", None) == len(like.shape) - 1:
@@ -58,7 +67,8 @@ def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Train
             check_tokens("predict", split, words)
         return classify(split.pixels())
 
-    return Trained(joined(method, variables), probabilities)
+    state = module.state(whole) if isinstance(module, StandIn) else None
+    return Trained(whole, probabilities, state=state)
 
 
 def weights_alone(path: Path, finished: bool) -> Trained:
@@ -115,6 +125,7 @@ def reader(
     Raises:
       InputError: the run had others.
     """
+    network = as_linen(network)
     config, stored = saved["config"], saved.get("inputs")
     if stored is None:
         raise InputError(

@@ -25,6 +25,7 @@ from surrojax.diary import Diary, described
 from surrojax.errors import InputError
 from surrojax.execution import keep_programs
 from surrojax.method import Method
+from surrojax.networks.stand_in import StandIn, class_of
 from surrojax.outcome import classify, result
 from surrojax.own.data import Examples, check, place, split_of
 from surrojax.own.hints import hints, opening, verdict
@@ -39,6 +40,7 @@ from surrojax.own.method import (
     Augmentation,
     Plain,
     Preprocess,
+    as_linen,
     classes_of,
     make_method,
     own_of,
@@ -112,6 +114,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
+    network = as_linen(network)
     seed = seed_of(seed)
     early_stop = whole_of("early_stop", early_stop)
     if early_stop < 0:
@@ -167,13 +170,20 @@ def tune(
     )
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
-    if variables is not None:
+    if isinstance(network, StandIn):
+        if variables is not None:
+            raise InputError(
+                "variables: a network of flax.nnx begins with those that it has; put "
+                "them in with nnx.update, and leave variables out"
+            )
+        variables = joined(method, begin.fusion.original.variables)
+    elif variables is not None:
         begin = _with_variables(method, begin, variables)
     if preprocess is not standard:  # which makes finite numbers of those in a split
         for name, split in splits.items():
             check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
-    start = opening(type(network).__name__, method, splits, options.max_iterations)
+    start = opening(class_of(network), method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
