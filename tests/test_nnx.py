@@ -228,11 +228,50 @@ class Broken(nnx.Module):
         return self.top(x)
 
 
+class Looking(nnx.Module):
+    def __init__(self, rngs):
+        self.first = nnx.Linear(6, 3, rngs=rngs)
+        self.top = nnx.Linear(6, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.top(x) + x @ self.first.kernel
+
+
+class Recurrent(nnx.Module):
+    """A module that scans another one, a shared layer, a count of its own."""
+
+    def __init__(self, rngs):
+        self.recurrent = nnx.RNN(nnx.GRUCell(2, 4, rngs=rngs))
+        self.once = self.twice = nnx.Linear(4, 4, rngs=rngs)
+        self.top = nnx.Linear(4, 3, rngs=rngs)
+        self.calls = nnx.Variable(jnp.zeros(()))
+
+    def __call__(self, x):
+        self.calls[...] = self.calls[...] + 1
+        x = self.recurrent(x.reshape(len(x), 3, 2))[:, -1]
+        return self.top(nnx.relu(self.twice(nnx.relu(self.once(x)))))
+
+
+def test_a_recurrent_network_is_tuned_and_given_back():
+    network, data = Recurrent(nnx.Rngs(0)), splits(TABLE)
+    result = surrojax.tune(network, *data, **SMALL)
+    assert set(result.setting) == {"lambda_V", "lambda_z", "p_z", "p_V"}
+    nnx.update(network, result.state)
+    inputs, _ = data[1]
+    found = jax.nn.softmax(network(inputs))
+    np.testing.assert_allclose(result.predict(inputs), found, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("network", "given", "message"),
     [
         (Table, {}, "network: is the class Table, where an instance is wanted"),
         (Twins(nnx.Rngs(0)), {}, "two of its parts are called a_b, joined by under"),
+        (
+            Looking(nnx.Rngs(0)),
+            {},
+            "network: Looking cannot take.*kernel.*layers are called and not looked",
+        ),
         (Broken(nnx.Rngs(0)), {}, r"network: Broken cannot take inputs of shape \(64"),
         (
             Table(nnx.Rngs(0)),

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from surrojax.errors import InputError
 from surrojax.fields import are_words
-from surrojax.networks.stand_in import Passed, class_of
+from surrojax.networks.stand_in import Passed, StandIn, class_of
 
 Path = tuple[str, ...]
 
@@ -163,6 +163,7 @@ def explained(
             f"{inputs.shape} and type {inputs.dtype} ({type(error).__name__}: {first})"
             "; it is called as module(inputs), with train=... or deterministic=... "
             "where it has that argument, as dropout and batch normalisation need"
+            + (f"; {module.wants}" if isinstance(module, StandIn) else "")
         ) from error
 
 

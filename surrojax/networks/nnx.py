@@ -1,6 +1,6 @@
 """A network of flax.nnx as one of flax.linen, which is what the method acts on.
 
-Its layers, that is its modules without modules inside that hold variables, become
+Its layers, which are its modules without modules inside that hold variables, become
 modules of linen under their paths joined by underscores (`blocks.0.attention.query` is
 `blocks_0_attention_query`), so that what they receive and hold can be seen and dropped
 from outside. All else is done by the network itself.
@@ -31,6 +31,9 @@ BETWEEN = (
     nnx.PReLU,
 )
 """Layers that may stand between the last two dense ones."""
+
+WHOLE = (nnx.RNN, nnx.Bidirectional)
+"""Modules that are layers though they have others inside, which they scan."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,14 @@ class FromNnx(StandIn):
     """
 
     of: Held
+
+    @property
+    def wants(self) -> str:
+        """What must hold for it to be called, for a message."""
+        return (
+            "of flax.nnx, its layers are called and not looked into, outside of "
+            "nnx.scan, nnx.vmap and nnx.remat"
+        )
 
     @property
     def class_name(self) -> str:
@@ -244,12 +255,16 @@ def _copy(network: nnx.Module) -> nnx.Module:
 
 
 def _layers(network: nnx.Module) -> dict[tuple[Any, ...], nnx.Module]:
-    """By path, modules without modules inside that hold variables."""
-    return {
-        path: module
-        for path, module in nnx.iter_modules(network)
-        if len(list(nnx.iter_modules(module))) == 1 and _own(module)
-    }
+    """By path, modules without modules inside that hold variables, and `WHOLE` ones."""
+    found: dict[tuple[Any, ...], nnx.Module] = {}
+    modules = dict(nnx.iter_modules(network))
+    for path in sorted(modules, key=len):
+        inside = any(path[: len(p)] == p for p in found)
+        module = modules[path]
+        alone = isinstance(module, WHOLE) or len(list(nnx.iter_modules(module))) == 1
+        if alone and not inside and _own(module):
+            found[path] = module
+    return found
 
 
 def _own(module: nnx.Module) -> dict[tuple[Any, ...], nnx.Variable]:

@@ -10,6 +10,11 @@ class StandIn(nn.Module):
     """A network that is of linen in form alone, and begins with weights of its own."""
 
     @property
+    def wants(self) -> str:
+        """What must hold for it to be called, for a message."""
+        raise NotImplementedError
+
+    @property
     def class_name(self) -> str:
         """That of what it stands for."""
         raise NotImplementedError

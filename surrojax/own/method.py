@@ -281,7 +281,8 @@ def _see(preprocess: Preprocess, inputs: jax.Array, index: jax.Array) -> jax.Arr
 
 def as_linen(module: Any) -> Any:
     """A module of flax.nnx as one of flax.linen; all else as it is."""
-    if not any(of.__module__.startswith("flax.nnx") for of in type(module).__mro__):
+    kinds = () if isinstance(module, type) else type(module).__mro__
+    if not any(kind.__module__.startswith("flax.nnx") for kind in kinds):
         return module
     from surrojax.networks.nnx import from_nnx  # which takes seconds to import
 
