@@ -8,7 +8,11 @@ import pytest
 from benchmarks.own_network import CASES, table
 
 ROOT = Path(__file__).parent.parent
-FILES = {"digits": "own_network.json", "residual": "own_residual.json"}
+FILES = {
+    "digits": "own_network.json",
+    "digits_adam": "own_adam.json",
+    "residual": "own_residual.json",
+}
 
 
 @pytest.mark.parametrize("case", CASES)
