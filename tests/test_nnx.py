@@ -13,7 +13,6 @@ import surrojax
 from surrojax.errors import InputError
 from surrojax.networks.calls import chosen_layers, mode_of, trace
 from surrojax.networks.nnx import from_nnx
-from surrojax.own.method import own_of
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -206,9 +205,15 @@ def test_a_network_with_statistics_and_attention_is_tuned(tmp_path):
 
 
 def test_one_layer_is_a_network():
-    method = surrojax.own_method(nnx.Linear(6, 3, rngs=nnx.Rngs(0)), TABLE)
-    assert own_of(method).layers[0].name == "layers_0"
-    assert method.space.names == ("lambda_z", "lambda_V", "p_z", "p_V")
+    network, data = nnx.Linear(6, 3, rngs=nnx.Rngs(0)), splits(TABLE)
+    result = surrojax.tune(network, *data, **SMALL)
+    assert list(result.setting) == ["lambda_z", "lambda_V", "p_z", "p_V"]
+    nnx.update(network, result.state)
+    inputs, _ = data[1]
+    found = jax.nn.softmax(network(inputs))
+    np.testing.assert_allclose(result.predict(inputs), found, rtol=1e-4, atol=1e-5)
+    module = from_nnx(network)
+    assert module.class_name == "Linear" and module.of.value is not network
 
 
 class Twins(nnx.Module):

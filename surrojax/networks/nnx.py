@@ -86,9 +86,11 @@ class FromNnx(StandIn):
 
     Attributes:
       of: the network, which stays as it is: it is copied for each call.
+      within: where in it that lies which was given.
     """
 
     of: Held
+    within: tuple[str | int, ...] = ()
 
     @property
     def wants(self) -> str:
@@ -101,7 +103,10 @@ class FromNnx(StandIn):
     @property
     def class_name(self) -> str:
         """That of the network."""
-        return type(self.of.value).__name__
+        given = self.of.value
+        for part in self.within:
+            given = given[part] if isinstance(part, int) else getattr(given, part)
+        return type(given).__name__
 
     def named(self, layers: Sequence[str]) -> list[str]:
         """Names of layers here, of their paths in the network joined by dots."""
@@ -139,6 +144,8 @@ class FromNnx(StandIn):
                 found = found.get(name) if isinstance(found, Mapping) else None
             if found is not None:
                 variable.set_value(jnp.asarray(found))
+        for part in self.within:
+            state = state[part]
         return state
 
 
@@ -148,8 +155,9 @@ def from_nnx(network: nnx.Module) -> FromNnx:
     Raises:
       InputError: two of its layers would have one name.
     """
-    if network in _layers(network).values():
-        network = nnx.Sequential(network)
+    within: tuple[str | int, ...] = ()
+    if () in _layers(network):
+        network, within = nnx.Sequential(network), ("layers", 0)
     names = [_name(path) for path in _layers(network)]
     names += [_name(path) for path in _own(network)]
     for name in names:
@@ -158,7 +166,7 @@ def from_nnx(network: nnx.Module) -> FromNnx:
                 f"network: two of its parts are called {name}, joined by underscores; "
                 "rename one of them"
             )
-    return FromNnx(Held(network))
+    return FromNnx(Held(network), within)
 
 
 def _called(
