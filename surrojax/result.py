@@ -99,7 +99,8 @@ class Result:
         """
         if self._trained.state is None:
             raise InputError(
-                "result: its network is no module of flax.nnx; take result.variables"
+                "result: its network is no module of flax.nnx (take result.variables), "
+                "or was not given: surrojax.load(folder, network=...)"
             )
         return self._trained.state
 

@@ -15,7 +15,7 @@ import pickle
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,17 +92,25 @@ def whole(variables: Mapping[str, Any]) -> dict[str, Any]:
       variables: the network's collections, `params` among them.
 
     Returns:
-      A tree for `save`: the parameters, and `batch_stats` beside them, if any.
+      A tree for `save`: the parameters, and other collections beside them, such as
+      `batch_stats`.
     """
-    statistics = {n: v for n, v in variables.items() if n == STATISTICS and v}
-    return {**variables["params"], **statistics}
+    others = {n: v for n, v in variables.items() if n != "params" and v}
+    return {**variables["params"], **others}
 
 
-def unwhole(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The collections of which `whole` made a tree."""
+def unwhole(
+    tree: Mapping[str, Any], collections: Collection[str] = (STATISTICS,)
+) -> dict[str, Any]:
+    """The collections of which `whole` made a tree.
+
+    Args:
+      tree: that it made.
+      collections: those that may be there beside `params`.
+    """
     params = dict(tree)
-    statistics = params.pop(STATISTICS, None)
-    return {"params": params} | ({STATISTICS: statistics} if statistics else {})
+    others = {name: params.pop(name) for name in collections if name in params}
+    return {"params": params} | others
 
 
 def save(

@@ -163,9 +163,21 @@ def grows(rate):
             "momentum: 0.5 is of SGD and has no effect on descent",
         ),
         ({"descent": lambda rate: None}, "descent: yields a NoneType, no transform"),
-        ({"descent": lambda: optax.adam(1)}, "descent: takes no step with .*TypeError"),
+        ({"descent": lambda: optax.adam(1)}, "descent: takes no step .TypeError"),
+        (
+            {"descent": optax.inject_hyperparams(optax.sgd)},
+            "descent: remembers the learning rate that it begins with",
+        ),
+        (
+            {
+                "descent": lambda rate: optax.masked(
+                    optax.adam(rate), {"kernel": True, "bias": False}
+                )
+            },
+            "descent: takes no step .*trunk and head",
+        ),
         ({"descent": grows}, "descent: a step changes the shape or type of what it"),
-        ({"descent": optax.polyak_sgd}, "descent: takes no step with a learning rate"),
+        ({"descent": optax.polyak_sgd}, "descent: takes no step .*missing 1 required"),
         ({"optimizer": optax.adam}, "optimizer: is that of the search.*descent=optax"),
         ({"optimizer": optax.adam(1.0)}, "optimizer: is that of the search"),
     ],

@@ -425,6 +425,11 @@ def test_half_a_record_is_dropped_and_a_wrong_one_named(tmp_path, finder):
         keypoints.KeyPoints(file, 2)
 
 
+def test_images_want_no_opencv(listing, ready, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert len(ready(listing).frames) == len(listing.frames)
+
+
 def test_videos_are_decoded_once_and_bad_frames_listed(
     listing, ready, monkeypatch, tmp_path
 ):

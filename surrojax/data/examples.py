@@ -208,7 +208,8 @@ def _decoded(
             image = open_rgb(place)
             yield from ((row, image) for row in images)
         # One at a time: all frames of a long clip would fill the memory.
-        for number, pixels in video.read_frames(place, set(by_number)):
+        frames = video.read_frames(place, set(by_number)) if by_number else ()
+        for number, pixels in frames:
             yield by_number.pop(number), pixels
         yield from ((row, None) for row in by_number.values())
 

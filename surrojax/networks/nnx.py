@@ -6,13 +6,14 @@ modules of linen under their paths joined by underscores (`blocks.0.attention.qu
 from outside. All else is done by the network itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
@@ -21,6 +22,9 @@ from surrojax.networks.calls import mode_argument, mode_of
 from surrojax.networks.stand_in import Passed, StandIn
 
 PARAMS = "params"
+
+Path = tuple[Any, ...]
+"""Of nnx: names of attributes, and places in lists."""
 
 BETWEEN = (
     nnx.BatchNorm,
@@ -32,8 +36,8 @@ BETWEEN = (
 )
 """Layers that may stand between the last two dense ones."""
 
-WHOLE = (nnx.RNN, nnx.Bidirectional)
-"""Modules that are layers though they have others inside, which they scan."""
+WHOLE = (nnx.RNN, nnx.Bidirectional, nnx.SpectralNorm, nnx.WeightNorm)
+"""Modules that are layers though they have others inside, which they scan or change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +96,23 @@ class FromNnx(StandIn):
     of: Held
     within: tuple[str | int, ...] = ()
 
+    def __repr__(self) -> str:
+        return repr(self.of)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Those that it begins with, by name."""
+        return {
+            _name(path): np.asarray(variable.get_value())
+            for path, variable in _own(self.of.value).items()
+            if not isinstance(variable, nnx.RngState)
+        }
+
     @property
     def wants(self) -> str:
         """What must hold for it to be called, for a message."""
         return (
             "of flax.nnx, its layers are called and not looked into, outside of "
-            "nnx.scan, nnx.vmap and nnx.remat"
+            "nnx.jit, nnx.scan, nnx.vmap and nnx.remat"
         )
 
     @property
@@ -114,36 +129,43 @@ class FromNnx(StandIn):
 
     @nn.compact
     def __call__(self, *inputs: Any, train: bool = False) -> Any:
-        copy = _copy(self.of.value)
+        copy = nnx.clone(self.of.value)
         copy.train() if train else copy.eval()
         layers = _layers(copy)
-        within = {id(v) for layer in layers.values() for v in _own(layer).values()}
-        own = {p: v for p, v in _own(copy).items() if id(v) not in within}
+        own = _own(copy, besides=layers.values())
         stand_ins = {id(layer): _linen(layer, p) for p, layer in layers.items()}
-        # Past nnx, which would look inside of what it is given.
-        for holder in _holders(copy):
-            vars(holder).update(
-                {
-                    n: stand_ins[id(v)]
-                    for n, v in vars(holder).items()
-                    if id(v) in stand_ins
-                }
-            )
+        placed = set[int]()
+        for holder in _holders(copy, layers.values()):
+            # Past nnx, which would look inside of what it is given.
+            for name, value in list(vars(holder).items()):
+                vars(holder)[name] = _with(stand_ins, value, placed)
+        for path, layer in layers.items():
+            if id(layer) not in placed:
+                raise InputError(
+                    f"network: its layer {_name(path)} lies in a container that is "
+                    "not known; keep it in an attribute, an nnx.List or an nnx.Dict"
+                )
         mode = mode_argument(mode_of(copy), train)
         return _called(self, copy, own, inputs, mode)
 
     def state(self, variables: Mapping[str, Any]) -> nnx.State:
         """What `nnx.update(network, ...)` takes, of variables as linen has them."""
-        state = nnx.state(_copy(self.of.value))
-        flat = dict(nnx.to_flat_state(state))
-        layers = _layers(self.of.value)
-        for path, variable in flat.items():
-            layer = next((p for p in layers if path[: len(p)] == p), ())
+        copy = nnx.clone(self.of.value)
+        layers = _layers(copy)
+        places: list[tuple[tuple[str, ...], nnx.Variable]] = [
+            ((_name(path), _name(inside)), variable)
+            for path, layer in layers.items()
+            for inside, variable in _own(layer).items()
+        ]
+        for path, variable in _own(copy, besides=layers.values()).items():
+            places.append(((_name(path),), variable))
+        for place, variable in places:
             found: Any = variables.get(_collection(variable), {})
-            for name in filter(None, (_name(layer), _name(path[len(layer) :]))):
+            for name in place:
                 found = found.get(name) if isinstance(found, Mapping) else None
             if found is not None:
                 variable.set_value(jnp.asarray(found))
+        state = nnx.state(copy)
         for part in self.within:
             state = state[part]
         return state
@@ -158,21 +180,45 @@ def from_nnx(network: nnx.Module) -> FromNnx:
     within: tuple[str | int, ...] = ()
     if () in _layers(network):
         network, within = nnx.Sequential(network), ("layers", 0)
-    names = [_name(path) for path in _layers(network)]
-    names += [_name(path) for path in _own(network)]
+    # The user's goes on living, and may change.
+    network = nnx.clone(network)
+    layers = _layers(network)
+    names = [_name(path) for path in (*layers, *_own(network))]
     for name in names:
         if names.count(name) > 1:
             raise InputError(
                 f"network: two of its parts are called {name}, joined by underscores; "
                 "rename one of them"
             )
+    _check_sharing(network, layers)
     return FromNnx(Held(network), within)
+
+
+def _check_sharing(network: nnx.Module, layers: Mapping[Path, nnx.Module]) -> None:
+    """Sees that each variable belongs to one layer, or to none.
+
+    Raises:
+      InputError: one is in two places, of which linen would make two variables.
+    """
+    seen: dict[int, str] = {}
+    held = [(_name(path), list(_own(layer).values())) for path, layer in layers.items()]
+    for holder in _holders(network, layers.values()):
+        parts = [v for v in vars(holder).values() if isinstance(v, nnx.Variable)]
+        held.append(("the network itself", parts))
+    for name, variables in held:
+        for variable in variables:
+            other = seen.setdefault(id(variable), name)
+            if other != name and not isinstance(variable, nnx.RngState):
+                raise InputError(
+                    f"network: {other} and {name} share a variable; of flax.nnx, share "
+                    "the whole layer, or use surrojax.Tuner"
+                )
 
 
 def _called(
     module: nn.Module,
     of: nnx.Module,
-    variables: Mapping[tuple[Any, ...], nnx.Variable],
+    variables: Mapping[Path, nnx.Variable],
     inputs: tuple[Any, ...],
     options: Mapping[str, Any],
 ) -> Any:
@@ -197,9 +243,12 @@ def _called(
     return output
 
 
-def _linen(layer: nnx.Module, path: tuple[Any, ...]) -> nn.Module:
+def _linen(layer: nnx.Module, path: Path) -> nn.Module:
     """A layer in linen: its own where it computes the same, which others know."""
     name, of = _name(path), layer
+    kind = Between if isinstance(layer, BETWEEN) else Layer
+    if not all(isinstance(v, nnx.Param) for v in _own(layer).values()):
+        return kind(Held(layer), name=name)
     if type(of) is nnx.Linear and _usual(of, jax.lax.dot_general, of.dot_general):
         return nn.Dense(
             of.out_features,
@@ -239,7 +288,6 @@ def _linen(layer: nnx.Module, path: tuple[Any, ...]) -> nn.Module:
             embedding_init=Given(of.embedding.get_value()),
             name=name,
         )
-    kind = Between if isinstance(layer, BETWEEN) else Layer
     return kind(Held(layer), name=name)
 
 
@@ -258,36 +306,55 @@ def _initialisers(layer: Any) -> dict[str, Any]:
     return found
 
 
-def _copy(network: nnx.Module) -> nnx.Module:
-    return nnx.clone(network)
-
-
-def _layers(network: nnx.Module) -> dict[tuple[Any, ...], nnx.Module]:
+def _layers(network: nnx.Module) -> dict[Path, nnx.Module]:
     """By path, modules without modules inside that hold variables, and `WHOLE` ones."""
-    found: dict[tuple[Any, ...], nnx.Module] = {}
     modules = dict(nnx.iter_modules(network))
-    for path in sorted(modules, key=len):
-        inside = any(path[: len(p)] == p for p in found)
-        module = modules[path]
-        alone = isinstance(module, WHOLE) or len(list(nnx.iter_modules(module))) == 1
-        if alone and not inside and _own(module):
-            found[path] = module
-    return found
-
-
-def _own(module: nnx.Module) -> dict[tuple[Any, ...], nnx.Variable]:
-    """By path, all variables of a module and what is inside."""
+    whole = [m for m in modules.values() if isinstance(m, WHOLE)]
+    inside = {
+        id(part)
+        for module in whole
+        for _, part in nnx.iter_modules(module)
+        if part is not module
+    }
     return {
-        path: part
-        for path, part in nnx.iter_graph(module)
-        if isinstance(part, nnx.Variable)
+        path: module
+        for path, module in modules.items()
+        if id(module) not in inside
+        and (isinstance(module, WHOLE) or len(list(nnx.iter_modules(module))) == 1)
+        and _own(module)
     }
 
 
-def _holders(network: nnx.Module) -> Iterator[Any]:
-    for _, part in nnx.iter_graph(network):
-        if isinstance(part, nnx.Pytree):
+def _own(
+    module: nnx.Module, besides: Iterable[nnx.Module] = ()
+) -> dict[Path, nnx.Variable]:
+    """By path, all variables of a module and what is inside, but for some modules'."""
+    within = {id(v) for other in besides for v in _own(other).values()}
+    return {
+        path: part
+        for path, part in nnx.iter_graph(module)
+        if isinstance(part, nnx.Variable) and id(part) not in within
+    }
+
+
+def _holders(network: nnx.Module, layers: Iterable[nnx.Module]) -> Iterator[Any]:
+    """All that has attributes, outside of the layers."""
+    within = {id(part) for layer in layers for _, part in nnx.iter_graph(layer)}
+    for _, part in list(nnx.iter_graph(network)):
+        if isinstance(part, nnx.Pytree) and id(part) not in within:
             yield part
+
+
+def _with(stand_ins: Mapping[int, Any], value: Any, placed: set[int]) -> Any:
+    """A value, or a list, tuple or dict of some, with layers replaced."""
+    if id(value) in stand_ins:
+        placed.add(id(value))
+        return stand_ins[id(value)]
+    if type(value) in (list, tuple):
+        return type(value)(_with(stand_ins, v, placed) for v in value)
+    if type(value) is dict:
+        return {k: _with(stand_ins, v, placed) for k, v in value.items()}
+    return value
 
 
 def _collection(variable: nnx.Variable) -> str:
@@ -299,5 +366,5 @@ def _collection(variable: nnx.Variable) -> str:
     return type(variable).__name__.lower()
 
 
-def _name(path: tuple[Any, ...]) -> str:
+def _name(path: Path) -> str:
     return "_".join(map(str, path))

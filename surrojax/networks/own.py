@@ -204,6 +204,10 @@ SITES = ("z, V", "x, W")
 """Pairs of sites, of a layer each; their masks take the first keys."""
 
 
+OWN_DRAWS = 16
+"""From the keys of masks to those of what a tuned layer draws by itself."""
+
+
 class _Interceptor:
     """Drops what the layers receive and their weights, and notes both.
 
@@ -254,7 +258,12 @@ class _Interceptor:
         self._inside = True
         try:
             own = module.clone(parent=None)
-            return own.apply({"params": params}, value, *others, **options)
+            streams = None
+            if self._key is not None:  # of a layer that draws by itself
+                streams = {"dropout": jax.random.fold_in(self._key, OWN_DRAWS + index)}
+            return own.apply(
+                {"params": params}, value, *others, rngs=streams, **options
+            )
         finally:
             self._inside = False
 

@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
+import numpy as np
 
 
 class StandIn(nn.Module):
     """A network that is of linen in form alone, and begins with weights of its own."""
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Those that it begins with, by name."""
+        raise NotImplementedError
 
     @property
     def wants(self) -> str:

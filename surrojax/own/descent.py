@@ -1,5 +1,6 @@
 """Whether what a user gives can train a network in both stages."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -7,19 +8,20 @@ import jax.numpy as jnp
 import optax
 
 from surrojax.errors import InputError
+from surrojax.method import Method
 from surrojax.own.settings import Settings
 from surrojax.sgd import Descent
+from surrojax.stage1 import new_fusion
+from surrojax.stage2 import copies, source
 
 GIVE = "give a function of the learning rate, such as optax.adamw"
 
-_PARAMS = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
-
 
 def check_descent(descent: Descent, settings: Settings) -> None:
-    """Sees that steps can be taken with it, and with what is said beside it.
+    """Sees that it is a function of the rate, and what is said beside it.
 
     Raises:
-      InputError: they cannot.
+      InputError: it cannot be used.
     """
     if isinstance(descent, optax.GradientTransformation):
         raise InputError(
@@ -38,10 +40,29 @@ def check_descent(descent: Descent, settings: Settings) -> None:
             f"momentum: {settings.momentum} is of SGD and has no effect on descent; "
             "leave it out"
         )
-    _try(descent)
 
 
-def _try(descent: Descent) -> None:
+def check_steps(method: Method, descent: Descent) -> None:
+    """Sees that steps can be taken with it, of all that is trained.
+
+    Raises:
+      InputError: they cannot.
+    """
+    plain = replace(method, descent=None)
+
+    def trained() -> list[Any]:
+        fusion = new_fusion(plain, jax.random.key(0))
+        nets = [fusion.original, fusion.surrogate]
+        if plain.tunes:
+            candidates = copies(plain, source(plain, fusion), 1).nets
+            nets.append(jax.tree.map(lambda leaf: leaf[0], candidates))
+        return [net.params for net in nets if net is not None]
+
+    for shapes in jax.eval_shape(trained):
+        _try(descent, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes))
+
+
+def _try(descent: Descent, params: Any) -> None:
     def steps(rate: jax.Array) -> Any:
         rule = descent(rate)
         if not isinstance(rule, optax.GradientTransformation):
@@ -49,23 +70,32 @@ def _try(descent: Descent) -> None:
                 f"descent: yields a {type(rule).__name__}, no transformation of optax; "
                 f"{GIVE}"
             )
-        before = rule.init(_PARAMS)
-        return (_PARAMS, before), rule.update(_PARAMS, before, _PARAMS)
+        before = rule.init(params)
+        return (params, before), rule.update(params, before, params)
 
     try:
         before, after = jax.eval_shape(steps, jnp.float32(0))
+        slow, fast = (descent(jnp.float32(r)).init(params) for r in (0.25, 0.5))
     except InputError:
         raise
     # The function is the user's, and may raise anything.
     except Exception as error:
         raise InputError(
-            f"descent: takes no step with a learning rate that changes "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); {GIVE}"
+            f"descent: takes no step ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}); {GIVE}; what it is given are the "
+            "parameters in two parts, trunk and head, of candidates those that they "
+            "train"
         ) from error
     if _kinds(before) != _kinds(after):
         raise InputError(
             "descent: a step changes the shape or type of what it remembers, or of "
             f"the parameters; {GIVE}"
+        )
+    leaves = zip(*map(jax.tree.leaves, (slow, fast)), strict=True)
+    if any((a != b).any() for a, b in leaves):
+        raise InputError(
+            "descent: remembers the learning rate that it begins with, which would "
+            "not fall, as optax.inject_hyperparams does; give the optimiser itself"
         )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import jax
@@ -26,13 +27,21 @@ def name_of(of: Any) -> str:
         if ">" in name and hasattr(of, "__code__"):
             code, held = of.__code__, of.__closure__ or ()
             told = (
-                *(code.co_code, code.co_consts, code.co_names, of.__defaults__),
+                *(*_told(code), of.__defaults__),
                 [cell.cell_contents for cell in held],
             )
             text = _anywhere(repr(told))
             return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
         return name
     return " ".join(_anywhere(repr(of)).split())
+
+
+def _told(code: CodeType) -> tuple[bytes, tuple[Any, ...], tuple[str, ...]]:
+    """What a function does, wherever it stands; so of functions inside, too."""
+    constants = tuple(
+        _told(c) if isinstance(c, CodeType) else c for c in code.co_consts
+    )
+    return code.co_code, constants, code.co_names
 
 
 def shapes_of(method: Method) -> dict[str, str]:

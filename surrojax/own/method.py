@@ -22,7 +22,7 @@ from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.stand_in import StandIn
 from surrojax.networks.trunks import trunk_for
-from surrojax.own.descent import check_descent
+from surrojax.own.descent import check_descent, check_steps
 from surrojax.own.settings import Settings
 from surrojax.settings import expand
 from surrojax.sgd import Descent
@@ -189,7 +189,7 @@ def make_method(
         },
         start={n: v for n, v in settings.start.items() if n in names},
     )
-    return Method(
+    method = Method(
         pair=pair,
         space=space,
         search=settings.search_in(space),
@@ -222,6 +222,9 @@ def make_method(
             else "vmap"
         ),
     )
+    if descent is not None:
+        check_steps(method, descent)
+    return method
 
 
 def _check_changes(augment: Plain, sample: jax.Array) -> None:

@@ -1,6 +1,6 @@
 """A user's trained network as a result has it, and from a run's folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,7 +28,7 @@ from surrojax.own.method import (
 from surrojax.own.settings import Settings
 from surrojax.records import Record
 from surrojax.result import Trained
-from surrojax.weights import load, unflatten, unwhole
+from surrojax.weights import STATISTICS, load, unflatten, unwhole
 
 ROWS = 2
 """Inputs on which shapes are found out."""
@@ -92,8 +92,10 @@ def needs_module(path: Path) -> NoReturn:
     )
 
 
-def _last_of(path: Path, finished: bool) -> dict[str, Any]:
-    """The collections that a finished run has written.
+def _last_of(
+    path: Path, finished: bool, collections: Collection[str] = (STATISTICS,)
+) -> dict[str, Any]:
+    """The collections that a finished run has written, `params` and some others.
 
     Raises:
       InputError: the run has not finished, or is being extended.
@@ -104,7 +106,7 @@ def _last_of(path: Path, finished: bool) -> dict[str, Any]:
             "earlier round or are not there yet; take `best`, or call surrojax.tune "
             "again as before"
         )
-    return unwhole(unflatten(load(path)))
+    return unwhole(unflatten(load(path)), collections)
 
 
 def reader(
@@ -155,8 +157,9 @@ def reader(
         return init(method.pair.original, jax.random.key(0), blank(method.pair))
 
     def last() -> Trained:
-        found = _last_of(path, finished)
-        if lost := fresh().keys() - found.keys():
+        wanted = fresh().keys()
+        found = _last_of(path, finished, wanted - {"params"})
+        if lost := wanted - found.keys():
             raise InputError(
                 f"{path}: its file of weights has no {', '.join(lost)}, which the "
                 "network wants; take `best`, or call surrojax.tune again as before"

@@ -114,7 +114,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
-    network = as_linen(network)
+    network, surrogate = as_linen(network), as_linen(surrogate)
     seed = seed_of(seed)
     early_stop = whole_of("early_stop", early_stop)
     if early_stop < 0:
@@ -176,7 +176,6 @@ def tune(
                 "variables: a network of flax.nnx begins with those that it has; put "
                 "them in with nnx.update, and leave variables out"
             )
-        variables = joined(method, begin.fusion.original.variables)
     elif variables is not None:
         begin = _with_variables(method, begin, variables)
     if preprocess is not standard:  # which makes finite numbers of those in a split
@@ -400,8 +399,12 @@ def _describe(
     origin = {}
     if method.schedule is not None:
         origin["schedule"] = hash_of(method.schedule)
-    if variables is not None:
+    if isinstance(network, StandIn):
+        origin["variables"] = weights_hash(network.weights())
+    elif variables is not None:
         origin["variables"] = weights_hash(flatten(jax.tree.map(np.asarray, variables)))
+    if isinstance(surrogate, StandIn):
+        origin["surrogate"] = weights_hash(surrogate.weights())
     config = given | {
         "seed": seed,
         "network": name_of(network),
