@@ -3,7 +3,7 @@
 python launch.py --config=configs/fer2013_lenet_improved_shift_long.py
 
 It is configs/fer2013_lenet_improved_shift.py with all lengths 3.2 times as long: of all
-forms that were run the one with the highest accuracy (docs/results.md).
+tuned forms the one with the highest accuracy (docs/results.md).
 """
 
 from ml_collections import ConfigDict
