@@ -11,6 +11,7 @@ from test_tuning import SMALL, TABLE, TOKENS, same, splits
 
 import surrojax
 from surrojax.errors import InputError
+from surrojax.networks import NO_DROPOUT, forward_in_training, init
 from surrojax.networks.calls import chosen_layers, mode_of, trace
 from surrojax.networks.nnx import from_nnx
 
@@ -248,6 +249,38 @@ class Broken(nnx.Module):
 
     def __call__(self, x):
         return self.top(x)
+
+
+class Noisy(nnx.Module):
+    """A layer that draws by itself."""
+
+    def __init__(self, rngs):
+        self.kernel = nnx.Param(jnp.ones((6, 6)))
+        self.rngs = rngs.fork()
+
+    def __call__(self, x):
+        return x @ self.kernel + jax.random.normal(self.rngs.dropout(), (len(x), 6))
+
+
+def test_a_tuned_layer_that_draws_by_itself_draws_anew():
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.noisy = Noisy(rngs)
+            self.top = nnx.Linear(6, 3, rngs=rngs)
+
+        def __call__(self, x):
+            return self.top(self.noisy(x))
+
+    method = surrojax.own_method(
+        Net(nnx.Rngs(0, dropout=1)), TABLE, layers=("noisy", "top")
+    )
+    own, images = method.pair.original, jnp.asarray(TABLE[:5])
+    variables = init(own, jax.random.key(0), images)
+    (a, _), (b, _) = (
+        forward_in_training(own, variables, images, NO_DROPOUT, jax.random.key(seed))[0]
+        for seed in (0, 1)
+    )
+    assert (a != b).all()
 
 
 class Looking(nnx.Module):

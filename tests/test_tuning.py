@@ -297,6 +297,17 @@ def test_lambdas_are_named_by_all_that_they_do():
     assert name_of(scaled(2)) == names[0]
 
 
+def test_lambdas_inside_are_told_by_what_they_do():
+    """Wherever they stand in a file."""
+    source = "f = lambda rate: (rate, lambda params: params > {})"
+    names = []
+    for text in (source.format(1), "\n\n" + source.format(1), source.format(0)):
+        space = {"__name__": "here"}
+        exec(compile(text, "file.py", "exec"), space)
+        names.append(name_of(space["f"]))
+    assert names[0] == names[1] != names[2]
+
+
 def test_lambdas_are_told_apart_and_records_of_earlier_versions_are_said(tmp_path):
     small = SMALL | {"max_iterations": 20, "tune": (), "workdir": tmp_path}
     surrojax.tune(Table(), *splits(TABLE), preprocess=lambda x: 2 * x, **small)
