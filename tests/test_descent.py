@@ -163,6 +163,14 @@ def grows(rate):
             "momentum: 0.5 is of SGD and has no effect on descent",
         ),
         ({"descent": lambda rate: None}, "descent: yields a NoneType, no transform"),
+        (
+            {"descent": lambda rate: optax.MultiSteps(optax.adam(rate), 4)},
+            r"descent: yields a MultiSteps, .*its gradient_transformation\(\)",
+        ),
+        (
+            {"learning_rate": optax.constant_schedule(0.1)},
+            "learning_rate: is a function, where a number is wanted",
+        ),
         ({"descent": lambda: optax.adam(1)}, "descent: takes no step .TypeError"),
         (
             {"descent": optax.inject_hyperparams(optax.sgd)},

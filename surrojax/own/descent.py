@@ -66,9 +66,10 @@ def _try(descent: Descent, params: Any) -> None:
     def steps(rate: jax.Array) -> Any:
         rule = descent(rate)
         if not isinstance(rule, optax.GradientTransformation):
+            wrapped = hasattr(rule, "gradient_transformation")
             raise InputError(
                 f"descent: yields a {type(rule).__name__}, no transformation of optax; "
-                f"{GIVE}"
+                + ("let it yield its gradient_transformation()" if wrapped else GIVE)
             )
         before = rule.init(params)
         return (params, before), rule.update(params, before, params)

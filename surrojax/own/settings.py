@@ -116,6 +116,11 @@ class Settings:
     evaluation_batch: int = 512
 
     def __post_init__(self) -> None:
+        if callable(self.learning_rate):
+            raise InputError(
+                "learning_rate: is a function, where a number is wanted; the rate "
+                "begins there and falls by halve_every"
+            )
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if value is None and name in _OPEN:
