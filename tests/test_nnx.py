@@ -18,7 +18,6 @@ from surrojax.networks.nnx import from_nnx
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 IMAGES = np.random.default_rng(0).normal(size=(240, 6, 6, 1)).astype(np.float32)
-IMAGES += splits(TABLE)[0][1].mean()
 
 
 class Block(nnx.Module):

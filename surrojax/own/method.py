@@ -107,10 +107,10 @@ def own_method(
       InputError: the network cannot be tuned, or a setting is impossible.
     """
     return make_method(
-        network,
+        as_linen(network),
         inputs,
         layers,
-        surrogate,
+        as_linen(surrogate),
         Plain(preprocess, augment),
         descent,
         Settings.of(settings),
@@ -126,7 +126,6 @@ def make_method(
     descent: Descent | None,
     settings: Settings,
 ) -> Method:
-    network, surrogate = as_linen(network), as_linen(surrogate)
     if not isinstance(network, nn.Module):
         what = (
             f"the class {network.__name__}, where an instance is wanted"

@@ -170,13 +170,12 @@ def tune(
     )
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
-    if isinstance(network, StandIn):
-        if variables is not None:
+    if variables is not None:
+        if isinstance(network, StandIn):
             raise InputError(
                 "variables: a network of flax.nnx begins with those that it has; put "
                 "them in with nnx.update, and leave variables out"
             )
-    elif variables is not None:
         begin = _with_variables(method, begin, variables)
     if preprocess is not standard:  # which makes finite numbers of those in a split
         for name, split in splits.items():
