@@ -23,6 +23,16 @@ SHARED = ("--config.surrogate=shared",)
 LIGHT = {"lambda_V": 1e-5, "lambda_x": 1e-5, "lambda_W": 1e-5, "p_V": 0.1, "p_W": 0.1}
 """Where the search of the improved form begins, but for the ratios of features."""
 
+WIDE = (
+    "--config.search.start.p_V=0",
+    "--config.search.start.p_W=0",
+    "--config.search.center.coefficient=3.16e-6",
+    "--config.search.initial_width.coefficient=2.5",
+    "--config.search.center.ratio=0.126",
+    "--config.search.initial_width.ratio=1.84",
+)
+"""No beginning: the first population fills the box of the other tuners."""
+
 ON_THE_TRUNK = 493_404
 """Multiply-accumulates of a candidate that shares LeNet's trunk with six others."""
 
@@ -98,6 +108,11 @@ VARIANTS = {
         "the setting in which that search begins, for 35,000 steps",
         PAPER,
         (*falling(35_000), *alone(p_z=0.1, p_x=0.1, **LIGHT)),
+    ),
+    "wide": Variant(
+        "the improved form from the whole box of the tuners",
+        IMPROVED,
+        (*falling(25_000), *WIDE),
     ),
     "growing": Variant(
         "NI = 800 at first, doubled after every round, 24,800 steps",

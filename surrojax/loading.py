@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -17,6 +16,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.experiment import config_of, restore
 from surrojax.fields import are_words
+from surrojax.networks.stand_in import Network
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
 from surrojax.records import config_in, metrics_of, read_json, result_of
@@ -26,7 +26,7 @@ from surrojax.settings import make_look, make_views, sources
 
 def load(
     workdir: str | os.PathLike[str],
-    network: nn.Module | None = None,
+    network: Network | None = None,
     preprocess: Preprocess = standard,
 ) -> Result:
     """The result of a run, finished or not.

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from test_report import Page, assert_sound
 
@@ -24,7 +25,7 @@ from surrojax.algorithm import DivergedError, initial_state
 from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.own.hints import hints, verdict
-from surrojax.own.identity import name_of, program_of
+from surrojax.own.identity import name_of, programs_of
 from surrojax.own.outputs import check_outputs
 from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
@@ -789,6 +790,42 @@ def test_a_network_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "config.json").read_text() == before
 
 
+CHANGED = {"mean": np.float32([0, 0]), "noise": 0.1, "decay": 0.9}
+
+
+def scaled(inputs):
+    return inputs - jnp.asarray(CHANGED["mean"])[0]
+
+
+def shaken(key, inputs):
+    return inputs + CHANGED["noise"] * jax.random.normal(key, inputs.shape)
+
+
+def falling(rate):
+    return optax.rmsprop(rate, CHANGED["decay"])
+
+
+def test_a_function_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
+    """By its name, each is the one that it was."""
+    small = SMALL | {"tune": (), "quiet": False, "learning_rate": 1e-3}
+    given = {"preprocess": scaled, "augment": shaken, "descent": falling}
+    call = partial(
+        surrojax.tune, Table(), *splits(TABLE), workdir=tmp_path, **small | given
+    )
+    call(max_iterations=20)
+    call(max_iterations=40)
+    hint = " computes something else"
+    assert hint not in capsys.readouterr().out
+    edits = {"mean": np.float32([1, 0]), "noise": 0.2, "decay": 0.8}
+    for steps, (name, function) in enumerate(zip(edits, given, strict=True), 3):
+        with monkeypatch.context() as patch:
+            patch.setitem(CHANGED, name, edits[name])
+            call(max_iterations=20 * steps)
+        told = [s for s in capsys.readouterr().out.splitlines() if hint in s]
+        assert len(told) == 1
+        assert told[0].startswith(f"mind: {function}{hint}")
+
+
 def test_a_folder_of_an_earlier_version_goes_on(tmp_path):
     """It says nothing of shapes and of what its network computes."""
     small = SMALL | {"max_iterations": 20, "tune": ()}
@@ -797,7 +834,7 @@ def test_a_folder_of_an_earlier_version_goes_on(tmp_path):
     file = tmp_path / "config.json"
     saved = json.loads(file.read_text())
     file.write_text(
-        json.dumps({k: saved[k] for k in saved.keys() - {"shapes", "program"}})
+        json.dumps({k: saved[k] for k in saved.keys() - {"shapes", "programs"}})
     )
     assert len(call(**small | {"max_iterations": 40}).records) == 2
     assert json.loads(file.read_text())["shapes"] == saved["shapes"]
@@ -808,7 +845,7 @@ def test_what_a_network_computes_is_told_alike_on_a_terminal():
     code = (
         "import sys; sys.path[:0] = ['tests', '.']; import surrojax, test_tuning as t;"
         "method = surrojax.own_method(t.Table(), t.TABLE[:9], max_iterations=20);"
-        "print(sys.stdout.isatty(), t.program_of(method))"
+        "print(sys.stdout.isatty(), t.programs_of(method, t.TABLE[:9])['network'])"
     )
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "PYTHONHASHSEED": "7"}
@@ -823,7 +860,7 @@ def test_what_a_network_computes_is_told_alike_on_a_terminal():
     told = os.read(ours, 1000).decode().split()
     os.close(ours)
     method = surrojax.own_method(Table(), TABLE[:9], max_iterations=20)
-    assert told == ["True", program_of(method)]
+    assert told == ["True", programs_of(method, TABLE[:9])["network"]]
 
 
 def test_importing_the_package_starts_nothing():

@@ -1,10 +1,16 @@
 """What a module of linen says that stands for a network of another kind."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import flax.linen as nn
 import numpy as np
+
+if TYPE_CHECKING:  # it takes seconds to import, and networks of linen want none of it
+    from flax import nnx
+
+Network: TypeAlias = Union[nn.Module, "nnx.Module"]
+"""A network, or a surrogate's trunk, as users have it."""
 
 
 class StandIn(nn.Module):

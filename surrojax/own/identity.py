@@ -2,18 +2,22 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from surrojax.errors import InputError
 from surrojax.method import Method
 from surrojax.networks import blank, forward, init
-from surrojax.own.method import own_of
+from surrojax.own.method import Plain, own_of
 from surrojax.records import Record
+from surrojax.sgd import Descent
 
 
 def name_of(of: Any) -> str:
@@ -80,35 +84,76 @@ def check_shapes(path: Path, saved: Record, here: Mapping[str, str]) -> None:
         )
 
 
-def program_of(method: Method) -> str:
-    """A hash of what a network computes, the same wherever JAX is of one version."""
+def programs_of(method: Method, inputs: jax.ShapeDtypeStruct) -> dict[str, str]:
+    """Hashes of what is computed, the same wherever JAX is of one version.
+
+    Args:
+      method: of a user's own network.
+      inputs: `[B, ...]` of a minibatch, as they are stored.
+
+    Returns:
+      By name: `network`, and the functions that the user gave beside it.
+    """
     # Convolutions have another form on another device.
-    network, inputs = own_of(method).clone("lax"), blank(method.pair)
+    network, seen = own_of(method).clone("lax"), blank(method.pair)
+    variables = jax.eval_shape(lambda: init(network, jax.random.key(0), seen))
 
     def logits(variables: Any, seen: jax.Array) -> jax.Array:
         return forward(network, variables, seen)[0]
 
-    fresh = jax.eval_shape(lambda: init(network, jax.random.key(0), inputs))
+    plain, key = cast(Plain, method.augment), jax.random.key(0)
+    found = {
+        "network": _program(logits, variables, seen),
+        "preprocess": _program(plain.preprocess, inputs),
+    }
+    if plain.change is not None:
+        found["augment"] = _program(plain.change, key, inputs)
+    if method.descent is not None:
+        found["descent"] = _program(partial(_step, method.descent), variables["params"])
+    return found
+
+
+def _step(descent: Descent, params: Any) -> Any:
+    rule = descent(jnp.float32(1))
+    return rule.update(params, rule.init(params), params)
+
+
+def _program(function: Callable[..., Any], *given: Any) -> str:
+    """A hash of what a function computes, and of the arrays that it has with it."""
+    # JAX has not seen the lambda before, whatever it may have kept of the function.
+    closed = jax.make_jaxpr(lambda *given: function(*given))(*given)
     # On a terminal, and in a notebook, it would be written in colours.
-    text = jax.make_jaxpr(logits)(fresh, inputs).pretty_print(use_color=False)
-    return hashlib.sha256(_anywhere(text).encode()).hexdigest()[:16]
+    text = _anywhere(closed.jaxpr.pretty_print(use_color=False))
+    found = hashlib.sha256(text.encode())
+    for array in closed.consts:
+        found.update(np.asarray(array).tobytes())
+    return found.hexdigest()[:16]
 
 
-def told_of_edit(saved: Record, here: Record) -> list[str]:
-    """A line where a network computes something else than when its run began.
+def told_of_edits(saved: Record, here: Record) -> list[str]:
+    """A line for all that computes something else than when its run began.
 
     Args:
-      saved: the run's config.json.
+      saved: the run's config.json; earlier versions say less of programs, or nothing.
       here: what would go into it now.
     """
-    same = saved.get("program", here["program"]) == here["program"]
-    # Other versions of JAX may write the same network otherwise.
-    if same or saved.get("versions") != here["versions"]:
+    before = programs_in(saved)
+    # Other versions of JAX may write the same programs otherwise.
+    if saved.get("versions") != here["versions"]:
         return []
     return [
-        "mind: the network computes something else than when the run in this folder "
-        "began, and its earlier rounds are not done again; choose another workdir"
+        f"mind: {'the network' if name == 'network' else name} computes something else "
+        "than when the run in this folder began, and its earlier rounds are not done "
+        "again; choose another workdir"
+        for name, program in here["programs"].items()
+        if before.get(name, program) != program
     ]
+
+
+def programs_in(saved: Record) -> Mapping[str, str]:
+    """Those of a run's config.json."""
+    programs = saved.get("programs")
+    return programs if isinstance(programs, Mapping) else {}
 
 
 def _anywhere(text: str) -> str:

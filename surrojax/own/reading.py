@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -14,7 +13,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
 from surrojax.networks import blank, init
-from surrojax.networks.stand_in import StandIn
+from surrojax.networks.stand_in import Network, StandIn
 from surrojax.own.data import alike, check_tokens, split_of
 from surrojax.own.identity import check_shapes, name_of, shapes_of
 from surrojax.own.method import (
@@ -113,7 +112,7 @@ def reader(
     path: Path,
     saved: Record,
     finished: bool,
-    network: nn.Module,
+    network: Network,
     preprocess: Preprocess,
 ) -> tuple[Callable[[], Trained], Callable[[], Trained]]:
     """What makes the networks of a run's folder, after its last round and its best.
@@ -127,7 +126,7 @@ def reader(
     Raises:
       InputError: the run had others.
     """
-    network = as_linen(network)
+    module = as_linen(network)
     config, stored = saved["config"], saved.get("inputs")
     if stored is None:
         raise InputError(
@@ -142,14 +141,14 @@ def reader(
         raise InputError(
             f"{path}/config.json: is no run's config.json ({error}); restore the file"
         ) from error
-    for name, given in {"network": network, "preprocess": preprocess}.items():
+    for name, given in {"network": module, "preprocess": preprocess}.items():
         if name_of(given) != had[name]:
             raise InputError(
                 f"{path}: its {name} is {had[name]}, and {name_of(given)} is given; "
                 f"give the same {name}"
             )
     settings, plain = Settings(tune=(), evaluation_batch=batch), Plain(preprocess)
-    method = make_method(network, like, layers, "shared", plain, None, settings)
+    method = make_method(module, like, layers, "shared", plain, None, settings)
 
     check_shapes(path, saved, shapes_of(method))
 

@@ -25,16 +25,17 @@ from surrojax.diary import Diary, described
 from surrojax.errors import InputError
 from surrojax.execution import keep_programs
 from surrojax.method import Method
-from surrojax.networks.stand_in import StandIn, class_of
+from surrojax.networks.stand_in import Network, StandIn, class_of
 from surrojax.outcome import classify, result
 from surrojax.own.data import Examples, check, place, split_of
 from surrojax.own.hints import hints, opening, verdict
 from surrojax.own.identity import (
     check_shapes,
     name_of,
-    program_of,
+    programs_in,
+    programs_of,
     shapes_of,
-    told_of_edit,
+    told_of_edits,
 )
 from surrojax.own.method import (
     Augmentation,
@@ -65,13 +66,13 @@ from surrojax.weights import hash_of as weights_hash
 
 
 def tune(
-    network: nn.Module,
+    network: Network,
     train: Examples,
     validation: Examples,
     test: Examples | None = None,
     *,
     layers: Sequence[str] | None = None,
-    surrogate: Literal["fitted", "shared"] | nn.Module = "shared",
+    surrogate: Literal["fitted", "shared"] | Network = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
     descent: Descent | None = None,
@@ -114,7 +115,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
-    network, surrogate = as_linen(network), as_linen(surrogate)
+    module, trunk = as_linen(network), as_linen(surrogate)
     seed = seed_of(seed)
     early_stop = whole_of("early_stop", early_stop)
     if early_stop < 0:
@@ -143,7 +144,7 @@ def tune(
             )
         options = _following(schedule, options)
     plain = Plain(preprocess, augment)
-    method = make_method(network, given, layers, surrogate, plain, descent, options)
+    method = make_method(module, given, layers, trunk, plain, descent, options)
     if schedule is not None:
         space = Values.like(method.space)
         followed = schedule.ordered(space.names)
@@ -171,7 +172,7 @@ def tune(
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
-        if isinstance(network, StandIn):
+        if isinstance(module, StandIn):
             raise InputError(
                 "variables: a network of flax.nnx begins with those that it has; put "
                 "them in with nnx.update, and leave variables out"
@@ -181,18 +182,18 @@ def tune(
         for name, split in splits.items():
             check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
-    start = opening(class_of(network), method, splits, options.max_iterations)
+    start = opening(class_of(module), method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
         diary = None
         if workdir is not None:
             description = _describe(
-                network, surrogate, method, options, dataset, limits, variables, seed
+                module, trunk, method, options, dataset, limits, variables, seed
             )
-            told += told_of_edit(before, description)
-            # What is written there anew is still of the network that it began with.
-            description["program"] = before.get("program", description["program"])
+            told += told_of_edits(before, description)
+            # What is written there anew is still of what it began with.
+            description["programs"] |= programs_in(before)
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
         try:
@@ -417,10 +418,11 @@ def _describe(
     }
     if method.descent is not None:
         config["descent"] = name_of(method.descent)
-    inputs = dataset.train.images[:1]
+    inputs = np.asarray(dataset.train.images[:1])
     stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
+    batch = jax.ShapeDtypeStruct((method.batch_size, *inputs.shape[1:]), inputs.dtype)
     return described(method, dataset, config, origin) | {
         "inputs": stored,
         "shapes": shapes_of(method),
-        "program": program_of(method),
+        "programs": programs_of(method, batch),
     }
