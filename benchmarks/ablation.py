@@ -114,6 +114,11 @@ VARIANTS = {
         IMPROVED,
         (*falling(25_000), *WIDE),
     ),
+    "wide_ratios": Variant(
+        "the same of the ratios alone",
+        IMPROVED,
+        (*falling(25_000), *WIDE, "--config.tune=ratios"),
+    ),
     "growing": Variant(
         "NI = 800 at first, doubled after every round, 24,800 steps",
         IMPROVED,

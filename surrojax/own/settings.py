@@ -1,7 +1,7 @@
 """The method's settings for a user's own network, checked one by one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
@@ -257,12 +257,12 @@ _WHOLE = (
     "evaluation_batch",
 )
 
-_CHOICES: dict[str, Sequence[Any]] = {
+_CHOICES: dict[str, Collection[Any]] = {
     "norm": NORMS,
     "objective": OBJECTIVES,
     "selection": OBJECTIVES,
     "stage1_settings": (1, 2),
-    "optimizer": tuple(OPTIMIZERS),
+    "optimizer": OPTIMIZERS,
 }
 
 _NAMES = tuple(GROUPS)
