@@ -16,7 +16,7 @@ class Comparison:
       config: of configs/, without its ending: what all rivals train.
       steps: of their trainings of full length; rates begin at 0.03 and have fallen by
         16 at the end.
-      ours: the config of the row `surrojax`.
+      ours: by row, the config of the method, without its ending.
       changes: other fields of `config`, for all rows.
       flags: of the program.
     """
@@ -24,7 +24,7 @@ class Comparison:
     name: str
     config: str
     steps: int
-    ours: str
+    ours: Mapping[str, str]
     changes: Mapping[str, float] = field(default_factory=dict)
     flags: Sequence[str] = ("--pbt_every=1",)
 
@@ -56,7 +56,11 @@ class Comparison:
             f"--config=configs/{self.config}.py",
             *(f"--config.{name}={value:g}" for name, value in self.fields.items()),
             *self.flags,
-            f"--ours=surrojax=configs/{self.ours}.py",
+            *(
+                f"--ours={row}=configs/{config}.py"
+                for row, config in self.ours.items()
+                if row in methods
+            ),
             f"--workdir={Path('runs', self.folder)}",
             f"--methods={','.join(methods)}",
             f"--budgets={budget:g}",
@@ -66,23 +70,44 @@ class Comparison:
 
 
 SHIFT = {"dataset.shift": 2}
-LENET = Comparison("lenet", "fer2013_lenet", 10_000, "fer2013_lenet_improved")
+LENET = Comparison(
+    "lenet",
+    "fer2013_lenet",
+    10_000,
+    {
+        "surrojax": "fer2013_lenet_improved",
+        "surrojax_wide": "fer2013_lenet_improved_wide",
+    },
+)
 
 COMPARISONS = (
     LENET,
     Comparison(
-        "lenet_shift", "fer2013_lenet", 10_000, "fer2013_lenet_improved_shift", SHIFT
+        "lenet_shift",
+        "fer2013_lenet",
+        10_000,
+        {"surrojax": "fer2013_lenet_improved_shift"},
+        SHIFT,
     ),
     Comparison(
-        "lenet_long", "fer2013_lenet", 32_000, "fer2013_lenet_improved_long", flags=()
+        "lenet_long",
+        "fer2013_lenet",
+        32_000,
+        {"surrojax": "fer2013_lenet_improved_long"},
+        flags=(),
     ),
     Comparison(
         "lenet_shift_long",
         "fer2013_lenet",
         32_000,
-        "fer2013_lenet_improved_shift_long",
+        {"surrojax": "fer2013_lenet_improved_shift_long"},
         SHIFT,
         flags=(),
     ),
-    Comparison("resnet20", "fer2013_resnet20", 10_000, "fer2013_resnet20_improved"),
+    Comparison(
+        "resnet20",
+        "fer2013_resnet20",
+        10_000,
+        {"surrojax": "fer2013_resnet20_improved"},
+    ),
 )

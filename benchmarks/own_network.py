@@ -156,6 +156,7 @@ CASES = {
                 **surrojax.PAPER,
             },
             "tuned": {},
+            "tuned, no beginning": surrojax.WIDE,
         },
     ),
     "digits_adam": Case(
@@ -167,6 +168,7 @@ CASES = {
             "untuned": untuned(),
             "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
             "tuned": {},
+            "tuned, no beginning": surrojax.WIDE,
         },
     ),
     "residual": Case(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from surrojax.errors import InputError
     from surrojax.loading import load
     from surrojax.own.method import own_method
-    from surrojax.own.settings import PAPER, Settings
+    from surrojax.own.settings import PAPER, WIDE, Settings
     from surrojax.own.tuner import Tuner
     from surrojax.own.tuning import tune
     from surrojax.replay import read_schedule, write_schedule
@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "PAPER",
+    "WIDE",
     "InputError",
     "Result",
     "Schedule",
@@ -56,6 +57,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "PAPER": "own.settings",
+        "WIDE": "own.settings",
         "InputError": "errors",
         "Result": "result",
         "Schedule": "schedule",

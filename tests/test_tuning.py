@@ -19,7 +19,11 @@ import pytest
 from test_report import Page, assert_sound
 
 import surrojax
-from configs import fer2013_lenet, fer2013_lenet_improved
+from configs import (
+    fer2013_lenet,
+    fer2013_lenet_improved,
+    fer2013_lenet_improved_wide,
+)
 from surrojax import report, rounds
 from surrojax.algorithm import DivergedError, initial_state
 from surrojax.data import Split
@@ -392,7 +396,12 @@ FORM = (
 
 
 @pytest.mark.parametrize(
-    ("config", "given"), [(fer2013_lenet_improved, {}), (fer2013_lenet, surrojax.PAPER)]
+    ("config", "given"),
+    [
+        (fer2013_lenet_improved, {}),
+        (fer2013_lenet_improved_wide, surrojax.WIDE),
+        (fer2013_lenet, surrojax.PAPER),
+    ],
 )
 def test_the_forms_are_those_of_the_configs(config, given):
     there = make_method(config.get_config(), 3)

@@ -45,12 +45,28 @@ Lengths and rates are not in it: the paper's `iterations_per_round` is 1,000, it
 """
 
 
+LOWEST, HIGHEST = 0.02, 0.8
+"""Between which a ratio lies at first where nothing is known of it."""
+
+WIDE: dict[str, Any] = {
+    "tune": ("ratios",),
+    "start": {},
+    "center": {"ratio": math.sqrt(LOWEST * HIGHEST)},
+    "width": {"ratio": math.log(HIGHEST / LOWEST) / 2},
+}
+"""For who knows no setting to begin with: `tune(..., **WIDE)`.
+
+The first candidates are spread over all ratios, from `LOWEST` to `HIGHEST`, and ratios
+alone are searched.
+"""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of a run.
 
     The defaults are the form that was found to tune best on FER2013 (docs/results.md);
-    `PAPER` has the paper's, lengths and learning rates aside.
+    `PAPER` has the paper's, lengths and learning rates aside; `WIDE` begins anywhere.
 
     Attributes:
       max_iterations: steps of the network (MaxIter).

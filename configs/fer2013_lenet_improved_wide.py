@@ -1,0 +1,26 @@
+"""LeNet on FER2013 in the improved form, for who knows no setting to begin with.
+
+python launch.py --config=configs/fer2013_lenet_improved_wide.py
+
+It is configs/fer2013_lenet_improved.py, but that the first candidates are spread over
+all ratios from 0.02 to 0.8, alike for all four, as other tuners are given them; the
+coefficients are 0, for six candidates find their way better in four dimensions than in
+seven (docs/results.md).
+"""
+
+from math import log, sqrt
+
+from ml_collections import ConfigDict
+
+from configs import fer2013_lenet_improved
+
+LOWEST, HIGHEST = 0.02, 0.8
+
+
+def get_config() -> ConfigDict:
+    config = fer2013_lenet_improved.get_config()
+    config.tune = ("ratios",)
+    config.search.center.ratio = sqrt(LOWEST * HIGHEST)
+    config.search.initial_width.ratio = log(HIGHEST / LOWEST) / 2
+    config.search.start.p_V = config.search.start.p_W = 0.0
+    return config
