@@ -1,11 +1,12 @@
 """A user's own arrays as the splits of a run, checked."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from surrojax.data import Split
+from surrojax.data import Dataset, Split
 from surrojax.data.dataset import Images
 from surrojax.errors import InputError
 from surrojax.sgd import Arrays, Targets
@@ -115,6 +116,41 @@ def check_tokens(name: str, split: Split, words: int) -> None:
             f"{name}, row {wrong[0]}: holds a token outside of 0 to {words - 1}, which "
             "the network's nn.Embed does not know"
         )
+
+
+def names_of(given: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """The names of K classes; where none are given, their numbers.
+
+    Raises:
+      InputError: there are more or fewer, or one is there twice.
+    """
+    names = tuple(map(str, range(count))) if given is None else tuple(given)
+    if len(names) != count:
+        raise InputError(
+            f"classes: {len(names)} names for a network of {count} classes; give one "
+            "for each"
+        )
+    if len(set(names)) < count:
+        raise InputError("classes: a name is there twice; give each class its own")
+    return names
+
+
+def dataset_of(splits: Mapping[str, Split], classes: tuple[str, ...]) -> Dataset:
+    """The splits as one, for a run's files.
+
+    Args:
+      splits: `train`, `validation`, and perhaps `test`.
+      classes: K names.
+    """
+    counts = {name: len(split) for name, split in splits.items()}
+    return Dataset(
+        name="own data",
+        classes=classes,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits.get("test", splits["train"].take(np.arange(0))),
+        manifest={"source": "arrays", "counts": counts},
+    )
 
 
 def place(split: Split) -> Arrays:

@@ -27,7 +27,14 @@ from surrojax.execution import keep_programs
 from surrojax.method import Method
 from surrojax.networks.stand_in import Network, StandIn, class_of
 from surrojax.outcome import classify, result
-from surrojax.own.data import Examples, check, place, split_of
+from surrojax.own.data import (
+    Examples,
+    check,
+    dataset_of,
+    names_of,
+    place,
+    split_of,
+)
 from surrojax.own.hints import hints, opening, verdict
 from surrojax.own.identity import (
     check_shapes,
@@ -153,22 +160,7 @@ def tune(
     count, words = classes_of(method), words_of(method)
     for name, split in splits.items():
         check(name, split, splits["train"], count, words)
-    names = tuple(map(str, range(count))) if classes is None else tuple(classes)
-    if len(names) != count:
-        raise InputError(
-            f"classes: {len(names)} names for a network of {count} classes; give one "
-            "for each"
-        )
-    if len(set(names)) < count:
-        raise InputError("classes: a name is there twice; give each class its own")
-    dataset = Dataset(
-        name="own data",
-        classes=names,
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits.get("test", splits["train"].take(np.arange(0))),
-        manifest={"source": "arrays", "counts": {n: len(s) for n, s in splits.items()}},
-    )
+    dataset = dataset_of(splits, names_of(classes, count))
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
@@ -205,7 +197,7 @@ def tune(
     return Result(
         done.records,
         lambda: trained(method, done.variables, given),
-        names,
+        dataset.classes,
         done.outcome,
         None if diary is None else diary.folder.path,
         best=lambda: trained(method, done.best, given),
