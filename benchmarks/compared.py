@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import records
+from surrojax.baselines.methods import OURS
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Comparison:
             *(
                 f"--ours={row}=configs/{config}.py"
                 for row, config in self.ours.items()
-                if row in methods
+                if row == OURS or row in methods  # it says what the budget is
             ),
             f"--workdir={Path('runs', self.folder)}",
             f"--methods={','.join(methods)}",

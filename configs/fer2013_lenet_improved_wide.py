@@ -3,9 +3,8 @@
 python launch.py --config=configs/fer2013_lenet_improved_wide.py
 
 It is configs/fer2013_lenet_improved.py, but that the first candidates are spread over
-all ratios from 0.02 to 0.8, alike for all four, as other tuners are given them; the
-coefficients are 0, for six candidates find their way better in four dimensions than in
-seven (docs/results.md).
+all ratios from 0.02 to 0.8, alike for all four, as other tuners are given them. The
+coefficients are 0: with them in the search it did no better (docs/results.md).
 """
 
 from math import log, sqrt

@@ -16,7 +16,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.experiment import config_of, restore
 from surrojax.fields import are_words
-from surrojax.networks.stand_in import Network
+from surrojax.networks.stand_in import UserNetwork
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
 from surrojax.records import config_in, metrics_of, read_json, result_of
@@ -26,7 +26,7 @@ from surrojax.settings import make_look, make_views, sources
 
 def load(
     workdir: str | os.PathLike[str],
-    network: Network | None = None,
+    network: UserNetwork | None = None,
     preprocess: Preprocess = standard,
 ) -> Result:
     """The result of a run, finished or not.

@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from benchmarks import ablation, figures, last, paper, records, results, rows, shifted
+from benchmarks.compared import LENET
 from surrojax.fields import flatten
 from surrojax.settings import resolve
 from surrojax.sweep import at, points
@@ -79,6 +80,14 @@ def test_every_row_of_the_tables_is_there():
     assert counts == [18, 10, 5, 1]
     assert papers[4, "all eight by PSO"] == 60.24
     assert papers[3, "p_z=p_x=0.5"] == 56.24
+
+
+def test_a_row_s_command_says_what_its_budget_is_of():
+    ours = "--ours=surrojax=configs/fer2013_lenet_improved.py"
+    assert ours in LENET.command(["random"], 1, [0])
+    assert "surrojax_wide" not in LENET.command(["random", "surrojax"], 1, [0])
+    both = LENET.command(["surrojax_wide"], 1, [0])
+    assert f"{ours} --ours=surrojax_wide=configs/fer2013_lenet_improved_wide" in both
 
 
 def test_the_last_training_gets_what_the_search_left():

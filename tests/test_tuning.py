@@ -799,14 +799,16 @@ def test_a_network_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "config.json").read_text() == before
 
 
-CHANGED = {"mean": np.float32([0, 0]), "noise": 0.1, "decay": 0.9}
+CHANGED = {"mean": np.float32([0, 1]), "noise": 0.1, "decay": 0.9}
+KEY = jax.random.key(3)
 
 
 def scaled(inputs):
-    return inputs - jnp.asarray(CHANGED["mean"])[0]
+    return jax.jit(lambda x: x - jnp.asarray(CHANGED["mean"])[0])(inputs)
 
 
 def shaken(key, inputs):
+    key = jax.random.fold_in(KEY, jax.random.bits(key))
     return inputs + CHANGED["noise"] * jax.random.normal(key, inputs.shape)
 
 
@@ -825,14 +827,39 @@ def test_a_function_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
     call(max_iterations=40)
     hint = " computes something else"
     assert hint not in capsys.readouterr().out
+    with monkeypatch.context() as patch:  # as computed on another number of cores
+        patch.setitem(CHANGED, "mean", np.float32([1e-9, 1 + 1e-6]))
+        call(max_iterations=60)
+    assert hint not in capsys.readouterr().out
     edits = {"mean": np.float32([1, 0]), "noise": 0.2, "decay": 0.8}
-    for steps, (name, function) in enumerate(zip(edits, given, strict=True), 3):
+    for steps, (name, function) in enumerate(zip(edits, given, strict=True), 4):
         with monkeypatch.context() as patch:
             patch.setitem(CHANGED, name, edits[name])
             call(max_iterations=20 * steps)
         told = [s for s in capsys.readouterr().out.splitlines() if hint in s]
         assert len(told) == 1
         assert told[0].startswith(f"mind: {function}{hint}")
+
+
+def test_other_versions_have_programs_of_their_own(tmp_path, capsys):
+    """Which may be written otherwise, and are what is compared from then on."""
+    small = SMALL | {"tune": (), "quiet": False}
+    call = partial(surrojax.tune, Table(), *splits(TABLE), workdir=tmp_path, **small)
+    call(max_iterations=20)
+    file = tmp_path / "config.json"
+    saved = json.loads(file.read_text())
+    before = {"versions": {"jax": "0"}, "programs": {"network": "another"}}
+    file.write_text(json.dumps(saved | before))
+    for steps in (40, 60):
+        call(max_iterations=steps)
+        assert "computes something else" not in capsys.readouterr().out
+    there = json.loads(file.read_text())
+    assert there["programs"] == saved["programs"]
+    # An earlier version of this package knew the network's alone.
+    old = {k: v for k, v in there.items() if k != "programs"}
+    file.write_text(json.dumps(old | {"program": "another"}))
+    call(max_iterations=80)
+    assert "the network computes something else" in capsys.readouterr().out
 
 
 def test_a_folder_of_an_earlier_version_goes_on(tmp_path):

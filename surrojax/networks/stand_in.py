@@ -1,16 +1,18 @@
 """What a module of linen says that stands for a network of another kind."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import flax.linen as nn
 import numpy as np
 
-if TYPE_CHECKING:  # it takes seconds to import, and networks of linen want none of it
+if TYPE_CHECKING:
     from flax import nnx
 
-Network: TypeAlias = Union[nn.Module, "nnx.Module"]
-"""A network, or a surrogate's trunk, as users have it."""
+    UserNetwork: TypeAlias = nn.Module | nnx.Module
+    """A network, or a surrogate's trunk, as users have it."""
+else:  # nnx takes seconds to import, and networks of linen want none of it
+    UserNetwork = Any
 
 
 class StandIn(nn.Module):

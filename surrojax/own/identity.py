@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import CodeType
@@ -11,6 +11,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from surrojax.errors import InputError
 from surrojax.method import Method
@@ -119,28 +120,60 @@ def _step(descent: Descent, params: Any) -> Any:
 
 
 def _program(function: Callable[..., Any], *given: Any) -> str:
-    """A hash of what a function computes, and of the arrays that it has with it."""
+    """A hash of what a function computes, and of the arrays that it has with it.
+
+    What it asks the host for cannot be seen.
+    """
     # JAX has not seen the lambda before, whatever it may have kept of the function.
     closed = jax.make_jaxpr(lambda *given: function(*given))(*given)
     # On a terminal, and in a notebook, it would be written in colours.
     text = _anywhere(closed.jaxpr.pretty_print(use_color=False))
     found = hashlib.sha256(text.encode())
-    for array in closed.consts:
-        found.update(np.asarray(array).tobytes())
+    for array in _arrays(closed):
+        found.update(_summary(array).encode())
     return found.hexdigest()[:16]
+
+
+def _arrays(program: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
+    """Those that a program has with it, in the programs inside of it, too."""
+    if isinstance(program, ClosedJaxpr):
+        yield from program.consts
+        program = program.jaxpr
+    for equation in program.eqns:
+        for value in jax.tree.leaves(equation.params, is_leaf=_is_program):
+            if _is_program(value):
+                yield from _arrays(value)
+
+
+def _is_program(value: Any) -> bool:
+    return isinstance(value, ClosedJaxpr | Jaxpr)
+
+
+def _summary(array: Any) -> str:
+    """What tells an array from another, but for its last bits.
+
+    They differ where a mean was computed on another number of cores.
+    """
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    values = np.ravel(np.asarray(array))
+    if np.iscomplexobj(values):
+        values = np.concatenate([values.real, values.imag])
+    values = values.astype(np.float64)
+    size, places = np.abs(values), np.arange(1, values.size + 1)
+    # Of one sign each, so that nothing is left of rounding alone.
+    sums = size.sum(), size @ places, values.clip(0).sum()
+    return " ".join([*(f"{number:.3g}" for number in sums), str(array.shape)])
 
 
 def told_of_edits(saved: Record, here: Record) -> list[str]:
     """A line for all that computes something else than when its run began.
 
     Args:
-      saved: the run's config.json; earlier versions say less of programs, or nothing.
+      saved: the run's config.json.
       here: what would go into it now.
     """
-    before = programs_in(saved)
-    # Other versions of JAX may write the same programs otherwise.
-    if saved.get("versions") != here["versions"]:
-        return []
+    before = programs_in(saved, here["versions"])
     return [
         f"mind: {'the network' if name == 'network' else name} computes something else "
         "than when the run in this folder began, and its earlier rounds are not done "
@@ -150,10 +183,19 @@ def told_of_edits(saved: Record, here: Record) -> list[str]:
     ]
 
 
-def programs_in(saved: Record) -> Mapping[str, str]:
-    """Those of a run's config.json."""
-    programs = saved.get("programs")
-    return programs if isinstance(programs, Mapping) else {}
+def programs_in(saved: Record, versions: Any) -> Mapping[str, str]:
+    """Those of a run's config.json.
+
+    Args:
+      saved: that file; earlier versions know the network's program alone.
+      versions: those of today; others may write the same programs otherwise, so that
+        theirs say nothing.
+    """
+    if saved.get("versions") != versions:
+        return {}
+    programs = saved.get("programs", {"network": saved.get("program")})
+    known = programs.items() if isinstance(programs, Mapping) else ()
+    return {name: program for name, program in known if isinstance(program, str)}
 
 
 def _anywhere(text: str) -> str:

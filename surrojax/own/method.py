@@ -20,7 +20,7 @@ from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
-from surrojax.networks.stand_in import Network, StandIn
+from surrojax.networks.stand_in import StandIn, UserNetwork
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.descent import check_descent, check_steps
 from surrojax.own.settings import Settings
@@ -74,11 +74,11 @@ class Plain:
 
 
 def own_method(
-    network: Network,
+    network: UserNetwork,
     inputs: Any,
     *,
     layers: Sequence[str] | None = None,
-    surrogate: Literal["fitted", "shared"] | Network = "shared",
+    surrogate: Literal["fitted", "shared"] | UserNetwork = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
     descent: Descent | None = None,

@@ -13,7 +13,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
 from surrojax.networks import blank, init
-from surrojax.networks.stand_in import Network, StandIn
+from surrojax.networks.stand_in import StandIn, UserNetwork
 from surrojax.own.data import alike, check_tokens, split_of
 from surrojax.own.identity import check_shapes, name_of, shapes_of
 from surrojax.own.method import (
@@ -112,7 +112,7 @@ def reader(
     path: Path,
     saved: Record,
     finished: bool,
-    network: Network,
+    network: UserNetwork,
     preprocess: Preprocess,
 ) -> tuple[Callable[[], Trained], Callable[[], Trained]]:
     """What makes the networks of a run's folder, after its last round and its best.

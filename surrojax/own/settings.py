@@ -57,7 +57,7 @@ WIDE: dict[str, Any] = {
 """For who knows no setting to begin with: `tune(..., **WIDE)`.
 
 The first candidates are spread over all ratios, from `LOWEST` to `HIGHEST`, and ratios
-alone are searched.
+alone are searched. Bounds of your own want a `center` within them, and a `width`.
 """
 
 

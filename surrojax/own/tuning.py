@@ -25,7 +25,7 @@ from surrojax.diary import Diary, described
 from surrojax.errors import InputError
 from surrojax.execution import keep_programs
 from surrojax.method import Method
-from surrojax.networks.stand_in import Network, StandIn, class_of
+from surrojax.networks.stand_in import StandIn, UserNetwork, class_of
 from surrojax.outcome import classify, result
 from surrojax.own.data import (
     Examples,
@@ -73,13 +73,13 @@ from surrojax.weights import hash_of as weights_hash
 
 
 def tune(
-    network: Network,
+    network: UserNetwork,
     train: Examples,
     validation: Examples,
     test: Examples | None = None,
     *,
     layers: Sequence[str] | None = None,
-    surrogate: Literal["fitted", "shared"] | Network = "shared",
+    surrogate: Literal["fitted", "shared"] | UserNetwork = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
     descent: Descent | None = None,
@@ -185,7 +185,7 @@ def tune(
             )
             told += told_of_edits(before, description)
             # What is written there anew is still of what it began with.
-            description["programs"] |= programs_in(before)
+            description["programs"] |= programs_in(before, description["versions"])
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
         try:
