@@ -71,14 +71,12 @@ class Comparison:
 
 
 SHIFT = {"dataset.shift": 2}
+WIDE = {"surrojax_wide": "fer2013_lenet_improved_wide"}
 LENET = Comparison(
     "lenet",
     "fer2013_lenet",
     10_000,
-    {
-        "surrojax": "fer2013_lenet_improved",
-        "surrojax_wide": "fer2013_lenet_improved_wide",
-    },
+    {"surrojax": "fer2013_lenet_improved", **WIDE},
 )
 
 COMPARISONS = (
@@ -87,7 +85,7 @@ COMPARISONS = (
         "lenet_shift",
         "fer2013_lenet",
         10_000,
-        {"surrojax": "fer2013_lenet_improved_shift"},
+        {"surrojax": "fer2013_lenet_improved_shift", **WIDE},
         SHIFT,
     ),
     Comparison(
