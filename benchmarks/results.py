@@ -21,6 +21,7 @@ from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import METHODS, OURS
 from surrojax.baselines.rows import Row as ComparedRow
 from surrojax.baselines.rows import holm, not_run, rows_of
+from surrojax.baselines.table import interval as interval_of
 from surrojax.baselines.table import markdown
 from surrojax.pooling import mean_and_error
 from surrojax.records import Record
@@ -182,19 +183,35 @@ def compared(comparison: Comparison) -> str:
 
 def corrected(rows: Sequence[ComparedRow]) -> str:
     """What is left of the differences where there are so many of them."""
-    values = {
-        row.method: row.gain.p_value
-        for row in rows
-        if row.gain.size >= SEEDS
-        and row.method in METHODS
-        and METHODS[row.method].budgets == "any"
-    }
+    values = {row.method: row.gain.p_value for row in rows if _spends(row)}
     *_, largest = holm(values).values()
     return (
         f"{len(values)} methods spend the budget and have {SEEDS} seeds or more. With "
         "Holm's correction for their number, the largest p-value of a gain (two-sided, "
         f"Student's t) is {largest:.3f}."
     )
+
+
+def against(row: str) -> str:
+    """LeNet's methods beside another row of ours, over the seeds that both have."""
+    found = rows_of(Folder(RESULTS / LENET.folder).runs(), row)
+    rivals = [r for r in found if _spends(r)]
+    lines = [
+        f"| method | gain over {row} | se | 95 % interval | seeds |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {r.method} | {r.gain.mean:+.2f} | {r.gain.error:.2f} | "
+            f"{interval_of(r.gain)} | {r.gain.size} |"
+            for r in sorted(rivals, key=lambda r: -r.gain.mean)
+        ),
+    ]
+    return "\n".join(lines) + f"\n\n{corrected(found)}"
+
+
+def _spends(row: ComparedRow) -> bool:
+    """Whether a row is of a method that spends the budget, on seeds enough."""
+    known = row.method in METHODS and METHODS[row.method].budgets == "any"
+    return known and row.gain.size >= SEEDS
 
 
 def _all_of(comparison: Comparison, records: Sequence[Record]) -> str:
@@ -244,6 +261,7 @@ def main() -> None:
     page = replace(page, "commands", commands(found))
     for study in (ablation.STUDY, shifted.STUDY):
         page = replace(page, study.name, study.table(RESULTS))
+    page = replace(page, "wide", against("surrojax_wide"))
     page = replace(page, "last", last.table(RESULTS))
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))
