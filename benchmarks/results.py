@@ -194,8 +194,7 @@ def corrected(rows: Sequence[ComparedRow]) -> str:
 
 def against(row: str) -> str:
     """LeNet's methods beside another row of ours, over the seeds that both have."""
-    found = rows_of(Folder(RESULTS / LENET.folder).runs(), row)
-    rivals = [r for r in found if _spends(r)]
+    rivals = rows_of(Folder(RESULTS / LENET.folder).runs(), row)
     lines = [
         f"| method | gain over {row} | se | 95 % interval | seeds |",
         "|---|---:|---:|---:|---:|",
@@ -203,9 +202,10 @@ def against(row: str) -> str:
             f"| {r.method} | {r.gain.mean:+.2f} | {r.gain.error:.2f} | "
             f"{interval_of(r.gain)} | {r.gain.size} |"
             for r in sorted(rivals, key=lambda r: -r.gain.mean)
+            if _spends(r)
         ),
     ]
-    return "\n".join(lines) + f"\n\n{corrected(found)}"
+    return "\n".join(lines) + f"\n\n{corrected(rivals)}"
 
 
 def _spends(row: ComparedRow) -> bool:

@@ -1,10 +1,10 @@
 """What of a computation its results need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 
 class Live(NamedTuple):
@@ -31,6 +31,14 @@ def live(jaxpr: Jaxpr) -> Live:
             needed.update(v for v in equation.invars if not isinstance(v, Literal))
             equations.append(equation)
     return Live(equations[::-1], [v in needed for v in jaxpr.invars])
+
+
+def inside(equation: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """The whole computations that an equation calls."""
+    for value in equation.params.values():
+        for inner in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(inner, ClosedJaxpr | Jaxpr):
+                yield inner
 
 
 def leaks(f: Callable[..., Any], *arguments: Any) -> bool:

@@ -9,7 +9,7 @@ from jax.extend.core import Literal
 
 from surrojax.networks import Network, Pair, blank
 from surrojax.networks.calls import Path
-from surrojax.networks.liveness import live
+from surrojax.networks.liveness import inside, live
 from surrojax.networks.reach import way
 
 
@@ -74,12 +74,10 @@ def _equations(
             marked.update(equation.outvars)
         scanned = equation.primitive.name == "scan"
         often = times * (equation.params["length"] if scanned else 1)
-        for value in equation.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    within = _within(inner, equation, marked) if follows else set()
-                    yield from _equations(inner, within, often)
+        for called in inside(equation):
+            inner = getattr(called, "jaxpr", called)
+            within = _within(inner, equation, marked) if follows else set()
+            yield from _equations(inner, within, often)
 
 
 def _within(inner: Any, equation: Any, marked: set[Any]) -> set[Any]:

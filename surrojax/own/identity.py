@@ -16,6 +16,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from surrojax.errors import InputError
 from surrojax.method import Method
 from surrojax.networks import blank, forward, init
+from surrojax.networks.liveness import inside
 from surrojax.own.method import Plain, own_of
 from surrojax.records import Record
 from surrojax.sgd import Descent
@@ -140,13 +141,8 @@ def _arrays(program: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
         yield from program.consts
         program = program.jaxpr
     for equation in program.eqns:
-        for value in jax.tree.leaves(equation.params, is_leaf=_is_program):
-            if _is_program(value):
-                yield from _arrays(value)
-
-
-def _is_program(value: Any) -> bool:
-    return isinstance(value, ClosedJaxpr | Jaxpr)
+        for inner in inside(equation):
+            yield from _arrays(inner)
 
 
 def _summary(array: Any) -> str:
