@@ -3,12 +3,19 @@
     python -m benchmarks.own_network --out=benchmarks/results/own_network.json
     python -m benchmarks.own_network --case=digits_adam \\
         --out=benchmarks/results/own_adam.json
+    python -m benchmarks.own_network --case=faces \\
+        --out=benchmarks/results/own_faces.json
     python -m benchmarks.own_network --case=residual --seeds=3 \\
         --out=benchmarks/results/own_residual.json
 
 `digits`: a small convolutional network in plain Flax on scikit-learn's digits (1,797 of
 8x8 pixels): 300 to train, 300 to validate, the other 1,197 held out; `digits_adam`: the
 same by Adam.
+
+`faces`: a larger such network tells the 100 people of LFW with the most photos apart,
+at 24x24 pixels: of each at most 24 photos, half of them to train, a quarter to
+validate, a quarter held out. Wants `$SURROJAX_DATA/lfw_faces.tar`, of LFW's
+name/photo.jpg.
 
 `residual`: a residual network with one dense layer on FER2013 at 16x16 pixels: 7,000
 images of Training to train, 7,000 others held out, PublicTest to validate. PrivateTest
@@ -36,22 +43,32 @@ import optax
 
 import surrojax
 from benchmarks.records import measured_by
+from surrojax.data.identities import read
+from surrojax.data.places import data_folder
 from surrojax.versions import PACKAGES
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 """Inputs and labels of each."""
 
 
-class Digits(nn.Module):
-    """Two convolutions with pooling, two dense layers."""
+class Convolutional(nn.Module):
+    """Convolutions with pooling, two dense layers."""
+
+    maps: tuple[int, ...]
+    hidden: int
+    classes: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        for features in (16, 32):
+        for features in self.maps:
             x = nn.relu(nn.Conv(features, (3, 3))(x))
             x = nn.max_pool(x, (2, 2), (2, 2))
-        x = nn.relu(nn.Dense(128)(x.reshape(len(x), -1)))
-        return nn.Dense(10)(x)
+        x = nn.relu(nn.Dense(self.hidden)(x.reshape(len(x), -1)))
+        return nn.Dense(self.classes)(x)
+
+
+DIGITS = Convolutional((16, 32), 128, 10)
+FACES = Convolutional((16, 32, 64), 256, 100)
 
 
 class Residual(nn.Module):
@@ -83,6 +100,28 @@ def digits(seed: int) -> Splits:
         (images[rows], labels[rows])
         for rows in (order[:300], order[300:600], order[600:])
     ]
+
+
+@cache
+def photos() -> tuple[np.ndarray, np.ndarray]:
+    """Those of the people with the most at 24x24 pixels, and who they show."""
+    found = read(data_folder() / "lfw_faces.tar", 24, 24, window=0.7)
+    most = np.argsort(-np.bincount(found.people), kind="stable")[: FACES.classes]
+    rows = found.rows_of(most)
+    return found.photos[rows], np.unique(found.people[rows], return_inverse=True)[1]
+
+
+def people(seed: int) -> Splits:
+    """Each person's photos, at most 24, dealt out by a seed."""
+    images, labels = photos()
+    random = np.random.default_rng(seed)
+    parts: list[list[np.ndarray]] = []
+    for person in range(FACES.classes):
+        rows = random.permutation(np.flatnonzero(labels == person))[:24]
+        quarter = len(rows) // 4
+        parts.append(np.split(rows, [len(rows) - 2 * quarter, len(rows) - quarter]))
+    joined = [np.concatenate(rows) for rows in zip(*parts, strict=True)]
+    return [(images[rows], labels[rows]) for rows in joined]
 
 
 @cache
@@ -140,7 +179,7 @@ class Case:
 
 CASES = {
     "digits": Case(
-        Digits(),
+        DIGITS,
         digits,
         3_000,
         {"learning_rate": 0.03, "batch_size": 32},
@@ -160,13 +199,29 @@ CASES = {
         },
     ),
     "digits_adam": Case(
-        Digits(),
+        DIGITS,
         digits,
         3_000,
         {"learning_rate": 1e-3, "batch_size": 32, "descent": optax.adam},
         {
             "untuned": untuned(),
             "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
+            "tuned": {},
+            "tuned, no beginning": surrojax.WIDE,
+        },
+    ),
+    "faces": Case(
+        FACES,
+        people,
+        3_000,
+        {"learning_rate": 0.03, "batch_size": 32, "augment": mirrored},
+        {
+            "untuned": untuned(),
+            "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
+            "p_z = p_x = 0.5, longer": {
+                "max_iterations": 4_200,
+                **untuned(p_z=0.5, p_x=0.5),
+            },
             "tuned": {},
             "tuned, no beginning": surrojax.WIDE,
         },
@@ -181,6 +236,7 @@ CASES = {
             "p_z = 0.5": untuned(p_z=0.5),
             "p_z = 0.5, longer": {"max_iterations": 5_500, **untuned(p_z=0.5)},
             "tuned": {},
+            "tuned, no beginning": surrojax.WIDE,
             "tuned, shared_layers = 2": {"shared_layers": 2},
         },
     ),
