@@ -273,19 +273,22 @@ def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
 def table(found: dict[str, list[dict[str, float]]]) -> str:
     """All rows as markdown: percent, and the standard error over seeds."""
     lines = [
-        "| | cost | test % | gain over untuned | seeds |",
-        "|---|---:|---:|---:|---:|",
+        "| | cost | validation % | test % | gain over untuned | seeds |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     plain = found["untuned"]
     for name, runs in found.items():
-        test = [100 * r["test_accuracy"] for r in runs]
+        validation, test = (
+            [100 * r[f"{split}_accuracy"] for r in runs]
+            for split in ("validation", "test")
+        )
         gains = [
             100 * (r["test_accuracy"] - p["test_accuracy"])
             for r, p in zip(runs, plain, strict=True)
         ]
         cost = statistics.mean(r["cost"] for r in runs)
-        cells = [f"{cost:.2f}", _with_error(test), _with_error(gains), str(len(runs))]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        means = " | ".join(map(_with_error, (validation, test, gains)))
+        lines.append(f"| {name} | {cost:.2f} | {means} | {len(runs)} |")
     return "\n".join(lines)
 
 

@@ -70,6 +70,9 @@ def get_config() -> ConfigDict:
     config.eta = ConfigDict({"z": 1e-2, "V": 1e-2, "x": 1e-2, "W": 1e-2})  # eq. 9
     config.kappa = 1e-5  # eq. 11
     config.norm = "l1"  # l1 | l2 | l21: eq. 2 and 3; the others: Section 4
+    # What an image of each class counts in the softmax loss (eq. 5) and in a score (eq.
+    # 11): () the same; balanced: all classes the same together; or a number a class.
+    config.class_weights = ()
     # fitted: a small network of its own (Table 2, Fig. 3). shared: the original, whose
     # trunk is held still; candidates train its fully connected layers alone.
     config.surrogate = "fitted"  # fitted | shared

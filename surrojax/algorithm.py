@@ -267,8 +267,15 @@ def evaluate_fusions(
         layout = method.layout if alone else None
 
         def one(net: Net, data: Arrays) -> Evaluation:
-            variables, batch = net.variables, method.evaluation_batch
-            return evaluate(module, method.views, variables, data, batch, layout)
+            return evaluate(
+                module,
+                method.views,
+                net.variables,
+                data,
+                method.evaluation_batch,
+                layout,
+                method.class_weights,
+            )
 
         return method.layout.spread_settings(one, (0, None), nets, data)
 
@@ -428,7 +435,10 @@ def play(
     if surrogate is not None:
         finite &= jnp.isfinite(surrogate.cross_entropy)
     accuracy = jnp.where(finite, original.accuracy, -jnp.inf)
-    merit = {"accuracy": accuracy, "cross_entropy": -original.cross_entropy}
+    merit = {
+        "accuracy": original.weighed_accuracy,
+        "cross_entropy": -original.cross_entropy,
+    }
     # argmax takes the first of equals, so a tie goes to the current best.
     winner = jnp.argmax(jnp.where(finite, merit[method.selection], -jnp.inf))
     # Two trainings of one setting may differ in their last bits; there is one winner.

@@ -1,6 +1,6 @@
 """Evaluation on a split: views averaged, frames voting, accuracy, confusion matrix."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from surrojax.layout import Layout
-from surrojax.losses import hoyer_ratios, softmax_cross_entropy
+from surrojax.losses import hoyer_ratios, softmax_losses
 from surrojax.networks import Network, forward
 from surrojax.sgd import Arrays, Targets
 from surrojax.sites import last
@@ -52,12 +52,15 @@ class Evaluation:
     Attributes:
       accuracy: share of the units (sequences, or images where each is a unit) whose
         frames' majority is the label, in [0, 1].
+      weighed_accuracy: the same where a unit counts by the weight of its class.
       frame_accuracy: share of the images whose most probable class is the label.
-      cross_entropy: the softmax loss of an image (eq. 5).
+      cross_entropy: the softmax loss of an image (eq. 5), which counts by the weight of
+        its class.
       hoyer: of `Predictions` (eq. 11).
     """
 
     accuracy: jax.Array
+    weighed_accuracy: jax.Array
     frame_accuracy: jax.Array
     cross_entropy: jax.Array
     hoyer: jax.Array
@@ -152,18 +155,37 @@ def vote(log_probabilities: jax.Array, units: jax.Array, count: int) -> jax.Arra
     return jnp.argmax(votes + mass / (add(jnp.ones((frames, 1))) + 1), axis=-1)
 
 
-def measure(predictions: Predictions, targets: Targets) -> Evaluation:
-    """The figures of a split from the predictions for its images."""
+def measure(
+    predictions: Predictions,
+    targets: Targets,
+    class_weights: Sequence[float] | None = None,
+) -> Evaluation:
+    """The figures of a split from the predictions for its images.
+
+    Args:
+      predictions: of all its images.
+      targets: theirs.
+      class_weights: of `Method`.
+    """
     log_probabilities, labels = predictions.log_probabilities, targets.labels
-    right = jnp.mean(jnp.argmax(log_probabilities, axis=-1) == labels)
-    accuracy = right
+
+    def weighed(values: jax.Array, labels: jax.Array) -> jax.Array:
+        if class_weights is None:
+            return jnp.mean(values)
+        weights = jnp.array(class_weights, jnp.float32)[labels]
+        return jnp.average(values, weights=weights)
+
+    right = jnp.argmax(log_probabilities, axis=-1) == labels
+    units_right, unit_labels = right, labels
     if targets.units is not None and targets.unit_labels is not None:
-        voted = vote(log_probabilities, targets.units, len(targets.unit_labels))
-        accuracy = jnp.mean(voted == targets.unit_labels)
+        unit_labels = targets.unit_labels
+        voted = vote(log_probabilities, targets.units, len(unit_labels))
+        units_right = voted == unit_labels
     return Evaluation(
-        accuracy=accuracy,
-        frame_accuracy=right,
-        cross_entropy=softmax_cross_entropy(log_probabilities, labels),
+        accuracy=jnp.mean(units_right),
+        weighed_accuracy=weighed(units_right, unit_labels),
+        frame_accuracy=jnp.mean(right),
+        cross_entropy=weighed(softmax_losses(log_probabilities, labels), labels),
         hoyer=jnp.mean(predictions.hoyer),
     )
 
@@ -175,10 +197,11 @@ def evaluate(
     data: Arrays,
     batch: int,
     layout: Layout | None = None,
+    class_weights: Sequence[float] | None = None,
 ) -> Evaluation:
-    """A network's `Evaluation` on a split; arguments as in `predict`."""
+    """A network's `Evaluation` on a split; arguments as in `predict` and `measure`."""
     predictions = predict(module, views, variables, data.images, batch, layout)
-    return measure(predictions, data.targets)
+    return measure(predictions, data.targets, class_weights)
 
 
 def confusion_matrix(

@@ -25,6 +25,8 @@ from surrojax.algorithm import (
     initial_state,
 )
 from surrojax.checkpoint import Checkpoints
+from surrojax.class_weights import told as told_weights
+from surrojax.class_weights import weights_of
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
@@ -43,6 +45,7 @@ from surrojax.settings import (
     make_look,
     make_method,
     make_views,
+    named,
     resolve,
 )
 from surrojax.sgd import Arrays, Targets
@@ -160,6 +163,12 @@ class Setup:
         weights = read_weights(config)
         dataset = load_data(config)
         method = make_method(config, len(dataset.classes), dataset.allowed)
+        with named():
+            of_classes = weights_of(
+                config.class_weights, dataset.train.labels, dataset.classes
+            )
+        if of_classes is not None:
+            method = replace(method, class_weights=of_classes)
         return cls(config, weights, dataset, method, execution_of(config))
 
     @property
@@ -211,6 +220,9 @@ class Setup:
         """
         told = _opening(self.config, self.method, self.dataset, self.rounds)
         say(f"{who}{told}", quiet)
+        if self.method.class_weights is not None:
+            of = told_weights(self.method.class_weights, self.dataset.classes)
+            say(f"{who}{of}", quiet)
         if not quiet and _log.isEnabledFor(logging.DEBUG):
             _log.debug("how: %s", self.execution)
             _log.debug("cost: %s", _cost(self.method))

@@ -3,7 +3,7 @@
 All functions are pure and take arrays and pytrees only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
@@ -31,9 +31,22 @@ def softmax_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return -jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
 
 
-def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Softmax loss (eq. 5), as the mean over the batch."""
-    return jnp.mean(softmax_losses(logits, labels))
+def softmax_cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    class_weights: Sequence[float] | None = None,
+) -> jax.Array:
+    """Softmax loss (eq. 5), as the mean over the batch.
+
+    Args:
+      logits: `[B, K]`.
+      labels: `[B]` int.
+      class_weights: `[K]`, by which the loss of a sample is multiplied; None: 1.
+    """
+    losses = softmax_losses(logits, labels)
+    if class_weights is not None:
+        losses *= jnp.array(class_weights, jnp.float32)[labels]
+    return jnp.mean(losses)
 
 
 def row_norms(a: jax.Array) -> jax.Array:
@@ -91,10 +104,11 @@ def total_loss(
     sites: Sites,
     coefficient: Sites,
     norm: Norm = "l1",
+    class_weights: Sequence[float] | None = None,
 ) -> jax.Array:
     """Softmax loss plus the weighted sparseness terms (eq. 4)."""
-    terms = sparseness(sites, norm)
-    return softmax_cross_entropy(logits, labels) + weighted(terms, coefficient)
+    softmax = softmax_cross_entropy(logits, labels, class_weights)
+    return softmax + weighted(sparseness(sites, norm), coefficient)
 
 
 def euclidean(original: Sites, surrogate: Sites) -> Sites:

@@ -81,6 +81,8 @@ class Method:
       eta: weights of the Euclidean losses (eq. 9).
       kappa: weight of the feature sparseness in a candidate's score (eq. 11).
       norm: of the sparseness terms (eq. 2, 3).
+      class_weights: K numbers, by which the softmax loss of a sample is multiplied, and
+        by which it counts in a score; None: 1. `surrojax.class_weights` makes them.
       objective: what a candidate's score measures on the validation set.
       selection: what stage 1 compares its two settings by, on the same set.
       common_random_numbers: whether all candidates of a round see the same
@@ -115,6 +117,7 @@ class Method:
     eta: Sites = Sites(1e-2, 1e-2, 1e-2, 1e-2)
     kappa: float = 1e-5
     norm: Norm = "l1"
+    class_weights: tuple[float, ...] | None = None
     objective: Objective = "accuracy"
     selection: Objective = "accuracy"
     common_random_numbers: bool = True

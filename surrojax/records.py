@@ -54,6 +54,7 @@ LATER: Record = {
     "config.stage1_settings": 2,
     "config.stage2_share": 1.0,
     "config.shared_layers": 0,
+    "config.class_weights": [],
 }
 """Fields that folders of earlier versions lack, and what those versions did."""
 

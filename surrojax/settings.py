@@ -251,7 +251,7 @@ def _check(config: ConfigDict) -> None:
 def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
     """The networks that a config asks for."""
     convolution = execution_of(config).convolution
-    with _named():
+    with named():
         return networks.make_pair(
             config.network,
             classes,
@@ -263,7 +263,7 @@ def make_pair(config: ConfigDict, classes: int) -> networks.Pair:
 
 def make_look(config: ConfigDict, pair: networks.Pair) -> Look:
     """What the networks are to receive of each image."""
-    with _named():
+    with named():
         return Look(
             pair.image_size, pair.channels, config.dataset.crops, config.compute_dtype
         )
@@ -328,7 +328,7 @@ def sources(config: ConfigDict) -> tuple[data.Source, data.Source | None]:
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def named() -> Iterator[None]:
     """The core names a setting, not where it came from."""
     try:
         yield
@@ -363,7 +363,7 @@ def make_method(
     look = make_look(config, pair)
     sites = _sites_of(pair)
     schedule = read_schedule(config.replay) if config.replay else None
-    with _named():
+    with named():
         space = make_space(
             sites,
             tune=()
@@ -378,7 +378,7 @@ def make_method(
         search = make_search(config, space)
         if schedule is not None:
             space, schedule = Values.like(space), schedule.ordered(space.names)
-    with _named():
+    with named():
         method = Method(
             pair=pair,
             space=space,

@@ -105,8 +105,16 @@ def fit_step(
             hyper.ratio,
             chance.original,
         )
-        value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
-        metrics: dict[str, Any] = {"loss": softmax_cross_entropy(logits, labels)}
+        value = total_loss(
+            logits,
+            labels,
+            sites,
+            hyper.coefficient,
+            method.norm,
+            method.class_weights,
+        )
+        softmax = softmax_cross_entropy(logits, labels, method.class_weights)
+        metrics: dict[str, Any] = {"loss": softmax}
         if fusion.surrogate is None:
             return value, (original_stats, None, metrics)
         (logits, fitted), surrogate_stats = forward_in_training(
@@ -117,7 +125,7 @@ def fit_step(
             chance.surrogate,
         )
         # Section 2.2: the fitting is unilateral; stop_gradient is in euclidean.
-        softmax = softmax_cross_entropy(logits, labels)
+        softmax = softmax_cross_entropy(logits, labels, method.class_weights)
         distances = euclidean(sites, fitted)
         value += softmax + weighted(distances, method.eta)
         metrics |= {"surrogate_loss": softmax, "euclidean": distances}

@@ -115,7 +115,14 @@ def candidate_step(
             hyper.ratio,
             chance.dropout,
         )
-        value = total_loss(logits, labels, sites, hyper.coefficient, method.norm)
+        value = total_loss(
+            logits,
+            labels,
+            sites,
+            hyper.coefficient,
+            method.norm,
+            method.class_weights,
+        )
         # Of what is shared, running statistics do not change.
         changed = flatten_dict(stats)
         return value, unflatten_dict({p: changed[p] for p in flatten_dict(net.stats)})
@@ -207,7 +214,7 @@ def train_population(
 def score(method: Method, result: Evaluation) -> jax.Array:
     """The score of each candidate on the validation split (eq. 11)."""
     return objective(
-        result.accuracy,
+        result.weighed_accuracy,
         result.cross_entropy,
         result.hoyer,
         method.kappa,
@@ -246,6 +253,7 @@ def compete(
             whole(held, net.variables),
             validation,
             method.evaluation_batch,
+            class_weights=method.class_weights,
         )
 
     axes = (None, 0, None)

@@ -138,7 +138,8 @@ def compile_programs(method: Method) -> Programs:
         )
 
     look_with_all = compiled(partial(look_with_each, stage2.module_of(method)))
-    figures_of_all = compiled(jax.vmap(measure, in_axes=(1, None)))
+    figures = partial(measure, class_weights=method.class_weights)
+    figures_of_all = compiled(jax.vmap(figures, in_axes=(1, None)))
 
     def evaluate(
         fusions: Fusion, data: Streamed

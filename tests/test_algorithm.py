@@ -66,13 +66,13 @@ def scripted(method, accuracy, scores=None, finite=lambda vector: True):
         vectors = np.asarray(fusions.original)
         loss = jnp.array([1.0 if finite(vector) else np.nan for vector in vectors])
         share = jnp.array([accuracy(vector) for vector in vectors])
-        result = Evaluation(share, share, loss, jnp.ones_like(share))
+        result = Evaluation(share, share, share, loss, jnp.ones_like(share))
         return result, result
 
     def compete(surrogate, vectors, data, key, step):
         values = jnp.asarray(scores(np.asarray(vectors)), jnp.float32)
         ones = jnp.ones_like(values)
-        return values, Evaluation(ones, ones, ones, ones)
+        return values, Evaluation(ones, ones, ones, ones, ones)
 
     programs = compile_programs(method)._replace(
         fit=fit, evaluate=evaluate, compete=compete
@@ -365,7 +365,7 @@ def test_what_stage_1_selects_by(tiny_data, selection, chosen):
 
     def evaluate(fusions, split):
         share, ones = jnp.array([0.6, 0.5]), jnp.ones(2)
-        result = Evaluation(share, share, jnp.array([1.2, 1.1]), ones)
+        result = Evaluation(share, share, share, jnp.array([1.2, 1.1]), ones)
         return result, result
 
     programs = programs._replace(evaluate=evaluate)

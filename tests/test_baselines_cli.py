@@ -28,6 +28,9 @@ def call(*arguments):
          "--method: there is no such flag (did you mean --methods?)"),
         (["--config=configs/demo.py", "--methods=untuned", "--config.early_stop=3"],
          "config.early_stop: the runs of a comparison share a budget of steps"),
+        (["--config=configs/demo.py", "--methods=untuned",
+          "--config.class_weights=balanced"],
+         "config.class_weights: tuners are told plain accuracies"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):

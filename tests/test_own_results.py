@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 FILES = {
     "digits": "own_network.json",
     "digits_adam": "own_adam.json",
+    "faces": "own_faces.json",
     "residual": "own_residual.json",
 }
 

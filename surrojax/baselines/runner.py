@@ -238,7 +238,12 @@ class Bench:
 
 
 def _check_limits(config: ConfigDict) -> None:
-    """Checks that a run is not to end before it has spent its budget of steps."""
+    """Checks that a run spends its budget of steps, and is judged as the others are."""
+    if config.class_weights:
+        raise InputError(
+            "config.class_weights: tuners are told plain accuracies, in which all "
+            "images count the same; leave it out"
+        )
     for limit in ("time_budget", "early_stop"):
         if config[limit]:
             raise InputError(

@@ -20,6 +20,8 @@ import numpy as np
 
 from surrojax import report
 from surrojax.algorithm import DivergedError, RunState, initial_state
+from surrojax.class_weights import told as told_weights
+from surrojax.class_weights import weights_of
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
@@ -85,6 +87,7 @@ def tune(
     descent: Descent | None = None,
     variables: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
+    class_weights: Literal["balanced"] | Sequence[float] | None = None,
     seed: int = 0,
     schedule: Schedule | str | os.PathLike[str] | None = None,
     workdir: str | os.PathLike[str] | None = None,
@@ -103,6 +106,10 @@ def tune(
       variables: that the network begins with, as its own `init` makes them; None:
         fresh ones.
       classes: K names; None: the numbers.
+      class_weights: what an example of each class counts in the softmax loss (eq. 5)
+        and in a score (eq. 11): K numbers, of which the ratios matter; `balanced`: all
+        classes count the same together; None: all examples the same. Accuracies that
+        are reported, the best round and `early_stop` go without them.
       seed: of weights, minibatches, masks and search.
       schedule: trains once with these settings, without a search; or a folder or file
         with them, as `read_schedule` takes it.
@@ -160,7 +167,11 @@ def tune(
     count, words = classes_of(method), words_of(method)
     for name, split in splits.items():
         check(name, split, splits["train"], count, words)
-    dataset = dataset_of(splits, names_of(classes, count))
+    names = names_of(classes, count)
+    dataset = dataset_of(splits, names)
+    weights = weights_of(class_weights, splits["train"].labels, names)
+    if weights is not None:
+        method = replace(method, class_weights=weights)
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
@@ -176,6 +187,8 @@ def tune(
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
+    if weights is not None:
+        told.append(told_weights(weights, names))
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
         diary = None
@@ -405,6 +418,7 @@ def _describe(
         "layers": [layer.name for layer in own_of(method).layers],
         "surrogate": surrogate if isinstance(surrogate, str) else name_of(surrogate),
         "tune": list(method.space.tune),
+        "class_weights": list(method.class_weights or ()),
         "time_budget": limits.time_budget,
         "early_stop": limits.early_stop,
     }

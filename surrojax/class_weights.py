@@ -1,0 +1,70 @@
+"""What a sample of each class counts in the softmax loss and in a score."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from surrojax.errors import InputError
+
+BALANCED = "balanced"
+"""All classes count the same together, however many samples each of them has."""
+
+
+def weights_of(
+    given: str | Iterable[Any] | None, labels: np.ndarray, classes: Sequence[str]
+) -> tuple[float, ...] | None:
+    """A weight a class, whose mean over the training samples is 1.
+
+    So that the learning rate and the penalties' coefficients mean what they do without.
+
+    Args:
+      given: `balanced`: in inverse proportion to a class's training samples, as
+        scikit-learn has it; or K numbers, of which the ratios matter; None, or none:
+        all samples count the same.
+      labels: `[n]` int, of the training samples.
+      classes: K names.
+
+    Returns:
+      K numbers, 0 for a class without a training sample where they are balanced; None:
+      all samples count the same.
+
+    Raises:
+      InputError: these are no weights of the classes.
+    """
+    words = [given] if isinstance(given, str) else list(() if given is None else given)
+    if not words:
+        return None
+    counts = np.bincount(labels, minlength=len(classes))
+    if words == [BALANCED]:
+        weights = np.where(counts > 0, 1 / np.maximum(counts, 1), 0.0)
+    else:
+        weights = _numbers(words, classes)
+    mean = weights @ counts / counts.sum()
+    if not mean > 0:
+        raise InputError(
+            "class_weights: no training sample counts; give a class that has some a "
+            "weight above 0"
+        )
+    return tuple((weights / mean).tolist())
+
+
+def _numbers(words: list[Any], classes: Sequence[str]) -> np.ndarray:
+    try:
+        weights = np.array(words, np.float64)
+    except (TypeError, ValueError):
+        weights = np.array([np.nan])
+    if weights.shape != (len(classes),) or not np.all(np.isfinite(weights)):
+        raise InputError(
+            f"class_weights: {', '.join(map(str, words))} is neither {BALANCED} nor "
+            f"{len(classes)} numbers, one for each of {', '.join(classes)}"
+        )
+    if np.any(weights < 0):
+        raise InputError("class_weights: one is below 0; the least is 0")
+    return weights
+
+
+def told(weights: Sequence[float], classes: Sequence[str]) -> str:
+    """The weights in a line."""
+    each = (f"{name} {w:.3g}" for name, w in zip(classes, weights, strict=True))
+    return f"class weights: {', '.join(each)}"

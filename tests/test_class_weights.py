@@ -1,0 +1,244 @@
+"""Classes that count more, or less: in the loss, and in what settings are scored by."""
+
+from dataclasses import replace
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import tiny_arrays, tiny_method
+from sklearn.utils.class_weight import compute_class_weight
+from test_experiment import config_of, put_small
+from test_stream import both, rounds
+
+import surrojax
+from surrojax import stream
+from surrojax.algorithm import compile_programs, evaluate_fusions, several
+from surrojax.class_weights import weights_of
+from surrojax.errors import InputError
+from surrojax.evaluate import Predictions, measure
+from surrojax.experiment import Setup
+from surrojax.losses import softmax_cross_entropy
+from surrojax.sgd import Drawn, Targets
+from surrojax.sites import Hyper, Sites
+from surrojax.stage1 import Chance, fit_step, new_fusion
+from surrojax.stage2 import score
+
+LABELS = np.array([0, 0, 0, 0, 0, 0, 1, 1, 3])
+NAMES = ("a", "b", "c", "d")
+
+
+def test_balanced_weights_are_scikit_learn_s():
+    seen = np.unique(LABELS)
+    wanted = compute_class_weight("balanced", classes=seen, y=LABELS)
+    for given in ("balanced", ("balanced",), ["balanced"]):
+        found = np.array(weights_of(given, LABELS, NAMES))
+        np.testing.assert_allclose(found[seen], wanted)
+        assert found[2] == 0  # of which there is no sample
+
+
+def test_numbers_count_by_their_ratios():
+    found = np.array(weights_of((2, 1, 1, 4), LABELS, NAMES))
+    np.testing.assert_allclose(found / found[1], [2, 1, 1, 4])
+    assert found[LABELS].mean() == pytest.approx(1)
+    again = weights_of(np.float32([0.5, 0.25, 0.25, 1]), LABELS, NAMES)
+    np.testing.assert_allclose(again, found)
+
+
+@pytest.mark.parametrize("given", [None, (), []])
+def test_without_any_all_samples_count_the_same(given):
+    assert weights_of(given, LABELS, NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("balnced", "balnced is neither balanced nor 4 numbers, one for each of a, b"),
+        ((1, 2, 3), "1, 2, 3 is neither balanced nor 4 numbers"),
+        ((1, 2, 3, float("nan")), "1, 2, 3, nan is neither balanced"),
+        (({"a": 1}, 1, 1, 1), "is neither balanced nor 4 numbers"),
+        ((1, 1, -1, 1), "one is below 0"),
+        ((0, 0, 1, 0), "no training sample counts"),
+    ],
+)
+def test_what_is_no_weight_is_refused(given, message):
+    with pytest.raises(InputError, match="^class_weights: ") as error:
+        weights_of(given, LABELS, NAMES)
+    assert message in str(error.value)
+
+
+def test_a_sample_s_loss_is_multiplied():
+    logits = jax.random.normal(jax.random.key(0), (9, 4))
+    each = np.array([float(softmax_cross_entropy(logits[i : i + 1], LABELS[i : i + 1]))
+                     for i in range(9)])  # fmt: skip
+    weights = np.array([0.5, 3, 0, 2.0])
+    found = softmax_cross_entropy(logits, jnp.array(LABELS), tuple(weights))
+    assert float(found) == pytest.approx((weights[LABELS] * each).mean(), rel=1e-5)
+
+
+ZERO = Sites(0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("surrogate", ["fitted", "shared"])
+def test_a_step_is_that_of_samples_that_are_there_as_often(surrogate):
+    """Three times the weight is three times the sample, in both networks' gradients."""
+    # Euclidean losses are of features, whatever their class.
+    method = tiny_method(surrogate=surrogate, batch_size=8, eta=ZERO)
+    data = tiny_arrays(8, 0)
+    labels = jnp.array([0, 0, 0, 1, 1, 1, 1, 1], jnp.int32)
+    fusion = new_fusion(method, jax.random.key(1))
+    hyper = Hyper(coefficient=ZERO, ratio=ZERO)
+
+    def step(method, rows):
+        # A draw for as many rows, all alike but for which rows they are.
+        method = replace(method, batch_size=len(rows))
+        chance = Chance.of(method, jax.random.key(2), 8, jnp.array(0))
+        drawn = Drawn(data.images[rows], labels[rows])
+        method = replace(method, augment=Still(method.augment))
+        return fit_step(method, fusion, hyper, drawn, chance)[0]
+
+    once, twice = jnp.arange(8), jnp.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7])
+    # Of eight samples with a mean weight of 1, and of fourteen.
+    weighed = replace(method, class_weights=(3 * 8 / 14, 8 / 14, 1.0))
+    for a, b in zip(
+        jax.tree.leaves(step(weighed, once)),
+        jax.tree.leaves(step(method, twice)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+class Still:
+    """Leaves images unturned."""
+
+    def __init__(self, augment):
+        self._augment = augment
+
+    def draw(self, key, count):
+        return self._augment.draw(key, count)
+
+    def apply(self, changes, images):
+        still = jax.tree.map(jnp.zeros_like, changes)
+        return self._augment.apply(still, images)
+
+
+def test_a_split_is_measured_by_class():
+    right = np.array([1, 1, 1, 1, 1, 0, 1, 0, 0], bool)
+    said = np.where(right, LABELS, (LABELS + 1) % 4)
+    log_p = jax.nn.log_softmax(5.0 * jax.nn.one_hot(said, 4))
+    predictions = Predictions(log_p, jnp.ones(9))
+    targets = Targets(jnp.array(LABELS))
+    plain = measure(predictions, targets)
+    assert plain.weighed_accuracy == plain.accuracy == pytest.approx(6 / 9)
+    found = measure(predictions, targets, weights_of("balanced", LABELS, NAMES))
+    assert found.accuracy == plain.accuracy
+    assert found.weighed_accuracy == pytest.approx((5 / 6 + 1 / 2 + 0) / 3)
+    losses = -np.asarray(log_p)[np.arange(9), LABELS]
+    by_class = [losses[k == LABELS].mean() for k in (0, 1, 3)]
+    assert found.cross_entropy == pytest.approx(np.mean(by_class), rel=1e-5)
+
+
+def test_of_sequences_those_are_weighed():
+    frames = jnp.array([0, 0, 0, 1, 1, 1])
+    targets = Targets(frames, jnp.array([0, 0, 0, 1, 2, 2]), jnp.array([0, 1, 1]))
+    said = jnp.array([0, 0, 1, 1, 0, 0])  # sequences 0 and 1 are right, 2 is not
+    predictions = Predictions(jax.nn.log_softmax(jax.nn.one_hot(said, 2)), jnp.ones(6))
+    found = measure(predictions, targets, (3.0, 1.0))
+    assert found.weighed_accuracy == pytest.approx((3 + 1) / 5)
+    assert found.accuracy == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "cross_entropy"])
+def test_a_score_is_weighed(objective):
+    """A network that knows one class alone is worth what that class counts."""
+    method = tiny_method(objective=objective, kappa=0.0)
+    fusions = several(new_fusion(method, jax.random.key(1)), 1)
+    data = tiny_arrays(60, 3)
+
+    def of(weights):
+        weighed = replace(method, class_weights=weights)
+        return float(score(weighed, evaluate_fusions(weighed, fusions, data)[0])[0])
+
+    k = int(data.labels.max()) + 1
+    one_class = [of(tuple(np.eye(k)[c].tolist())) for c in range(k)]
+    shares = np.bincount(data.labels, minlength=k) / 60
+    assert len(set(one_class)) > 1
+    assert of(None) == pytest.approx(shares @ np.array(one_class), abs=1e-5)
+
+
+@pytest.mark.parametrize("surrogate", ["fitted", "shared"])
+def test_streamed_data_are_weighed_as_resident_ones(surrogate):
+    (here, there), (mine, yours) = both(60, 0), both(40, 1, sequences=True)
+    k = int(here.labels.max()) + 1
+    method = tiny_method(
+        surrogate=surrogate,
+        evaluation_batch=16,
+        class_weights=tuple(np.linspace(0.2, 2, k).tolist()),
+    )
+    resident = rounds(method, here, mine, compile_programs)
+    streamed = rounds(method, there, yours, stream.compile_programs)
+    for (_, a), (_, b) in zip(resident, streamed, strict=True):
+        assert a["training_loss"] == pytest.approx(b["training_loss"], rel=1e-4)
+        for x, y in zip(a["candidates"], b["candidates"], strict=True):
+            assert x["score"] == pytest.approx(y["score"], rel=1e-4)
+
+
+class Table(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(2)(nn.relu(nn.Dense(8)(nn.tanh(nn.Dense(6)(x)))))
+
+
+def rare(n, seed):
+    """Two clouds that overlap; a tenth is of the second."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.1).astype(int)
+    return rng.normal(size=(n, 4)).astype(np.float32) + 0.7 * labels[:, None], labels
+
+
+SMALL = {
+    "max_iterations": 200,
+    "iterations_per_round": 50,
+    "batch_size": 32,
+    "learning_rate": 0.05,
+    "population": 3,
+    "quiet": True,
+}
+
+
+def test_balanced_classes_are_found_as_often_as_others():
+    given = [rare(600, seed) for seed in range(3)]
+    plain, balanced = (
+        surrojax.tune(Table(), *given, class_weights=weights, **SMALL).outcome
+        for weights in (None, "balanced")
+    )
+    assert plain["recall"]["1"] < 0.3 and balanced["recall"]["1"] > 0.6
+    means = [np.mean(list(run["recall"].values())) for run in (plain, balanced)]
+    assert means[1] > means[0] + 0.1
+
+
+def test_a_folder_knows_its_weights(tmp_path, capsys):
+    given = [rare(200, seed) for seed in range(2)]
+    few = SMALL | {"max_iterations": 40, "iterations_per_round": 20, "quiet": False}
+    surrojax.tune(
+        Table(), *given, classes=("no", "yes"), class_weights=(1, 4), workdir=tmp_path,
+        **few,
+    )  # fmt: skip
+    assert "class weights: no 0." in capsys.readouterr().out
+    with pytest.raises(InputError, match="class_weights"):
+        surrojax.tune(Table(), *given, classes=("no", "yes"), workdir=tmp_path, **few)
+    again = surrojax.tune(
+        Table(), *given, classes=("no", "yes"), class_weights=[2, 8], workdir=tmp_path,
+        **few,
+    )  # fmt: skip
+    assert len(again.records) == 2
+
+
+def test_a_config_s_weights_are_those_of_its_training_split(monkeypatch):
+    dataset = put_small(monkeypatch)
+    wanted = weights_of("balanced", dataset.train.labels, dataset.classes)
+    setup = Setup.of(config_of(class_weights=("balanced",)))
+    assert setup.method.class_weights == wanted
+    with pytest.raises(InputError, match=r"^config\.class_weights: 1, 2 is neither"):
+        Setup.of(config_of(class_weights=(1, 2)))
