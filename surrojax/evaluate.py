@@ -220,6 +220,11 @@ def recall(confusion: np.ndarray) -> np.ndarray:
     return np.where(support > 0, found, np.nan)
 
 
+def balanced_accuracy(confusion: np.ndarray) -> float:
+    """Mean recall of the classes that have samples; also unweighted average recall."""
+    return float(np.nanmean(recall(confusion)))
+
+
 def macro_f1(confusion: np.ndarray) -> float:
     """Mean over the classes that occur of the harmonic mean of precision and recall."""
     seen = confusion.sum(axis=1) + confusion.sum(axis=0)

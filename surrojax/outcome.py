@@ -14,6 +14,7 @@ from surrojax.algorithm import RunState
 from surrojax.data import Dataset, Split
 from surrojax.evaluate import (
     Views,
+    balanced_accuracy,
     confusion_matrix,
     macro_f1,
     predict,
@@ -52,6 +53,7 @@ class Voted(NamedTuple):
         return {
             "test_accuracy": self.accuracy,
             "test_frame_accuracy": self.frame_accuracy,
+            "balanced_accuracy": balanced_accuracy(confusion),
             "macro_f1": macro_f1(confusion),
             "recall": {
                 name: value if np.isfinite(value) else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from surrojax.evaluate import macro_f1, recall
+from surrojax.evaluate import balanced_accuracy, macro_f1, recall
 from surrojax.records import Record
 
 
@@ -17,7 +17,8 @@ def pool(results: Sequence[Record]) -> Record:
 
     Returns:
       `mean` and `sd` (of a sample; None for one result) of the test accuracies in
-      `each`; `pooled_accuracy`, `recall` and `macro_f1` of the summed confusion matrix.
+      `each`; `pooled_accuracy`, `balanced_accuracy`, `recall` and `macro_f1` of the
+      summed confusion matrix.
     """
     each = [result["test_accuracy"] for result in results]
     confusion = np.sum([result["confusion_matrix"] for result in results], axis=0)
@@ -28,6 +29,7 @@ def pool(results: Sequence[Record]) -> Record:
         "sd": float(np.std(each, ddof=1)) if len(each) > 1 else None,
         "pooled_accuracy": float(np.trace(confusion) / confusion.sum()),
         "frame_accuracy": float(np.mean([r["test_frame_accuracy"] for r in results])),
+        "balanced_accuracy": balanced_accuracy(confusion),
         "macro_f1": macro_f1(confusion),
         "recall": {
             name: value if np.isfinite(value) else None

@@ -1,16 +1,19 @@
 """Evaluation in chunks, and the measures against counting by hand."""
 
+import warnings
 from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from surrojax.data.augment import Look
 from surrojax.evaluate import (
     Predictions,
     Views,
+    balanced_accuracy,
     confusion_matrix,
     evaluate,
     macro_f1,
@@ -163,6 +166,13 @@ def test_confusion_matrix_has_labels_in_rows():
 def test_recall_is_nan_for_a_class_without_samples():
     np.testing.assert_allclose(recall(CONFUSION), [3 / 4, 1 / 2, 0])
     np.testing.assert_allclose(recall(np.array([[2, 2], [0, 0]])), [0.5, np.nan])
+
+
+def test_balanced_accuracy_is_scikit_learn_s():
+    labels, said = np.array([0, 0, 0, 1, 1, 3]), np.array([0, 0, 1, 1, 2, 0])
+    found = balanced_accuracy(confusion_matrix(labels, said, 4))
+    with warnings.catch_warnings(action="ignore"):  # of a class that has no samples
+        assert found == pytest.approx(balanced_accuracy_score(labels, said))
 
 
 def test_macro_f1_is_the_mean_of_harmonic_means():

@@ -18,6 +18,7 @@ ACCURACIES = {
     "test_accuracy": "test accuracy [%]",
     "validation_accuracy": "validation accuracy [%]",
     "train_accuracy": "training accuracy [%]",
+    "balanced_accuracy": "mean recall on test [%]",
     "macro_f1": "macro-F1 on test [%]",
 }
 
@@ -67,9 +68,10 @@ def accuracies(runs: Mapping[str, Run]) -> Table:
     """Accuracies of the last round's network, and the gain of the first run."""
     rows = []
     for name, label in ACCURACIES.items():
-        values = [run.result.get(name) for run in runs.values() if run.result]
-        if values[0] is None:
+        results = [run.result for run in runs.values() if run.result]
+        if any(of.get(name) is None for of in results):  # no test, or an old version
             continue
+        values = [of[name] for of in results]
         errors = [
             test_error(run) if name == "test_accuracy" else None
             for run in runs.values()
