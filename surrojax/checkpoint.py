@@ -105,6 +105,17 @@ class Checkpoints:
             f"it continues from round {self.latest}"
         )
 
+    def go_back(self, round_: int) -> None:
+        """Deletes the checkpoints of later rounds, which are going to be done again.
+
+        Raises:
+          InputError: they cannot be deleted.
+        """
+        with explained(self._folder):
+            for later in self._manager.all_steps():
+                if later > round_:
+                    self._manager.delete(later)
+
     def restore(self, round_: int, like: Any) -> Any:
         """The state after a round.
 

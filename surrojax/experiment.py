@@ -112,7 +112,7 @@ def train(
         if never:
             say(f"config.fidelity.rounds: {never}", quiet)
         left = setup.limits.left(keeper.records) if keeper else None
-        progress = Progress(setup.rounds, done, quiet, left)
+        progress = Progress(setup.limits.plan, done, quiet, left)
         stack.enter_context(closing(progress))
         state, watch = begin, Stopwatch()
         rounds = _rounds(setup, data, begin, watch)

@@ -1,9 +1,10 @@
 """Does the surrogate rank settings as the original network would?
 
 After a round, the original itself is trained with each of its candidates, and with
-settings drawn from the box in which the search began, as the next round would train
-it. What the surrogate said of the same settings is held against that: by Kendall's
-tau, and by what its choice costs against the best choice and against a random one.
+settings drawn from the box in which the search began, as a next round of as many steps
+would train it. What the surrogate said of the same settings is held against that: by
+Kendall's tau, and by what its choice costs against the best choice and against a random
+one.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from surrojax.errors import InputError
@@ -203,7 +204,7 @@ class Method:
           samples: of the training split; they are drawn with replacement.
         """
         pick, change = jax.random.split(key)
-        rows = jax.random.randint(pick, (self.batch_size,), 0, samples)
+        rows = jax.random.randint(pick, (self.batch_size,), 0, samples, jnp.int32)
         return Choice(rows, self.augment.draw(change, self.batch_size))
 
     def minibatch(

@@ -220,7 +220,8 @@ def optimizer(config: ConfigDict) -> optax.GradientTransformation:
     steps, rate = config.max_iterations, config.learning_rate
     drops: dict[int, float] = {}
     for share in rate.drops:
-        drops[int(share * steps)] = 0.1 * drops.get(int(share * steps), 1.0)
+        drop = round(share * steps)
+        drops[drop] = 0.1 * drops.get(drop, 1.0)
     schedule = optax.piecewise_constant_schedule(rate.base, drops)
     warm = max(1, int(rate.warm_up * steps))
 

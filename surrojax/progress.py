@@ -25,22 +25,26 @@ class Progress:
     """Progress by round, with the time that is left.
 
     Args:
-      rounds: rounds of the whole run.
+      plan: NI of each round of the whole run.
       done: rounds that an earlier process did.
       quiet: show nothing.
       budget: seconds that all rounds to come may take together.
     """
 
     def __init__(
-        self, rounds: int, done: int, quiet: bool, budget: float | None = None
+        self,
+        plan: Sequence[int],
+        done: int,
+        quiet: bool,
+        budget: float | None = None,
     ) -> None:
-        self._rounds, self._quiet, self._budget = rounds, quiet, budget
+        self._plan, self._quiet, self._budget = plan, quiet, budget
         self._warm = False
         on_terminal = sys.stderr.isatty() and not quiet
         # Below the bar of a sweep, it goes away when the run ends.
         self._bar = (
             tqdm(
-                total=rounds,
+                total=len(plan),
                 initial=done,
                 unit="round",
                 leave=None,
@@ -68,16 +72,16 @@ class Progress:
             self._bar.update()
         elif not self._quiet:
             text += f", {record['seconds']:.1f} s"
-            left = (self._rounds - record["round"]) * record["seconds"]
+            done = record["round"]
+            pace = record["seconds"] / self._plan[done - 1]
+            left = pace * sum(self._plan[done:])
             if self._budget is not None:
                 left = min(left, self._budget)
             # The first round compiles, so it says nothing about the others.
             if self._warm and left:
                 text += f", about {minutes(left)} left"
             self._warm = True
-            say(
-                f"round {record['round']}/{self._rounds}, step {record['step']}: {text}"
-            )
+            say(f"round {done}/{len(self._plan)}, step {record['step']}: {text}")
 
     def detail(
         self, record: Record, stages: Mapping[str, float], name: str = ""

@@ -201,6 +201,21 @@ class RunFolder:
         """The hyper-parameters by round, as CSV."""
         write_text(self.path / "schedule.csv", csv_of(schedule_rows(records)))
 
+    def mend_schedule(self, records: list[Record]) -> None:
+        """Takes a round out of the CSV that was killed before its checkpoint.
+
+        Args:
+          records: of the rounds that are kept.
+        """
+        file = self.path / "schedule.csv"
+        if not file.exists():
+            return
+        with explained(file):
+            if not records:
+                file.unlink()
+            elif file.read_text() != csv_of(schedule_rows(records)):
+                self.write_schedule(records)
+
     def read_result(self, length: str = "rounds") -> Record | None:
         """What `write_result` wrote; None before that. `length`: of `result_of`."""
         return result_of(self.path / "result.json", length)

@@ -157,7 +157,7 @@ def _together(
         partial(compile_replicas, donate=True),
     )
     start = time.perf_counter()
-    with closing(Progress(setup.rounds, done, quiet)) as progress:
+    with closing(Progress(setup.limits.plan, done, quiet)) as progress:
         while going := [r for r in replicas if r.seed not in results]:
             states, found = next(rounds)
             tested = jax.device_get(evaluate(states.fusion, data["test"]))

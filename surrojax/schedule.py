@@ -27,6 +27,14 @@ class Schedule:
     values: np.ndarray
 
     def __post_init__(self) -> None:
+        for name in ("ends", "values"):  # of a user's own, lists as well
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        if self.ends.ndim != 1 or not np.issubdtype(self.ends.dtype, np.integer):
+            raise InputError(
+                f"schedule: ends of type {self.ends.dtype} and shape "
+                f"{self.ends.shape}; wanted are the whole numbers of the steps after "
+                "which the rounds end"
+            )
         rounds, many = len(self.ends), len(self.names)
         if not rounds or self.values.shape != (rounds, many):
             raise InputError(

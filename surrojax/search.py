@@ -92,7 +92,7 @@ def pso(
     low, high = jnp.asarray(lower, jnp.float32), jnp.asarray(upper, jnp.float32)
 
     def ask(key: jax.Array, state: SearchState) -> tuple[jax.Array, SearchState]:
-        rd1, rd2 = jax.random.uniform(key, (2, *state.position.shape))
+        rd1, rd2 = jax.random.uniform(key, (2, *state.position.shape), jnp.float32)
         velocity = (
             w * state.velocity
             + c1 * rd1 * (state.population - state.position)
@@ -123,11 +123,13 @@ def de(lower: ArrayLike, upper: ArrayLike, F: float = 0.1, CR: float = 0.6) -> S
         n, d = X.shape
         pick, cross, forced = jax.random.split(key, 3)
         # The three highest of uniform numbers, i itself excluded: r1, r2, r3.
-        order = jax.random.uniform(pick, (n, n)) - 2.0 * jnp.eye(n)
+        order = jax.random.uniform(pick, (n, n), jnp.float32) - 2.0 * jnp.eye(n)
         r1, r2, r3 = jax.lax.top_k(order, 3)[1].T
         V = X[r1] + F * (X[r2] - X[r3])
-        rn = jax.random.randint(forced, (n, 1), 0, max(d, 1))
-        taken = (jax.random.uniform(cross, (n, d)) <= CR) | (jnp.arange(d) == rn)
+        rn = jax.random.randint(forced, (n, 1), 0, max(d, 1), jnp.int32)
+        taken = (jax.random.uniform(cross, (n, d), jnp.float32) <= CR) | (
+            jnp.arange(d) == rn
+        )
         return jnp.clip(jnp.where(taken, V, X), low, high), state
 
     return optimizer("de", ask)
@@ -155,13 +157,13 @@ def ga(
         X = state.population
         n, d = X.shape
         fight, cross, mutate, step = jax.random.split(key, 4)
-        rivals = jax.random.randint(fight, (2, 2, n), 0, n)
+        rivals = jax.random.randint(fight, (2, 2, n), 0, n, jnp.int32)
         won = state.scores[rivals[0]] >= state.scores[rivals[1]]
         first, second = X[jnp.where(won, rivals[0], rivals[1])]
-        averaged = jax.random.bernoulli(cross, crossover, (n, 1))
+        averaged = jax.random.bernoulli(cross, jnp.float32(crossover), (n, 1))
         child = jnp.where(averaged, 0.5 * (first + second), first)
-        mutated = jax.random.bernoulli(mutate, 1 / max(d, 1), (n, d))
-        noise = sigma * (high - low) * jax.random.normal(step, (n, d))
+        mutated = jax.random.bernoulli(mutate, jnp.float32(1 / max(d, 1)), (n, d))
+        noise = sigma * (high - low) * jax.random.normal(step, (n, d), jnp.float32)
         return jnp.clip(child + jnp.where(mutated, noise, 0.0), low, high), state
 
     def tell(
@@ -197,7 +199,7 @@ def restless(
     def ask(key: jax.Array, state: SearchState) -> tuple[jax.Array, SearchState]:
         own, noise = jax.random.split(key)
         asked, state = search.ask(own, state)
-        moved = asked + deviation * jax.random.normal(noise, asked.shape)
+        moved = asked + deviation * jax.random.normal(noise, asked.shape, jnp.float32)
         return jnp.clip(moved, low, high), state
 
     return search._replace(ask=ask)

@@ -103,9 +103,9 @@ class Space:
 def latin_hypercube(key: jax.Array, n: int, dimensions: int) -> jax.Array:
     """`[n, dimensions]` in [-1, 1]: each of n strata of a dimension holds one point."""
     shuffle, jitter = jax.random.split(key)
-    strata = jnp.tile(jnp.arange(n)[:, None], (1, dimensions))
+    strata = jnp.tile(jnp.arange(n, dtype=jnp.int32)[:, None], (1, dimensions))
     strata = jax.random.permutation(shuffle, strata, axis=0, independent=True)
-    return 2 * (strata + jax.random.uniform(jitter, strata.shape)) / n - 1
+    return 2 * (strata + jax.random.uniform(jitter, strata.shape, jnp.float32)) / n - 1
 
 
 class Values(Space):

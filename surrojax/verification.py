@@ -97,10 +97,17 @@ def verify(features: np.ndarray, pairs: Pairs) -> Verification:
 
 
 def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
-    """The threshold, halfway between two scores, with the most right answers."""
+    """The threshold, halfway between two scores, with the most right answers.
+
+    Infinite where it is best to take all pairs for one person's, or none.
+    """
     order = np.argsort(scores)
-    ascending = scores[order]
+    ascending = np.concatenate([[-np.inf], scores[order], [np.inf]])
     # Right below the threshold: pairs of two; above it: pairs of one.
-    right = np.cumsum(~same[order]) + same.sum() - np.cumsum(same[order])
-    best = int(np.argmax(right[:-1]))
-    return float(ascending[best] + ascending[best + 1]) / 2
+    right = same.sum() + np.concatenate(
+        [[0], np.cumsum(1 - 2 * same[order].astype(int))]
+    )
+    below, above = ascending[:-1], ascending[1:]
+    best = int(np.argmax(np.where(below < above, right, -1)))
+    middle = float(below[best] / 2 + above[best] / 2)
+    return middle if middle > below[best] else float(above[best])

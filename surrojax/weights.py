@@ -131,6 +131,11 @@ def save(
     weights = {n: np.ascontiguousarray(a) for n, a in flatten(params).items()}
     if file.suffix == ".npz":
         stream = io.BytesIO()
+        # NumPy knows no bfloat16 in a file.
+        weights = {
+            n: a.astype(np.float32) if a.dtype == jnp.bfloat16 else a
+            for n, a in weights.items()
+        }
         if metadata:
             weights[METADATA] = np.array(json.dumps(dict(metadata)))
         np.savez(stream, allow_pickle=False, **weights)

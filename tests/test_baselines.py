@@ -1,6 +1,7 @@
 """What the method is compared with: paired, charged, resumed, chosen by validation."""
 
 import json
+import time
 from dataclasses import replace
 
 import flax.linen as nn
@@ -529,6 +530,19 @@ def test_a_damaged_schedule_is_named(small, tmp_path, rows, fault):
     done = play(tmp_path, "replay")
     assert f"schedule.csv{fault}" in next(iter(done.missing.values()))
     assert len(done.failed) == 1
+
+
+def test_to_read_the_images_is_no_training_s_time(small, tmp_path, monkeypatch):
+    place, clock, late = experiment.Setup.place, time.perf_counter, [0.0]
+
+    def slow(self):
+        late[0] += 1e4
+        return place(self)
+
+    monkeypatch.setattr(experiment.Setup, "place", slow)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + late[0])
+    records = play(tmp_path, "untuned", "pbt").records
+    assert late[0] >= 1e4 and all(0 < r["seconds"] < 1e4 for r in records)
 
 
 def test_finished_runs_are_left_alone(small, tmp_path, trainings):

@@ -75,6 +75,19 @@ def test_p_values_and_their_correction(folder):
     assert rows.holm({"a": 0.7, "b": 0.8}) == {"a": 1.0, "b": 1.0}
 
 
+def test_what_no_p_value_is_known_of_is_no_part_of_a_correction():
+    for values in (
+        {"a": math.nan, "b": 0.001, "c": 0.02},
+        {"b": 0.001, "a": math.nan, "c": 0.02},
+    ):
+        assert rows.holm(values) == pytest.approx({"b": 0.002, "c": 0.02})
+
+
+def test_gains_that_are_all_alike_are_no_chance():
+    assert rows.Mean.of([1.0, 1.0, 1.0]).p_value == 0
+    assert rows.Mean.of([0.0, 0.0, 0.0]).p_value == 1
+
+
 def test_another_row_may_be_the_reference(folder):
     found = rows.rows_of(Folder(folder).runs(), against="untuned")
     gains = {(row.method, row.budget): row.gain.mean for row in found}

@@ -151,8 +151,16 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
         kept.append(record["round"])
         keep(self, state, record)
 
+    def dies_at_once(self, state, record):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         patch.setattr(experiment.Keeper, "keep", dies)
+        with pytest.raises(KeyboardInterrupt):
+            replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
+    # A second time, before the later one has done its round again.
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment.Keeper, "keep", dies_at_once)
         with pytest.raises(KeyboardInterrupt):
             replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
     replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)

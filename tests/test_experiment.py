@@ -128,6 +128,32 @@ def events(folder):
     return found
 
 
+@pytest.mark.parametrize("rounds", [0, 2])
+def test_a_schedule_has_the_rounds_that_were_kept(small, tmp_path, monkeypatch, rounds):
+    """A named bug: a round that was killed before its checkpoint was replayed."""
+    if rounds:
+        train(config_of(max_iterations=6), tmp_path, quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(max_iterations=9), tmp_path, quiet=True)
+    file = tmp_path / "schedule.csv"
+    assert len(file.read_text().splitlines()) == rounds + 2
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "_rounds", interrupted)
+        if rounds:
+            train(config_of(max_iterations=6), tmp_path, quiet=True)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                train(config_of(max_iterations=6), tmp_path, quiet=True)
+    found = file.read_text().splitlines() if file.exists() else [""]
+    assert len(found) == rounds + 1
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_tensorboard_has_every_round_after_a_kill(small, tmp_path, monkeypatch):
     """A named bug: events that were not flushed were gone for good."""
     train(config_of(max_iterations=6), tmp_path, quiet=True)

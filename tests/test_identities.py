@@ -8,7 +8,7 @@ from PIL import Image
 
 from surrojax.data.identities import deal, read
 from surrojax.errors import InputError
-from surrojax.verification import FOLDS, draw_pairs, verify
+from surrojax.verification import FOLDS, _best_threshold, draw_pairs, verify
 
 
 def photo(file, colour, size=(40, 40)):
@@ -191,6 +191,19 @@ def test_features_of_noise_verify_nothing():
     features = np.random.default_rng(0).normal(size=(240, 32))
     found = verify(features, draw_pairs(PEOPLE, 300, seed=0))
     assert abs(found.accuracy - 0.5) < 0.08 and abs(found.auc - 0.5) < 0.08
+
+
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_no_threshold_is_better(levels):
+    """Nor where scores are equal, and where it is best to take all or none."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        scores = rng.integers(0, levels, 12) / 10
+        same = rng.random(12) < rng.random()
+        cuts = [-np.inf, *np.unique(scores), np.inf]
+        best = max(((scores >= cut) == same).sum() for cut in cuts)
+        found = _best_threshold(scores, same)
+        assert ((scores >= found) == same).sum() == best
 
 
 def test_the_area_is_the_share_of_pairs_in_the_right_order():

@@ -103,6 +103,29 @@ def test_emotions_are_understood_in_all_spellings(tmp_path, counted, xml):
     assert sequences(mmi.scan(tmp_path))["S001-001"] == ("fear", "S001")
 
 
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "<m><emotion>fear</emotion><emotionIntensity>4</emotionIntensity></m>",
+        "<m><emotion>fear</emotion><EmotionCoder>1</EmotionCoder></m>",
+    ],
+)
+def test_what_is_said_about_an_emotion_is_none(tmp_path, counted, xml):
+    session(tmp_path, 1, "S001-001.avi", session=xml)
+    session(tmp_path, 2, "S002-001.avi", session=emotion("6"))
+    assert sequences(mmi.scan(tmp_path))["S001-001"] == ("fear", "S001")
+
+
+@pytest.mark.parametrize("other", ["bored", "8", "neutral", "disgust"])
+def test_a_session_of_two_emotions_is_left_out(tmp_path, counted, other):
+    session(tmp_path, 1, "S001-001.avi", a=emotion("1"), b=emotion(other))
+    session(tmp_path, 2, "S002-001.avi", a=emotion("6"))
+    session(tmp_path, 3, "S003-001.avi", a=emotion("5"))
+    listing = mmi.scan(tmp_path)
+    assert list(sequences(listing)) == ["S002-001", "S003-001"]
+    assert left_out(listing) == {("Sessions/1/S001-001.avi", "labels disagree")}
+
+
 def test_codes_are_in_the_order_of_the_database(tmp_path, counted):
     for code in range(10):
         session(tmp_path, code, f"S001-{code:03}.avi", a=emotion(str(code)))

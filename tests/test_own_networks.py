@@ -249,6 +249,92 @@ def test_a_layer_whose_first_axis_is_not_the_batch_s_is_none():
         adapt(Sets(), table(), ("Dense_0",))
 
 
+class Told(nn.Module):
+    """Knows by two arguments whether it is trained."""
+
+    @nn.compact
+    def __call__(self, x, deterministic=True, use_running_average=True):
+        x = nn.BatchNorm(use_running_average=use_running_average)(nn.Dense(5)(x))
+        return nn.Dense(3)(nn.Dropout(0.5, deterministic=deterministic)(nn.tanh(x)))
+
+
+def test_all_arguments_that_say_whether_it_is_trained_are_given():
+    own = adapt(Told(), table())
+    variables = init(own, KEY, table())
+    (logits, _), stats = forward_in_training(own, variables, table(), NO_DROPOUT, KEY)
+    params = own.join(variables)
+    logits_then, changed = Told().apply(
+        params,
+        table(),
+        deterministic=True,
+        use_running_average=False,
+        mutable="batch_stats",
+    )
+    jax.tree.map(np.testing.assert_allclose, own.join(stats), changed)
+    assert np.abs(logits - logits_then).max() > 1e-3  # some are dropped
+    still, _ = forward(own, variables, table())
+    np.testing.assert_allclose(still, Told().apply(params, table()), rtol=1e-6)
+
+
+class Enclosing(nn.Module):
+    """A layer with a matrix of its own and a layer inside."""
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], 5))
+        return nn.Dense(5)(x) + x @ kernel
+
+
+class Nested(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(Enclosing()(x))
+
+
+def test_a_layer_inside_of_the_other_is_refused():
+    with pytest.raises(InputError, match="0.Dense_0' is a part of the other"):
+        adapt(Nested(), table(), ("Enclosing_0", "Enclosing_0.Dense_0"))
+
+
+class Normed(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.tanh(nn.Dense(4)(x))
+        return nn.WeightNorm(nn.Dense(3))(x)
+
+
+def test_layers_are_offered_that_can_be_taken():
+    with pytest.raises(InputError, match="called once, so say .*, of Dense_0$"):
+        adapt(Normed(), table())
+    with pytest.raises(InputError, match="called 2 times; choose from Dense_0$"):
+        adapt(Normed(), table(), ("Dense_1",))
+
+
+class Noisy(nn.Module):
+    """A layer that draws from a stream of its own."""
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], 5))
+        if self.has_rng("noise") or self.has_rng("params"):
+            x = x + 0.1 * jax.random.normal(self.make_rng("noise"), x.shape)
+        return x @ kernel
+
+
+class Draws(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(Noisy()(x))
+
+
+def test_a_tuned_layer_may_draw_from_a_stream_of_its_own():
+    own = adapt(Draws(), table(), ("Noisy_0", "Dense_0"))
+    variables = init(own, KEY, table())
+    (logits, _), _ = forward_in_training(own, variables, table(), NO_DROPOUT, KEY)
+    still, _ = forward(own, variables, table())
+    assert np.abs(logits - still).max() > 1e-3
+
+
 class Careless(nn.Module):
     layer: nn.Module
 
@@ -382,7 +468,7 @@ def test_a_surrogate_that_cannot_stand_in_is_refused():
         with_surrogate(own, FlatTrunk(5, rectify=False), table())
     own = adapt(Table(), table(), ("Dense_0",))
     with pytest.raises(InputError, match="receives the inputs themselves"):
-        trunk_for(own, trace(Table(), table(), None), table())
+        trunk_for(own, trace(Table(), table(), ()), table())
 
 
 @pytest.mark.parametrize("form", ["matmul", "direct"])

@@ -83,16 +83,23 @@ def test_what_is_off_in_a_setting_is_not_told():
 
 
 def test_details_are_for_those_who_ask(capsys, verbose):
-    Progress(5, 0, quiet=True).detail(RECORD, {})
+    Progress([10] * 5, 0, quiet=True).detail(RECORD, {})
     assert capsys.readouterr().out == ""
-    Progress(5, 0, quiet=False).detail(RECORD, {}, "seed 3")
+    Progress([10] * 5, 0, quiet=False).detail(RECORD, {}, "seed 3")
     assert capsys.readouterr().out.splitlines()[:2] == (
         ["  seed 3", "  trained with lambda_z 1.2e-05, p_z 0.5"]
     )
 
 
+def test_longer_rounds_take_longer(capsys):
+    shown = Progress([10, 10, 20, 20], 0, quiet=False)
+    shown.update(RECORD | {"round": 1})
+    shown.update(RECORD | {"round": 2})  # of 4 s
+    assert capsys.readouterr().out.splitlines()[1].endswith("4.0 s, about 16 s left")
+
+
 def test_no_more_time_is_left_than_the_budget_has(capsys):
-    shown = Progress(1000, 0, quiet=False, budget=100.0)
+    shown = Progress([10] * 1000, 0, quiet=False, budget=100.0)
     shown.update(RECORD | {"round": 1})
     shown.update(RECORD)
     assert capsys.readouterr().out.splitlines()[1] == (
@@ -138,7 +145,7 @@ def test_a_terminal_of_size_0_has_its_bars(lines, columns, shown, monkeypatch):
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        bar = Progress(3, 0, quiet=False)
+        bar = Progress([10] * 3, 0, quiet=False)
         bar.update(RECORD)
         bar.close()
         with Runs(["a", "b"], quiet=False):

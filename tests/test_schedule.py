@@ -1,6 +1,7 @@
 """Schedules by step and in files, and runs that replay one."""
 
 import csv
+import math
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +82,14 @@ def test_a_network_s_own_order_with_0_for_what_is_not_there():
 def test_an_impossible_schedule_is_refused(names, ends, values, message):
     with pytest.raises(InputError, match=message):
         Schedule(names, np.array(ends, int), np.array(values))
+
+
+def test_lists_make_a_schedule():
+    made = Schedule(NAMES, [10, 20], VALUES.tolist())
+    np.testing.assert_array_equal(made.values, VALUES)
+    for ends in ([10.5, 20], [math.nan, 20], [[10, 20]]):
+        with pytest.raises(InputError, match="wanted are the whole numbers"):
+            Schedule(NAMES, ends, VALUES)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -225,6 +226,7 @@ def test_numpy_s_integers_are_saved(tmp_path):
             {"optimizer": "psoo"},
             "optimizer: 'psoo' is unknown .*mean 'pso'.*; choose from pso, de",
         ),
+        ({"constants": {"w": math.nan}}, "constants: w = nan must be finite"),
         ({"constants": {"F": 0.1}}, "constants: 'F' is unknown; .* w, c1, c2"),
         ({"constants": 0.6}, "constants: 0.6 must be a dict of numbers by name"),
         ({"start": ["dropout"]}, "start: .'dropout'. must be a dict of numbers"),
@@ -246,7 +248,37 @@ def test_scores_are_counted_and_must_not_be_infinite():
         tuner.tell([0.1, 0.1, 0.1, 0.1, 0.1, "bad"])
     with pytest.raises(InputError, match="the score of setting 1 is infinite"):
         tuner.tell([0.1, math.inf, 0.1, 0.1, 0.1, 0.1])
+    for large in (1e39, -1e39):
+        with pytest.raises(InputError, match="setting 1 is too large for 32 bits"):
+            tuner.tell([0.1, large, 0.1, 0.1, 0.1, 0.1])
     assert tuner.round == 0
+
+
+def test_scores_are_shown_as_they_were_told():
+    tuner = Tuner(BOUNDS)
+    scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7]
+    tuner.tell(scores)
+    assert tuner.history[0]["scores"] == scores and tuner.best_score == 0.7
+
+
+@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
+def test_a_search_is_the_same_in_64_bits(tmp_path, optimizer):
+    def asked():
+        tuner = go(Tuner(BOUNDS, optimizer, seed=4, noise=0.1), 3)
+        tuner.save(tmp_path / "tuner.json")
+        assert Tuner.load(tmp_path / "tuner.json").ask() == tuner.ask()
+        return tuner.ask()
+
+    before = asked()
+    with jax.enable_x64(True):
+        assert asked() == before
+
+
+def test_a_file_may_be_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    go(Tuner(BOUNDS), 1).save("~/tuner.json")
+    assert (tmp_path / "tuner.json").exists()
+    assert Tuner.load("~/tuner.json").round == 1
 
 
 def test_bounds_may_be_beyond_32_bits():
@@ -293,6 +325,11 @@ def test_a_damaged_file_is_named(tmp_path):
         whole | {"population": whole["population"][:3]},
         whole | {"arguments": whole["arguments"] | {"q": 1}},
         whole | {"population": "words"},
+        whole | {"population": [[math.nan] * 2] * 6},
+        whole
+        | {"history": [{"round": 1, "settings": whole["history"][0]["settings"]}]},
+        whole | {"history": [whole["history"][0] | {"scores": [1.0]}]},
+        whole | {"history": "words"},
     )
     for content in damaged:
         file.write_text(json.dumps(content))

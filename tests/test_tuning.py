@@ -518,6 +518,10 @@ def changed(values, row, value):
         ({"momentum": None}, "momentum: None is out of range"),
         ({"constants": {"q": 1.0}}, "constants: 'q' is unknown; choose from w, c1, c2"),
         ({"constants": {"w": float("nan")}}, "constants: w: nan is no finite number"),
+        ({"eta": {"z": -1}}, "eta: z: -1 is below 0"),
+        ({"noise": {"ratio": -1.0}}, "noise: ratio: -1.0 is below 0"),
+        ({"start": {"lambda_V": -1}}, "start: lambda_V: -1 is below 0"),
+        ({"reevaluate_incumbent": "no"}, "reevaluate_incumbent: 'no' must be True or"),
         ({"noise": {"ratio": (1, 2)}}, r"noise: ratio: \(1, 2\) is no finite number"),
         ({"eta": {"y": 1.0}}, "eta: 'y' is unknown"),
         ({"kappa": float("nan")}, "kappa: nan is out of range"),
@@ -797,6 +801,83 @@ def test_a_network_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
     with pytest.raises(InputError, match=shapes):
         surrojax.load(tmp_path, network=Edited()).predict(TABLE[:2])
     assert (tmp_path / "config.json").read_text() == before
+
+
+def test_a_network_that_was_edited_is_told_where_it_predicts(
+    tmp_path, monkeypatch, capsys
+):
+    small = SMALL | {"max_iterations": 20, "tune": (), "batch_size": 8}
+    surrojax.tune(Edited(), *splits(TABLE), workdir=tmp_path, **small)
+    load = partial(surrojax.load, tmp_path, network=Edited())
+    before = load().predict(TABLE[:2])
+    assert capsys.readouterr().out == ""
+    monkeypatch.setitem(EDITED, "activation", jnp.sin)
+    other = load()
+    assert "mind: the network computes something else" in capsys.readouterr().out
+    assert np.abs(other.predict(TABLE[:2]) - before).max() > 0
+
+
+def test_classes_may_be_named_by_numbers(tmp_path):
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    named = np.array([10, 20, 30])
+    given = splits(TABLE, test=True)
+    run = surrojax.tune(Table(), *given, classes=named, workdir=tmp_path, **small)
+    found = surrojax.load(tmp_path, network=Table())
+    assert found.classes == run.classes == ("10", "20", "30")
+    assert list(run.outcome["recall"]) == ["10", "20", "30"]
+
+
+@pytest.mark.parametrize("wrong", [2**32 + 3, -(2**31) - 1])
+def test_whole_numbers_beyond_32_bits_are_told(wrong):
+    tokens = changed(TOKENS.astype(np.int64), 7, wrong)
+    with pytest.raises(InputError, match="train, row 7: holds a whole number beyond"):
+        surrojax.tune(Words(), *splits(tokens), **SMALL)
+
+
+def test_a_replay_of_an_extended_run_ends_with_its_weights(tmp_path):
+    """Whose rate went on falling as it did."""
+    short = {k: v for k, v in SMALL.items() if k != "halve_every"}
+    call = partial(surrojax.tune, Table(), *splits(TABLE))
+    call(workdir=tmp_path, **short)
+    longer = call(workdir=tmp_path, **short | {"max_iterations": 120})
+    for place in (tmp_path, tmp_path / "schedule.csv"):
+        again = call(schedule=place, **short | {"max_iterations": 120})
+        same(again, longer, rtol=1e-6, atol=1e-7)
+
+
+def test_a_set_has_one_name_in_all_processes():
+    program = (
+        "from surrojax.own.identity import name_of\n"
+        "print(name_of(lambda x: x in {'uint8', 'int8', 'int16', 'int32'}))"
+    )
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "5")
+    }
+    assert len(names) == 1
+    first, second = (lambda x, *, k=1: x), (lambda x, *, k=2: x)
+    assert name_of(first) != name_of(second)
+
+
+def test_a_function_may_name_what_comes_later():
+    def early(x):
+        return later(x)
+
+    def name():
+        return name_of(lambda x: early(x))
+
+    before = name()
+
+    def later(x):
+        return x
+
+    assert before.split()[0] == name().split()[0]
 
 
 CHANGED = {"mean": np.float32([0, 1]), "noise": 0.1, "decay": 0.9}

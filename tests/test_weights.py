@@ -139,6 +139,13 @@ def test_other_floating_point_types_are_read_as_float32(tmp_path, dtype):
     np.testing.assert_array_equal(loaded, [1.5, -0.25])
 
 
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_half_precision_is_saved_for_all_readers(tmp_path, suffix):
+    file = tmp_path / f"w.{suffix}"
+    save(file, {"Dense_0": {"bias": jnp.asarray([1.5, -0.25], jnp.bfloat16)}})
+    np.testing.assert_array_equal(load(file)["Dense_0.bias"], [1.5, -0.25])
+
+
 def test_numbers_that_numpy_does_not_know(tmp_path):
     file = tmp_path / "w.safetensors"
     entry = {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}

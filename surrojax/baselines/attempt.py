@@ -166,6 +166,7 @@ class Attempt:
     @contextmanager
     def clocked(self) -> Iterator[None]:
         """Puts the seconds of what is done inside on the bill."""
+        self.trainer.read()
         start = time.perf_counter()
         yield
         self.bill.seconds += time.perf_counter() - start

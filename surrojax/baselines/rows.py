@@ -34,16 +34,20 @@ class Mean(NamedTuple):
     @property
     def p_value(self) -> float:
         """That the values are of mean 0: two-sided, by Student's t."""
-        if not self.error > 0:
-            return math.nan
+        if self.error == 0:
+            return float(self.mean == 0)
         return float(2 * t.sf(abs(self.mean) / self.error, self.size - 1))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """P-values by name, corrected for their number after Holm (1979), least first."""
+    """P-values by name, corrected for their number after Holm (1979), least first.
+
+    Those that are NaN, of a single seed, are no part of it.
+    """
+    told = {name: p for name, p in p_values.items() if not math.isnan(p)}
     corrected, least = dict[str, float](), 0.0
-    for done, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        least = max(least, min(1.0, (len(p_values) - done) * p_values[name]))
+    for done, name in enumerate(sorted(told, key=told.__getitem__)):
+        least = max(least, min(1.0, (len(told) - done) * told[name]))
         corrected[name] = least
     return corrected
 

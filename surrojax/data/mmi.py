@@ -37,6 +37,8 @@ _CODES = {
 _SIX = frozenset(_CODES.values())
 _SESSION = re.compile("S([0-9]+)-([0-9]+)", re.IGNORECASE)
 _OWN = ("value", "name", "label", "id")
+# What says how strong an emotion is, or who has seen it, is none.
+_EMOTION = re.compile(".*emotions?(|label|code|name|type|class|category|id|value)")
 _SUBJECT_NAMES = {"subject", "subjectid", "subjectnumber"}
 
 
@@ -126,14 +128,14 @@ def _scan_sessions(root: Path) -> Listing:
             continue
         video = videos[0]
         labels, subjects = _read_xml(session)
-        label = next(iter(labels & _SIX), None)
+        label = next(iter(labels), "")
         subject = _subject(video, subjects)
         if not labels:
             leave_out(video, "no emotion label")
-        elif label is None:
-            leave_out(video, "other emotion")
-        elif len(labels & _SIX) > 1:
+        elif len(labels) > 1:
             leave_out(video, "labels disagree")
+        elif label not in _SIX:
+            leave_out(video, "other emotion")
         elif not subject:
             leave_out(video, "no subject")
         elif video.stem.upper() in sequences:
@@ -161,7 +163,7 @@ def _read_xml(session: Path) -> tuple[set[str], set[str]]:
         if file.stem.casefold().endswith("aucs"):
             continue
         for name, value in _values(file):
-            if "emotion" in name:
+            if _EMOTION.fullmatch(name):
                 emotions.add(_CODES.get(value) or expression(value) or value)
             elif name in _SUBJECT_NAMES:
                 subjects.add(value)

@@ -4,6 +4,7 @@ A network is called once, on shapes alone, and its modules' calls are noted.
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def chosen_layers(
     return tuple(_layer(call, batch) for call in _chosen(calls, names, batch))
 
 
-def trace(module: nn.Module, inputs: jax.Array, mode: str | None) -> list[Call]:
+def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> list[Call]:
     """The calls of a network's modules, in the order in which they begin.
 
     Raises:
@@ -167,19 +168,19 @@ def explained(
         ) from error
 
 
-def mode_of(module: Any) -> str | None:
-    """The argument by which a module is told whether it is trained."""
+def mode_of(module: Any) -> tuple[str, ...]:
+    """The arguments by which a module is told whether it is trained."""
     known = inspect.signature(type(module).__call__).parameters
-    return next((name for name in MODES if name in known), None)
+    return tuple(name for name in MODES if name in known)
 
 
-def mode_argument(name: str | None, train: bool) -> dict[str, Any]:
+def mode_argument(names: Sequence[str], train: bool) -> dict[str, Any]:
     """As keyword arguments of a module's call."""
-    return {} if name is None else {name: train == MODES[name]}
+    return {name: train == MODES[name] for name in names}
 
 
 def init_plain(
-    module: nn.Module, key: jax.Array, inputs: jax.Array, mode: str | None
+    module: nn.Module, key: jax.Array, inputs: jax.Array, mode: tuple[str, ...]
 ) -> dict[str, Any]:
     """Fresh variables of a user's module."""
     params, drop = jax.random.split(key)
@@ -211,13 +212,19 @@ def _chosen(
             f"layers: {names!r} must be the paths of one layer, or of two that differ: "
             "the method has a pair of sites for each"
         )
+    for name in names:
+        if any(name.startswith(f"{other}.") for other in names):
+            raise InputError(
+                f"layers: {name!r} is a part of the other; name two that lie apart"
+            )
     chosen = [call for call in calls if call.name in names]
     for name in names:
         times = sum(call.name == name for call in chosen)
         if times != 1:
             what = f"is called {times} times" if times else "is none of this network's"
             raise InputError(
-                f"layers: {name!r} {what}; choose from {', '.join(_candidates(calls))}"
+                f"layers: {name!r} {what}; choose from "
+                f"{', '.join(_candidates(calls)) or 'none, as all are called twice'}"
             )
     return chosen
 
@@ -239,15 +246,21 @@ def _found(calls: Sequence[Call], batch: int) -> list[Call]:
         ends.append(call)
     if not ends or ends[0].output != calls[0].output:
         raise InputError(
-            "layers: the network does not end in a dense layer, so say which one or "
-            f"two layers get penalty and dropout, of {', '.join(_candidates(calls))}"
+            "layers: the network does not end in a dense layer that is called once, so "
+            "say which one or two layers get penalty and dropout, of "
+            f"{', '.join(_candidates(calls)) or 'which there is none'}"
         )
     return ends[::-1]
 
 
 def _candidates(calls: Sequence[Call]) -> list[str]:
     """Names of the layers that can have sites."""
-    return [call.name for call in calls if call.path and _weights(call)]
+    times = Counter(call.path for call in calls)
+    return [
+        call.name
+        for call in calls
+        if call.path and _weights(call) and times[call.path] == 1
+    ]
 
 
 def _weights(call: Call) -> str | None:

@@ -44,7 +44,7 @@ class OwnNetwork:
     Attributes:
       module: the user's.
       layers: one or two, in the order of computation.
-      mode: the argument that says whether it is trained; None: it has none.
+      mode: the arguments that say whether it is trained.
       head: paths of the parameters and statistics, with their collection first, that
         logits need once z is known.
       form: of its convolutions.
@@ -53,7 +53,7 @@ class OwnNetwork:
 
     module: nn.Module
     layers: tuple[Layer, ...]
-    mode: str | None
+    mode: tuple[str, ...]
     head: frozenset[Path]
     form: ConvForm = "lax"
     multiplied: frozenset[Path] = frozenset()
@@ -260,7 +260,8 @@ class _Interceptor:
             own = module.clone(parent=None)
             streams = None
             if self._key is not None:  # of a layer that draws by itself
-                streams = {"dropout": jax.random.fold_in(self._key, OWN_DRAWS + index)}
+                key = jax.random.fold_in(self._key, OWN_DRAWS + index)
+                streams = _streams({"dropout": key})
             return own.apply(
                 {"params": params}, value, *others, rngs=streams, **options
             )

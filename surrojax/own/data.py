@@ -29,7 +29,11 @@ def split_of(name: str, examples: Examples) -> Split:
         ) from error
     if labels.ndim != 1 or inputs.ndim < 2 or len(inputs) != len(labels):
         hint = ""
-        if labels.ndim == 2:
+        if not inputs.ndim:
+            hint = f"; of {type(examples[0]).__name__}, give the array that it holds"
+        elif inputs.ndim == 1 and labels.ndim > 1:
+            hint = "; they seem to be given the other way round"
+        elif labels.ndim == 2:
             one = labels.shape[1] == 1
             hint = "; give labels[:, 0]" if one else "; of one-hot, labels.argmax(1)"
         raise InputError(
@@ -44,7 +48,7 @@ def split_of(name: str, examples: Examples) -> Split:
         raise InputError(
             f"{name}: labels of type {labels.dtype}; give whole numbers from 0 on"
         )
-    if np.issubdtype(inputs.dtype, np.floating):
+    if jnp.issubdtype(inputs.dtype, jnp.floating):  # bfloat16 as well
         with np.errstate(over="ignore"):  # told in the next line
             inputs = inputs.astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
@@ -56,7 +60,14 @@ def split_of(name: str, examples: Examples) -> Split:
     elif not np.issubdtype(inputs.dtype, np.integer):
         raise InputError(f"{name}: inputs of type {inputs.dtype}; give numbers")
     elif inputs.dtype.itemsize > 4:
-        inputs = inputs.astype(np.int32)
+        whole = inputs.astype(np.int32)
+        bad = np.flatnonzero((whole != inputs).reshape(len(inputs), -1).any(axis=1))
+        if bad.size:
+            raise InputError(
+                f"{name}, row {bad[0]}: holds a whole number beyond 32 bits; number "
+                "tokens from 0 on, or give measurements as float32"
+            )
+        inputs = whole
     return Split(inputs, np.clip(labels, -1, 2**31 - 1).astype(np.int32))
 
 
@@ -124,7 +135,7 @@ def names_of(given: Sequence[str] | None, count: int) -> tuple[str, ...]:
     Raises:
       InputError: there are more or fewer, or one is there twice.
     """
-    names = tuple(map(str, range(count))) if given is None else tuple(given)
+    names = tuple(map(str, range(count) if given is None else given))
     if len(names) != count:
         raise InputError(
             f"classes: {len(names)} names for a network of {count} classes; give one "

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from types import CodeType
+from types import CellType, CodeType
 from typing import Any, cast
 
 import jax
@@ -20,6 +20,7 @@ from surrojax.networks.liveness import inside
 from surrojax.own.method import Plain, own_of
 from surrojax.records import Record
 from surrojax.sgd import Descent
+from surrojax.versions import versions
 
 
 def name_of(of: Any) -> str:
@@ -31,11 +32,10 @@ def name_of(of: Any) -> str:
     if hasattr(of, "__qualname__"):
         name = f"{of.__module__}.{of.__qualname__}"
         if ">" in name and hasattr(of, "__code__"):
-            code, held = of.__code__, of.__closure__ or ()
-            told = (
-                *(*_told(code), of.__defaults__),
-                [cell.cell_contents for cell in held],
-            )
+            held = [_held(cell) for cell in of.__closure__ or ()]
+            told: tuple[Any, ...] = (*_told(of.__code__), of.__defaults__, held)
+            if of.__kwdefaults__:
+                told += (of.__kwdefaults__,)
             text = _anywhere(repr(told))
             return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
         return name
@@ -45,9 +45,22 @@ def name_of(of: Any) -> str:
 def _told(code: CodeType) -> tuple[bytes, tuple[Any, ...], tuple[str, ...]]:
     """What a function does, wherever it stands; so of functions inside, too."""
     constants = tuple(
-        _told(c) if isinstance(c, CodeType) else c for c in code.co_consts
+        _told(c)
+        if isinstance(c, CodeType)
+        # A set is in another order in every process.
+        else sorted(map(repr, c))
+        if isinstance(c, frozenset)
+        else c
+        for c in code.co_consts
     )
     return code.co_code, constants, code.co_names
+
+
+def _held(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # of a name that is given its value later
+        return None
 
 
 def shapes_of(method: Method) -> dict[str, str]:
@@ -162,32 +175,32 @@ def _summary(array: Any) -> str:
     return " ".join([*(f"{number:.3g}" for number in sums), str(array.shape)])
 
 
-def told_of_edits(saved: Record, here: Record) -> list[str]:
+def told_of_edits(saved: Record, programs: Mapping[str, str], so: str) -> list[str]:
     """A line for all that computes something else than when its run began.
 
     Args:
       saved: the run's config.json.
-      here: what would go into it now.
+      programs: today's, of `programs_of`.
+      so: what follows, and the remedy.
     """
-    before = programs_in(saved, here["versions"])
+    before = programs_in(saved, versions())
     return [
         f"mind: {'the network' if name == 'network' else name} computes something else "
-        "than when the run in this folder began, and its earlier rounds are not done "
-        "again; choose another workdir"
-        for name, program in here["programs"].items()
+        f"than when the run in this folder began, {so}"
+        for name, program in programs.items()
         if before.get(name, program) != program
     ]
 
 
-def programs_in(saved: Record, versions: Any) -> Mapping[str, str]:
+def programs_in(saved: Record, today: Any) -> Mapping[str, str]:
     """Those of a run's config.json.
 
     Args:
       saved: that file; earlier versions know the network's program alone.
-      versions: those of today; others may write the same programs otherwise, so that
+      today: versions; others may write the same programs otherwise, so that
         theirs say nothing.
     """
-    if saved.get("versions") != versions:
+    if saved.get("versions") != today:
         return {}
     programs = saved.get("programs", {"network": saved.get("program")})
     known = programs.items() if isinstance(programs, Mapping) else ()

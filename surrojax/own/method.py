@@ -202,8 +202,9 @@ def make_method(
         double_every=settings.double_every,
         stage1_settings=settings.stage1_settings,
         stage2_share=settings.stage2_share,
-        learning_rate_base=settings.rate,
-        learning_rate_halve_every=settings.halving,
+        # In 32 bits: of a whole number, bfloat16 would be another rate.
+        learning_rate_base=float(settings.rate),
+        learning_rate_halve_every=float(settings.halving),
         momentum=settings.momentum,
         descent=descent,
         eta=Sites(**{**dict.fromkeys(Sites._fields, 1e-2), **settings.eta}),

@@ -15,7 +15,13 @@ from surrojax.method import Method
 from surrojax.networks import blank, init
 from surrojax.networks.stand_in import StandIn, UserNetwork
 from surrojax.own.data import alike, check_tokens, split_of
-from surrojax.own.identity import check_shapes, name_of, shapes_of
+from surrojax.own.identity import (
+    check_shapes,
+    name_of,
+    programs_of,
+    shapes_of,
+    told_of_edits,
+)
 from surrojax.own.method import (
     Plain,
     Preprocess,
@@ -25,6 +31,7 @@ from surrojax.own.method import (
     words_of,
 )
 from surrojax.own.settings import Settings
+from surrojax.progress import say
 from surrojax.records import Record
 from surrojax.result import Trained
 from surrojax.weights import STATISTICS, load, unflatten, unwhole
@@ -149,8 +156,15 @@ def reader(
             )
     settings, plain = Settings(tune=(), evaluation_batch=batch), Plain(preprocess)
     method = make_method(module, like, layers, "shared", plain, None, settings)
-
     check_shapes(path, saved, shapes_of(method))
+    seen = (config.get("batch_size", method.batch_size), *stored["shape"])
+    programs = programs_of(method, jax.ShapeDtypeStruct(seen, stored["type"]))
+    for line in told_of_edits(
+        saved,
+        programs,
+        "and predicts what that network did not; give the one that was trained",
+    ):
+        say(line)
 
     def fresh() -> dict[str, Any]:
         return init(method.pair.original, jax.random.key(0), blank(method.pair))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from surrojax.errors import InputError
 from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
@@ -157,6 +159,11 @@ class Settings:
                 "optimizer: is that of the search, pso, de or ga; what trains the "
                 "network is descent=optax.adam"
             )
+        for name in ("reevaluate_incumbent", "common_random_numbers"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise InputError(
+                    f"{name}: {getattr(self, name)!r} must be True or False"
+                )
         for name, choices in _CHOICES.items():
             check_known(name, getattr(self, name), choices)
         constants = {"constants": constants_of(self.optimizer)}
@@ -239,10 +246,12 @@ def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:
         )
     for key, value in given.items():
         check_known(name, key, known)
-        several = name == "bounds" and isinstance(value, Sequence)
+        several = name == "bounds" and not isinstance(value, str | Real)
         for number in value if several else (value,):
             if not isinstance(number, Real) or not math.isfinite(number):
                 raise InputError(f"{name}: {key}: {value!r} is no finite number")
+            if name in _NOT_NEGATIVE and number < 0:
+                raise InputError(f"{name}: {key}: {value!r} is below 0, the least")
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -280,6 +289,8 @@ _CHOICES: dict[str, Collection[Any]] = {
     "stage1_settings": (1, 2),
     "optimizer": OPTIMIZERS,
 }
+
+_NOT_NEGATIVE = ("eta", "noise", "start", "width")
 
 _NAMES = tuple(GROUPS)
 _GROUPS = ("coefficient", "ratio")

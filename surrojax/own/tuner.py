@@ -106,6 +106,9 @@ class Tuner:
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
         check_constants(optimizer, constants)
+        for name, value in constants.items():
+            if not math.isfinite(value):
+                raise InputError(f"constants: {name} = {value} must be finite")
         self._search = OPTIMIZERS[optimizer](self._lower, self._upper, **constants)
         if not (math.isfinite(noise) and noise >= 0):
             raise InputError(f"noise: {noise} must be finite and at least 0")
@@ -141,7 +144,7 @@ class Tuner:
     @property
     def best_score(self) -> float:
         """The score of `best`; -inf until there is a finite one."""
-        return float(self._state.leader_score)
+        return _shortest(self._state.leader_score)
 
     @property
     def round(self) -> int:
@@ -173,11 +176,12 @@ class Tuner:
 
         Args:
           scores: N numbers, the higher the better: negate what is to be minimised.
-            NaN or -inf for what failed, which never leads.
+            NaN or -inf for what failed, which never leads. They are compared in 32
+            bits, of some seven digits: take off what is common to all.
 
         Raises:
-          InputError: there are more or fewer scores than settings, or one is infinite
-            or no number.
+          InputError: there are more or fewer scores than settings, or one is no number,
+            infinite, or too large for 32 bits.
         """
         try:
             values = [number_of(f"tell: score {i}", s) for i, s in enumerate(scores)]
@@ -185,16 +189,20 @@ class Tuner:
             raise InputError(
                 f"tell: {scores!r} must be a score for each setting"
             ) from error
-        found = np.array(values, np.float32)
+        with np.errstate(over="ignore"):  # told below
+            found = np.array(values, np.float32)
         if found.shape != (len(self._population),):
             raise InputError(
                 f"tell: {found.size} scores for {len(self._population)} settings; give "
                 "one for each setting that ask returned, in that order"
             )
-        if np.isposinf(found).any():
+        lost = np.isposinf(found) | (np.isneginf(found) & np.isfinite(values))
+        if lost.any():
+            index = int(lost.argmax())
+            what = "infinite" if math.isinf(values[index]) else "too large for 32 bits"
             raise InputError(
-                f"tell: the score of setting {int(np.isposinf(found).argmax())} is "
-                "infinite; give finite numbers, and NaN for what failed"
+                f"tell: the score of setting {index} is {what}; give finite numbers, "
+                "and NaN for what failed"
             )
         settings = self.ask()
         found = np.where(np.isnan(found), -np.inf, found)
@@ -205,7 +213,7 @@ class Tuner:
             {
                 "round": self.round + 1,
                 "settings": settings,
-                "scores": [float(s) if np.isfinite(s) else None for s in found],
+                "scores": [_shortest(s) if np.isfinite(s) else None for s in found],
                 "best": self.best,
             }
         )
@@ -257,7 +265,7 @@ class Tuner:
             "state": state,
             "history": self.history,
         }
-        write_json(Path(file), _finite(written))
+        write_json(Path(file).expanduser(), _finite(written))
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> "Tuner":
@@ -266,7 +274,8 @@ class Tuner:
         Raises:
           InputError: the file is missing, damaged or another's.
         """
-        there = read_json(Path(file), "name a file that Tuner.save wrote")
+        path = Path(file).expanduser()
+        there = read_json(path, "name a file that Tuner.save wrote")
         try:
             tuner = cls(**there["arguments"])
             state = {
@@ -282,6 +291,15 @@ class Tuner:
             ]
             if shapes[0] != shapes[1]:
                 raise ValueError("its population is of another size")
+            if not np.isfinite(tuner._population).all():
+                raise ValueError("its population holds a number that is none")
+            for told in tuner.history:
+                if not (
+                    all(list(s) == list(tuner.names) for s in told["settings"])
+                    and len(told["scores"]) == len(told["settings"])
+                    and isinstance(told["round"], int)
+                ):
+                    raise ValueError("its history is damaged")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{file}: is no tuner's file ({error}); name one that Tuner.save wrote"
@@ -403,6 +421,11 @@ def _widths(
         ],
         np.float32,
     )
+
+
+def _shortest(value: Any) -> float:
+    """The shortest decimal that is this number in 32 bits: 0.7, not 0.699999988."""
+    return float(str(np.float32(value)))
 
 
 def _finite(tree: Any) -> Any:

@@ -145,10 +145,13 @@ def tune(
     given = splits["train"].images
     before: Record = {}
     if workdir is not None:
+        if not os.fspath(workdir):
+            raise InputError("workdir: is empty; name a folder, or leave it out")
         folder = Path(workdir).expanduser()
         before = _saved(folder)
         options = _as_before(folder, before, options)
     if isinstance(schedule, str | os.PathLike):
+        options = _halved_as(Path(schedule).expanduser(), options)
         schedule = read_schedule(schedule)
     if schedule is not None:
         if not isinstance(schedule, Schedule):
@@ -196,7 +199,11 @@ def tune(
             description = _describe(
                 module, trunk, method, options, dataset, limits, variables, seed
             )
-            told += told_of_edits(before, description)
+            told += told_of_edits(
+                before,
+                description["programs"],
+                "and its earlier rounds are not done again; choose another workdir",
+            )
             # What is written there anew is still of what it began with.
             description["programs"] |= programs_in(before, description["versions"])
             diary = stack.enter_context(Diary(workdir, description, begin))
@@ -242,6 +249,18 @@ def _as_before(folder: Path, saved: Record, options: Settings) -> Settings:
         return replace(options, **kept)
     except InputError as error:
         raise InputError(f"{folder}: {error}, which its run has") from error
+
+
+def _halved_as(place: Path, options: Settings) -> Settings:
+    """With the fall of the rate that a run of `tune` had, whose schedule is followed.
+
+    One that was extended kept that of its first length.
+    """
+    folder = place if place.is_dir() else place.parent
+    had = (config_in(_saved(folder)) or {}).get("halve_every")
+    if options.halve_every is not None or had is None:
+        return options
+    return replace(options, halve_every=had)
 
 
 def _following(schedule: Schedule, options: Settings) -> Settings:
@@ -312,7 +331,7 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     fused = jax.default_backend() != "cpu"
     rounds = reported(method, data, state, going.max_iterations, fused)
     left = limits.left(records)
-    with closing(Progress(len(limits.plan), len(records), quiet, left)) as progress:
+    with closing(Progress(limits.plan, len(records), quiet, left)) as progress:
         reason: str | None
         while not (reason := limits.reached(records)):
             try:
