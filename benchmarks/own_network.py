@@ -195,7 +195,7 @@ CASES = {
                 **surrojax.PAPER,
             },
             "tuned": {},
-            "tuned, no beginning": surrojax.WIDE,
+            "tuned, from 0.5 and 0.1": surrojax.FER2013,
         },
     ),
     "digits_adam": Case(
@@ -207,7 +207,7 @@ CASES = {
             "untuned": untuned(),
             "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
             "tuned": {},
-            "tuned, no beginning": surrojax.WIDE,
+            "tuned, from 0.5 and 0.1": surrojax.FER2013,
         },
     ),
     "faces": Case(
@@ -223,7 +223,7 @@ CASES = {
                 **untuned(p_z=0.5, p_x=0.5),
             },
             "tuned": {},
-            "tuned, no beginning": surrojax.WIDE,
+            "tuned, from 0.5 and 0.1": surrojax.FER2013,
         },
     ),
     "residual": Case(
@@ -235,9 +235,8 @@ CASES = {
             "untuned": untuned(),
             "p_z = 0.5": untuned(p_z=0.5),
             "p_z = 0.5, longer": {"max_iterations": 5_500, **untuned(p_z=0.5)},
-            "tuned": {},
-            "tuned, no beginning": surrojax.WIDE,
-            "tuned, shared_layers = 2": {"shared_layers": 2},
+            "tuned, from 0.5 and 0.1": surrojax.FER2013,
+            "the same, shared_layers = 2": {"shared_layers": 2, **surrojax.FER2013},
         },
     ),
 }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from surrojax.errors import InputError
     from surrojax.loading import load
     from surrojax.own.method import own_method
-    from surrojax.own.settings import PAPER, WIDE, Settings
+    from surrojax.own.settings import FER2013, PAPER, Settings
     from surrojax.own.tuner import Tuner
     from surrojax.own.tuning import tune
     from surrojax.replay import read_schedule, write_schedule
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FER2013",
     "PAPER",
-    "WIDE",
     "InputError",
     "Result",
     "Schedule",
@@ -56,8 +56,8 @@ __all__ = [
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "FER2013": "own.settings",
         "PAPER": "own.settings",
-        "WIDE": "own.settings",
         "InputError": "errors",
         "Result": "result",
         "Schedule": "schedule",

@@ -4,8 +4,9 @@ Section 2.3 of the paper: all variables are searched through their logarithm. A
 hyper-parameter that is not searched keeps a fixed value, 0 included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -229,8 +230,8 @@ def _check_start(
 def _check_group(
     group: str, center: float, width: float, bounds: tuple[float, float]
 ) -> None:
-    numbers = bounds if isinstance(bounds, Sequence) else (bounds,)
-    if len(numbers) != 2 or not all(isinstance(b, int | float) for b in numbers):
+    numbers = tuple(bounds) if isinstance(bounds, Iterable) else (bounds,)
+    if len(numbers) != 2 or not all(isinstance(b, Real) for b in numbers):
         raise InputError(f"bounds.{group}: {bounds} is no pair of numbers")
     lower, upper = bounds
     highest = 1.0 if group == "ratio" else np.inf

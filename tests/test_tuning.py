@@ -398,8 +398,8 @@ FORM = (
 @pytest.mark.parametrize(
     ("config", "given"),
     [
-        (fer2013_lenet_improved, {}),
-        (fer2013_lenet_improved_wide, surrojax.WIDE),
+        (fer2013_lenet_improved, surrojax.FER2013),
+        (fer2013_lenet_improved_wide, {}),
         (fer2013_lenet, surrojax.PAPER),
     ],
 )
@@ -421,8 +421,16 @@ def test_the_forms_are_those_of_the_configs(config, given):
     np.testing.assert_array_equal(*asked)
 
 
+def test_a_search_begins_within_its_bounds():
+    for bounds in ((0.3, 0.6), (0.81, 0.9), (0.01, 0.05), np.array([0.3, 0.6])):
+        space = surrojax.own_method(Table(), TABLE, bounds={"ratio": bounds}).space
+        drawn = np.exp(space.latin_hypercube(jax.random.key(0), 50))
+        assert (drawn > 0.999 * bounds[0]).all() and (drawn < 1.001 * bounds[1]).all()
+        assert len(np.unique(drawn[:, 0])) == 50  # none is cut off at a bound
+
+
 def test_what_a_shared_trunk_cannot_tell_is_left_out():
-    small = SMALL | {"max_iterations": 20}
+    small = SMALL | {"max_iterations": 20, "tune": None}
     result = surrojax.tune(Table(), *splits(TABLE), **small)
     assert set(result.candidates) >= {"p_z", "lambda_V"}
     assert result.candidates["lambda_z"].eq(0).all()

@@ -23,7 +23,7 @@ from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.stand_in import StandIn, UserNetwork
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.descent import check_descent, check_steps
-from surrojax.own.settings import Settings
+from surrojax.own.settings import BOUNDS, Settings
 from surrojax.settings import expand
 from surrojax.sgd import Descent
 from surrojax.sites import HYPER_NAMES, Sites
@@ -175,17 +175,14 @@ def make_method(
             trunk = trunk_for(own, calls, seen)
         small = with_surrogate(own, trunk, seen)
         pair = Pair(own, small, pair.shape, pair.dtype)
+    center, width = settings.box
     space = make_space(
         sites,
         tune=asked,
         fixed={**dict.fromkeys(jax.tree.leaves(HYPER_NAMES), 0.0), **settings.fixed},
-        center={"coefficient": 1e-5, "ratio": 0.5, **settings.center},
-        width={"coefficient": 1.0, "ratio": 0.5, **settings.width},
-        bounds={
-            "coefficient": (1e-16, 1e-2),
-            "ratio": (0.01, 0.95),
-            **settings.bounds,
-        },
+        center=center,
+        width=width,
+        bounds={**BOUNDS, **settings.bounds},
         start={n: v for n, v in settings.start.items() if n in names},
     )
     method = Method(

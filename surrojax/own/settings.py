@@ -1,7 +1,7 @@
 """The method's settings for a user's own network, checked one by one."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
@@ -20,7 +20,7 @@ from surrojax.search import (
     restless,
 )
 from surrojax.sites import GROUPS, HYPER_NAMES
-from surrojax.space import Space
+from surrojax.space import UNITS, Space
 
 ROUNDS, NI = 5, 5_000
 """Rounds of a run where NI is not said, and the most steps of one."""
@@ -28,16 +28,34 @@ ROUNDS, NI = 5, 5_000
 RATE = 0.03
 """SGD's learning rate at first, where none is said."""
 
-START = {"p_V": 0.1, "p_W": 0.1}
 NOISE = {"coefficient": 0.3, "ratio": 0.3}
 
-PAPER: dict[str, Any] = {
+LOWEST, HIGHEST = 0.02, 0.8
+"""Between which a dropout ratio lies at first."""
+
+BOUNDS = {"coefficient": (1e-16, 1e-2), "ratio": (0.01, 0.95)}
+CENTER = {"coefficient": 1e-5, "ratio": math.sqrt(LOWEST * HIGHEST)}
+WIDTH = {"coefficient": 1.0, "ratio": math.log(HIGHEST / LOWEST) / 2}
+
+_AROUND_A_HALF: dict[str, Any] = {
+    "tune": None,
+    "center": {"ratio": 0.5},
+    "width": {"ratio": 0.5},
+}
+
+FER2013: dict[str, Any] = _AROUND_A_HALF | {"start": {"p_V": 0.1, "p_W": 0.1}}
+"""The beginning that was chosen on FER2013: `tune(..., **FER2013)`.
+
+Penalties are searched as well, and ratios begin around 0.5 at what the layers receive,
+0.1 at their weights. It suits data that want strong dropout.
+"""
+
+PAPER: dict[str, Any] = _AROUND_A_HALF | {
     "surrogate": "fitted",
     "stage1_settings": 2,
     "stage2_share": 1.0,
     "objective": "accuracy",
     "reevaluate_incumbent": False,
-    "start": {},
     "noise": {},
 }
 """The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`.
@@ -47,28 +65,14 @@ Lengths and rates are not in it: the paper's `iterations_per_round` is 1,000, it
 """
 
 
-LOWEST, HIGHEST = 0.02, 0.8
-"""Between which a ratio lies at first where nothing is known of it."""
-
-WIDE: dict[str, Any] = {
-    "tune": ("ratios",),
-    "start": {},
-    "center": {"ratio": math.sqrt(LOWEST * HIGHEST)},
-    "width": {"ratio": math.log(HIGHEST / LOWEST) / 2},
-}
-"""For who knows no setting to begin with: `tune(..., **WIDE)`.
-
-The first candidates are spread over all ratios, from `LOWEST` to `HIGHEST`, and ratios
-alone are searched. Bounds of your own want a `center` within them, and a `width`.
-"""
-
-
 @dataclass(frozen=True)
 class Settings:
     """Settings of a run.
 
-    The defaults are the form that was found to tune best on FER2013 (docs/results.md);
-    `PAPER` has the paper's, lengths and learning rates aside; `WIDE` begins anywhere.
+    The defaults are the form that was found to tune best on FER2013 (docs/results.md),
+    with a beginning of no data set: ratios alone are searched, from `LOWEST` to
+    `HIGHEST`. `FER2013` has the beginning that suits faces; `PAPER` the paper's form,
+    lengths and learning rates aside.
 
     Attributes:
       max_iterations: steps of the network (MaxIter).
@@ -96,7 +100,8 @@ class Settings:
       constants: of the optimiser, where they are not the paper's.
       population: N.
       center, width, bounds: by group (`coefficient`, `ratio`): where the search begins,
-        half the width of its box (decades; natural logarithm), and its bounds.
+        half the width of its box (decades; natural logarithm), and its bounds. Those
+        of a group that is left out: `CENTER`, `WIDTH`, within the bounds.
       start: by name, a beginning of its own.
       noise: by group, what moves each proposal, in the units of `width`.
       reevaluate_incumbent: whether the leader is scored again in every round.
@@ -106,7 +111,7 @@ class Settings:
 
     max_iterations: int = 10_000
     iterations_per_round: int | None = None
-    tune: Sequence[str] | None = None
+    tune: Sequence[str] | None = ("ratios",)
     fixed: Mapping[str, float] = field(default_factory=dict)
     batch_size: int = 64
     learning_rate: float | None = None
@@ -127,7 +132,7 @@ class Settings:
     center: Mapping[str, float] = field(default_factory=dict)
     width: Mapping[str, float] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    start: Mapping[str, float] = field(default_factory=lambda: dict(START))
+    start: Mapping[str, float] = field(default_factory=dict)
     noise: Mapping[str, float] = field(default_factory=lambda: dict(NOISE))
     reevaluate_incumbent: bool = True
     common_random_numbers: bool = True
@@ -206,6 +211,24 @@ class Settings:
         if self.iterations_per_round is not None:
             return self.iterations_per_round
         return max(1, min(NI, self.max_iterations // ROUNDS))
+
+    @property
+    def box(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Where the search begins: center and half-width by group, as `make_space`'s.
+
+        Of a group of which bounds alone are said, as far as both ranges reach.
+        """
+        center, width = dict(CENTER), dict(WIDTH)
+        for group, given in self.bounds.items():
+            ends = list(given) if isinstance(given, Iterable) else []
+            if len(ends) == 2 and 0 < ends[0] < ends[1]:
+                reach = math.exp(UNITS[group] * width[group])
+                low = max(ends[0], center[group] / reach)
+                high = min(ends[1], center[group] * reach)
+                low, high = (low, high) if low < high else ends
+                center[group] = math.sqrt(low * high)
+                width[group] = math.log(high / low) / 2 / UNITS[group]
+        return center | dict(self.center), width | dict(self.width)
 
     @property
     def rate(self) -> float:

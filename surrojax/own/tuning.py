@@ -265,7 +265,7 @@ def _halved_as(place: Path, options: Settings) -> Settings:
 
 def _following(schedule: Schedule, options: Settings) -> Settings:
     """Settings that search nothing, with the schedule's rounds where none are said."""
-    if options.tune is not None or options.fixed:
+    if options.tune != Settings.tune or options.fixed:
         raise InputError(
             "schedule: says all settings by itself; leave out tune and fixed"
         )
