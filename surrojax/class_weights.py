@@ -1,6 +1,6 @@
 """What a sample of each class counts in the softmax loss and in a score."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def weights_of(
     Raises:
       InputError: these are no weights of the classes.
     """
-    words = [given] if isinstance(given, str) else list(() if given is None else given)
+    words = _listed(given)
     if not words:
         return None
     counts = np.bincount(labels, minlength=len(classes))
@@ -40,6 +40,7 @@ def weights_of(
         weights = np.where(counts > 0, 1 / np.maximum(counts, 1), 0.0)
     else:
         weights = _numbers(words, classes)
+    weights = weights / max(weights.max(), np.finfo(float).tiny)  # of any size
     mean = weights @ counts / counts.sum()
     if not mean > 0:
         raise InputError(
@@ -47,6 +48,34 @@ def weights_of(
             "weight above 0"
         )
     return tuple((weights / mean).tolist())
+
+
+def check_counted(weights: Sequence[float] | None, labels: np.ndarray) -> None:
+    """Sees that some of the validation samples count.
+
+    Args:
+      weights: of `weights_of`.
+      labels: `[n]` int, of the validation samples.
+
+    Raises:
+      InputError: none does.
+    """
+    if weights is not None and not np.array(weights)[labels].any():
+        raise InputError(
+            "class_weights: no validation sample counts; validate on samples of a "
+            "class whose weight is above 0"
+        )
+
+
+def _listed(given: Any) -> list[Any]:
+    if given is None or isinstance(given, str):
+        return [] if given is None else [given]
+    if isinstance(given, Mapping | bytes) or not np.iterable(given):
+        raise InputError(
+            f"class_weights: {given!r} is no sequence; give {BALANCED}, or a number "
+            "for each class in their order"
+        )
+    return list(given)
 
 
 def _numbers(words: list[Any], classes: Sequence[str]) -> np.ndarray:

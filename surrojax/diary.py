@@ -76,13 +76,16 @@ class Diary:
     def restored(self, round_: int | None = None) -> RunState:
         """The state of the latest round, or of an earlier one that was kept."""
         latest = self.checkpoints.latest if round_ is None else round_
-        # First, so that no checkpoint is ever ahead of the records.
-        self.checkpoints.go_back(latest)
         self.records = self.folder.read_metrics(latest)
-        self.folder.mend_schedule(self.records)
         state = self._begin
         if latest:
             state = self.checkpoints.restore(latest, state)
+        # All that is kept has been read. In this order, so that no checkpoint is ever
+        # ahead of the records.
+        self.checkpoints.go_back(latest)
+        self.folder.cut_metrics(self.records)
+        self.folder.mend_schedule(self.records)
+        if latest:
             next_best = self._next_best(int(state.best_round))
             if next_best.exists():  # killed after that round's checkpoint
                 next_best.replace(self.folder.path / BEST)

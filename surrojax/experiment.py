@@ -25,8 +25,8 @@ from surrojax.algorithm import (
     initial_state,
 )
 from surrojax.checkpoint import Checkpoints
+from surrojax.class_weights import check_counted, weights_of
 from surrojax.class_weights import told as told_weights
-from surrojax.class_weights import weights_of
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
@@ -167,6 +167,7 @@ class Setup:
             of_classes = weights_of(
                 config.class_weights, dataset.train.labels, dataset.classes
             )
+            check_counted(of_classes, dataset.validation.labels)
         if of_classes is not None:
             method = replace(method, class_weights=of_classes)
         return cls(config, weights, dataset, method, execution_of(config))

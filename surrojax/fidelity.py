@@ -75,7 +75,7 @@ def measure(
             "candidate": index < len(own),
             "surrogate": {
                 "score": finite(scores[index]),
-                "accuracy": float(said.accuracy[index]),
+                "accuracy": float(said.weighed_accuracy[index]),
                 "cross_entropy": finite(said.cross_entropy[index]),
             },
             "original": [
@@ -104,7 +104,7 @@ def _train(
             alone, pair, jnp.array(single), data.train, key, state.step
         )
         original, _ = programs.evaluate(fusions, data.validation)
-        accuracy.append(np.asarray(original.accuracy))
+        accuracy.append(np.asarray(original.weighed_accuracy))
         cross_entropy.append(np.asarray(original.cross_entropy))
     return np.concatenate(accuracy), np.concatenate(cross_entropy)
 

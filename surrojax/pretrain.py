@@ -152,6 +152,7 @@ def train(
         folder.claim(description, may_differ=("config.dataset.dir",))
         with closing(Checkpoints(folder.checkpoints)) as checkpoints:
             records = folder.read_metrics(checkpoints.latest)
+            folder.cut_metrics(records)
             finished = folder.read_result("steps")
             if finished:
                 say(f"{folder.path}: finished after {finished['steps']} steps", quiet)

@@ -160,10 +160,10 @@ class RunFolder:
             write_json(file, description)
 
     def read_metrics(self, rounds: int) -> list[Record]:
-        """The records of the first rounds; lines after them are cut off.
+        """The records of the first rounds.
 
         A round's line is written before its checkpoint, so a killed run may have one
-        line, or a part of one, too many.
+        line, or a part of one, too many; `cut_metrics` cuts it off.
 
         Raises:
           InputError: lines of those rounds are missing or damaged.
@@ -186,9 +186,16 @@ class RunFolder:
                 f"{self.metrics}: ends after round {len(records)}, but the checkpoint "
                 f"is of round {rounds}; restore the file or choose another workdir"
             )
-        if len(lines) > rounds:
-            write_text(self.metrics, "".join(_line(r) for r in records))
         return records
+
+    def cut_metrics(self, records: list[Record]) -> None:
+        """Leaves these first records alone, of `read_metrics`."""
+        if not self.metrics.exists():
+            return
+        with explained(self.metrics):
+            many = len(self.metrics.read_bytes().splitlines()) > len(records)
+        if many:
+            write_text(self.metrics, "".join(_line(r) for r in records))
 
     def append_metrics(self, record: Record) -> None:
         """Adds a round's line and sees it on the disk."""
@@ -208,12 +215,12 @@ class RunFolder:
           records: of the rounds that are kept.
         """
         file = self.path / "schedule.csv"
-        if not file.exists():
-            return
         with explained(file):
             if not records:
-                file.unlink()
-            elif file.read_text() != csv_of(schedule_rows(records)):
+                file.unlink(missing_ok=True)
+                return
+            wanted = csv_of(schedule_rows(records)).encode()
+            if not file.exists() or file.read_bytes() != wanted:
                 self.write_schedule(records)
 
     def read_result(self, length: str = "rounds") -> Record | None:

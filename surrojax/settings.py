@@ -127,6 +127,7 @@ WHICH: dict[str, Sequence[int]] = {
 
 FIELDS = (
     *(*CHOICES, *WHICH, *LEAST, *OPTIONAL),
+    "class_weights",
     "tune",
     "reevaluate_incumbent",
     "common_random_numbers",

@@ -99,7 +99,7 @@ def verify(features: np.ndarray, pairs: Pairs) -> Verification:
 def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     """The threshold, halfway between two scores, with the most right answers.
 
-    Infinite where it is best to take all pairs for one person's, or none.
+    Infinite where it is best to take all pairs for one person's, or none for it.
     """
     order = np.argsort(scores)
     ascending = np.concatenate([[-np.inf], scores[order], [np.inf]])
@@ -110,4 +110,5 @@ def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     below, above = ascending[:-1], ascending[1:]
     best = int(np.argmax(np.where(below < above, right, -1)))
     middle = float(below[best] / 2 + above[best] / 2)
-    return middle if middle > below[best] else float(above[best])
+    rounded = best > 0 and middle == below[best]  # of two scores that are neighbours
+    return float(above[best]) if rounded else middle

@@ -13,13 +13,20 @@ from test_experiment import config_of, put_small
 from test_stream import both, rounds
 
 import surrojax
-from surrojax import stream
-from surrojax.algorithm import compile_programs, evaluate_fusions, several
+from surrojax import fidelity, stream
+from surrojax.algorithm import (
+    compile_programs,
+    evaluate_fusions,
+    initial_state,
+    run,
+    several,
+)
 from surrojax.class_weights import weights_of
 from surrojax.errors import InputError
 from surrojax.evaluate import Predictions, measure
 from surrojax.experiment import Setup
 from surrojax.losses import softmax_cross_entropy
+from surrojax.method import Data
 from surrojax.sgd import Drawn, Targets
 from surrojax.sites import Hyper, Sites
 from surrojax.stage1 import Chance, fit_step, new_fusion
@@ -60,12 +67,42 @@ def test_without_any_all_samples_count_the_same(given):
         (({"a": 1}, 1, 1, 1), "is neither balanced nor 4 numbers"),
         ((1, 1, -1, 1), "one is below 0"),
         ((0, 0, 1, 0), "no training sample counts"),
+        ({0: 1.0, 1: 5.0}, "is no sequence; give balanced, or a number for each class"),
+        (3, "3 is no sequence"),
+        (b"balanced", "is no sequence"),
     ],
 )
 def test_what_is_no_weight_is_refused(given, message):
     with pytest.raises(InputError, match="^class_weights: ") as error:
         weights_of(given, LABELS, NAMES)
     assert message in str(error.value)
+
+
+def test_weights_may_be_of_any_size():
+    wanted = weights_of((2, 1, 1, 4), LABELS, NAMES)
+    for factor in (1e300, 1e-300):
+        found = weights_of(factor * np.array([2.0, 1, 1, 4]), LABELS, NAMES)
+        np.testing.assert_allclose(found, wanted)
+
+
+def test_some_validation_samples_have_to_count():
+    given = [rare(60, 0), rare(60, 1)]
+    given[1] = (given[1][0], 0 * given[1][1])
+    with pytest.raises(InputError, match="class_weights: no validation sample counts"):
+        surrojax.tune(Table(), *given, class_weights=(0, 1), **SMALL)
+
+
+def test_fidelity_is_in_the_measure_of_the_score():
+    method = tiny_method(population=2, kappa=0.0, class_weights=(3.0, 1.0, 0.2))
+    data = Data(tiny_arrays(60, 0), tiny_arrays(40, 1))
+    state, record = next(run(method, data, initial_state(method, jax.random.key(4))))
+    programs = compile_programs(method)
+    candidates = record["candidates"]
+    found = fidelity.measure(method, programs, data, state, candidates, 0, 1)
+    for setting in found["settings"]:
+        assert setting["surrogate"]["accuracy"] == pytest.approx(
+            setting["surrogate"]["score"]
+        )
 
 
 def test_a_sample_s_loss_is_multiplied():

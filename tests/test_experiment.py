@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import struct
 from dataclasses import replace
 
@@ -148,6 +149,31 @@ def test_a_schedule_has_the_rounds_that_were_kept(small, tmp_path, monkeypatch, 
                 train(config_of(max_iterations=6), tmp_path, quiet=True)
     found = file.read_text().splitlines() if file.exists() else [""]
     assert len(found) == rounds + 1
+
+
+def test_nothing_is_lost_where_a_checkpoint_is_not_there(small, tmp_path):
+    """A replica that is asked to go back a round, and has one checkpoint alone."""
+    setup = experiment.Setup.of(config_of())
+    train(config_of(), tmp_path, quiet=True)
+    shutil.rmtree(tmp_path / "checkpoints" / "2")
+    before = {f.name: f.read_bytes() for f in tmp_path.iterdir() if f.is_file()}
+    with (
+        experiment.Keeper(setup, tmp_path, setup.begin(0), []) as keeper,
+        pytest.raises(InputError, match="the checkpoint of round 2 cannot be read"),
+    ):
+        keeper.restored(2)
+    assert (tmp_path / "checkpoints" / "3").exists()
+    after = {f.name: f.read_bytes() for f in tmp_path.iterdir() if f.is_file()}
+    assert after == before
+
+
+def test_a_schedule_that_was_saved_by_another_program_is_mended(small, tmp_path):
+    train(config_of(max_iterations=6), tmp_path, quiet=True)
+    file = tmp_path / "schedule.csv"
+    before = file.read_bytes()
+    file.write_bytes(before.decode().encode("utf-16"))
+    train(config_of(max_iterations=6), tmp_path, quiet=True)
+    assert file.read_bytes() == before
 
 
 def interrupted(*_):

@@ -125,7 +125,10 @@ def test_what_has_no_checkpoint_is_cut_off(folder, tail):
         folder.append_metrics(record(number))
     whole = folder.metrics.read_text()
     folder.metrics.write_text(whole + tail)
-    assert [r["round"] for r in folder.read_metrics(2)] == [1, 2]
+    records = folder.read_metrics(2)
+    assert [r["round"] for r in records] == [1, 2]
+    assert folder.metrics.read_text() == whole + tail
+    folder.cut_metrics(records)
     assert folder.metrics.read_text() == whole
 
 

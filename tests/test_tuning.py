@@ -429,6 +429,21 @@ def test_a_search_begins_within_its_bounds():
         assert len(np.unique(drawn[:, 0])) == 50  # none is cut off at a bound
 
 
+@pytest.mark.parametrize("given", [{"center": {"ratio": 0.5}}, {"start": {"p_z": 0.5}}])
+def test_a_search_begins_around_what_is_said(given):
+    space = surrojax.own_method(Table(), TABLE, **given).space
+    drawn = np.exp(space.latin_hypercube(jax.random.key(0), 50))[:, 0]
+    assert (drawn > 0.3).all() and (drawn < 0.83).all()
+
+
+def test_a_schedule_is_followed_in_any_form(run):
+    for form in (surrojax.PAPER, surrojax.FER2013):
+        again = surrojax.tune(
+            Table(), *splits(TABLE), schedule=run.schedule, **SMALL | form
+        )
+        assert again.setting == run.setting
+
+
 def test_what_a_shared_trunk_cannot_tell_is_left_out():
     small = SMALL | {"max_iterations": 20, "tune": None}
     result = surrojax.tune(Table(), *splits(TABLE), **small)

@@ -37,20 +37,24 @@ BOUNDS = {"coefficient": (1e-16, 1e-2), "ratio": (0.01, 0.95)}
 CENTER = {"coefficient": 1e-5, "ratio": math.sqrt(LOWEST * HIGHEST)}
 WIDTH = {"coefficient": 1.0, "ratio": math.log(HIGHEST / LOWEST) / 2}
 
-_AROUND_A_HALF: dict[str, Any] = {
+AROUND = {"coefficient": 1.0, "ratio": 0.5}
+"""Half the width of the box around a beginning that is said."""
+
+FER2013: dict[str, Any] = {
     "tune": None,
     "center": {"ratio": 0.5},
-    "width": {"ratio": 0.5},
+    "start": {"p_V": 0.1, "p_W": 0.1},
 }
-
-FER2013: dict[str, Any] = _AROUND_A_HALF | {"start": {"p_V": 0.1, "p_W": 0.1}}
 """The beginning that was chosen on FER2013: `tune(..., **FER2013)`.
 
 Penalties are searched as well, and ratios begin around 0.5 at what the layers receive,
-0.1 at their weights. It suits data that want strong dropout.
+0.1 at their weights.
 """
 
-PAPER: dict[str, Any] = _AROUND_A_HALF | {
+PAPER: dict[str, Any] = {
+    "tune": None,
+    "center": {"ratio": 0.5},
+    "start": {},
     "surrogate": "fitted",
     "stage1_settings": 2,
     "stage2_share": 1.0,
@@ -71,8 +75,8 @@ class Settings:
 
     The defaults are the form that was found to tune best on FER2013 (docs/results.md),
     with a beginning of no data set: ratios alone are searched, from `LOWEST` to
-    `HIGHEST`. `FER2013` has the beginning that suits faces; `PAPER` the paper's form,
-    lengths and learning rates aside.
+    `HIGHEST`. `FER2013` has the beginning that was chosen there; `PAPER` the paper's
+    form, lengths and learning rates aside.
 
     Attributes:
       max_iterations: steps of the network (MaxIter).
@@ -101,7 +105,8 @@ class Settings:
       population: N.
       center, width, bounds: by group (`coefficient`, `ratio`): where the search begins,
         half the width of its box (decades; natural logarithm), and its bounds. Those
-        of a group that is left out: `CENTER`, `WIDTH`, within the bounds.
+        of a group that is left out: `CENTER`, `WIDTH`, within the bounds; or `AROUND`
+        the center or the start that is said.
       start: by name, a beginning of its own.
       noise: by group, what moves each proposal, in the units of `width`.
       reevaluate_incumbent: whether the leader is scored again in every round.
@@ -219,6 +224,7 @@ class Settings:
         Of a group of which bounds alone are said, as far as both ranges reach.
         """
         center, width = dict(CENTER), dict(WIDTH)
+        said = {GROUPS[name] for name in self.start} | self.center.keys()
         for group, given in self.bounds.items():
             ends = list(given) if isinstance(given, Iterable) else []
             if len(ends) == 2 and 0 < ends[0] < ends[1]:
@@ -228,6 +234,7 @@ class Settings:
                 low, high = (low, high) if low < high else ends
                 center[group] = math.sqrt(low * high)
                 width[group] = math.log(high / low) / 2 / UNITS[group]
+        width |= {group: AROUND[group] for group in said}
         return center | dict(self.center), width | dict(self.width)
 
     @property

@@ -20,8 +20,8 @@ import numpy as np
 
 from surrojax import report
 from surrojax.algorithm import DivergedError, RunState, initial_state
+from surrojax.class_weights import check_counted, weights_of
 from surrojax.class_weights import told as told_weights
-from surrojax.class_weights import weights_of
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
@@ -96,7 +96,7 @@ def tune(
     quiet: bool = False,
     **settings: Any,
 ) -> Result:
-    """Trains a user's network, and tunes its penalties and dropout meanwhile.
+    """Trains a user's network, and tunes its dropout meanwhile, or penalties as well.
 
     All data are put on the device. Test data, where they are given, choose nothing.
 
@@ -159,7 +159,7 @@ def tune(
                 f"schedule: is of {type(schedule).__name__}; give a surrojax.Schedule, "
                 "such as a result's, or the folder of a run"
             )
-        options = _following(schedule, options)
+        options = _following(schedule, settings, options)
     plain = Plain(preprocess, augment)
     method = make_method(module, given, layers, trunk, plain, descent, options)
     if schedule is not None:
@@ -173,6 +173,7 @@ def tune(
     names = names_of(classes, count)
     dataset = dataset_of(splits, names)
     weights = weights_of(class_weights, splits["train"].labels, names)
+    check_counted(weights, splits["validation"].labels)
     if weights is not None:
         method = replace(method, class_weights=weights)
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
@@ -263,9 +264,17 @@ def _halved_as(place: Path, options: Settings) -> Settings:
     return replace(options, halve_every=had)
 
 
-def _following(schedule: Schedule, options: Settings) -> Settings:
-    """Settings that search nothing, with the schedule's rounds where none are said."""
-    if options.tune != Settings.tune or options.fixed:
+def _following(
+    schedule: Schedule, given: Mapping[str, Any], options: Settings
+) -> Settings:
+    """Settings that search nothing, with the schedule's rounds where none are said.
+
+    Args:
+      schedule: that is followed.
+      given: by the caller; a form such as `PAPER` says `tune=None`.
+      options: these and the defaults.
+    """
+    if given.get("tune") is not None or options.fixed:
         raise InputError(
             "schedule: says all settings by itself; leave out tune and fixed"
         )
@@ -419,6 +428,7 @@ def _describe(
         "iterations_per_round": options.steps_per_round,
         "halve_every": options.halving,
     }
+    given |= dict(zip(("center", "width"), map(repr, options.box), strict=True))
     plain = cast(Plain, method.augment)
     origin = {}
     if method.schedule is not None:
