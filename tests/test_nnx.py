@@ -168,7 +168,8 @@ def test_linen_s_and_nnx_s_are_one_network():
     begin = from_nnx(network).init(jax.random.key(0), TABLE[:1])
     ours = surrojax.tune(network, *splits(TABLE), **SMALL)
     theirs = surrojax.tune(Linen(), *splits(TABLE), variables=begin, **SMALL)
-    assert ours.schedule.rows() == theirs.schedule.rows()
+    # To the last bit but one: XLA fuses each program in its own way.
+    np.testing.assert_allclose(ours.schedule.values, theirs.schedule.values, rtol=1e-6)
     same(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
