@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -305,14 +305,18 @@ def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_bytes(file: Path, content: bytes) -> None:
-    """Replaces a file as a whole."""
+    """Replaces a file as a whole; nothing is left of one that cannot be written."""
     part = file.with_name(file.name + ".part")
-    with explained(file):
-        with part.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
+    try:
+        with explained(file):
+            with part.open("wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(out.fileno())
+            part.replace(file)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -281,6 +281,13 @@ def test_a_file_may_be_at_home(tmp_path, monkeypatch):
     assert Tuner.load("~/tuner.json").round == 1
 
 
+def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path):
+    (tmp_path / "tuner.json").mkdir()
+    with pytest.raises(InputError, match="tuner.json: could not be written"):
+        go(Tuner(BOUNDS), 1).save(tmp_path / "tuner.json")
+    assert [f.name for f in tmp_path.iterdir()] == ["tuner.json"]
+
+
 def test_bounds_may_be_beyond_32_bits():
     """Their logarithms are not."""
     for low, high in (
