@@ -235,6 +235,7 @@ CASES = {
             "untuned": untuned(),
             "p_z = 0.5": untuned(p_z=0.5),
             "p_z = 0.5, longer": {"max_iterations": 5_500, **untuned(p_z=0.5)},
+            "tuned": {},
             "tuned, from 0.5 and 0.1": surrojax.FER2013,
             "the same, shared_layers = 2": {"shared_layers": 2, **surrojax.FER2013},
         },
