@@ -50,7 +50,7 @@ def weights_of(
     return tuple((weights / mean).tolist())
 
 
-def check_counted(weights: Sequence[float] | None, labels: np.ndarray) -> None:
+def check_counted(weights: Sequence[float], labels: np.ndarray) -> None:
     """Sees that some of the validation samples count.
 
     Args:
@@ -60,7 +60,7 @@ def check_counted(weights: Sequence[float] | None, labels: np.ndarray) -> None:
     Raises:
       InputError: none does.
     """
-    if weights is not None and not np.array(weights)[labels].any():
+    if not np.array(weights)[labels].any():
         raise InputError(
             "class_weights: no validation sample counts; validate on samples of a "
             "class whose weight is above 0"

@@ -25,7 +25,6 @@ from surrojax.algorithm import (
     initial_state,
 )
 from surrojax.checkpoint import Checkpoints
-from surrojax.class_weights import check_counted, weights_of
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
@@ -164,12 +163,8 @@ class Setup:
         dataset = load_data(config)
         method = make_method(config, len(dataset.classes), dataset.allowed)
         with named():
-            of_classes = weights_of(
-                config.class_weights, dataset.train.labels, dataset.classes
-            )
-            check_counted(of_classes, dataset.validation.labels)
-        if of_classes is not None:
-            method = replace(method, class_weights=of_classes)
+            labels = dataset.train.labels, dataset.validation.labels
+            method = method.weighed(config.class_weights, *labels, dataset.classes)
         return cls(config, weights, dataset, method, execution_of(config))
 
     @property

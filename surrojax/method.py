@@ -1,5 +1,6 @@
 """What stays the same throughout a run, in one frozen object."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, Protocol
@@ -8,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from surrojax.class_weights import check_counted, weights_of
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.layout import Layout
-from surrojax.losses import Norm, Objective
+from surrojax.losses import Norm, Objective, softmax_cross_entropy, total_loss
 from surrojax.networks import Pair, blank
 from surrojax.networks.calls import Path
 from surrojax.networks.macs import macs, shared_macs
@@ -180,6 +182,40 @@ class Method:
         if iterations == self.iterations_per_round:
             return self
         return replace(self, iterations_per_round=iterations)
+
+    def weighed(
+        self, given: Any, train: Any, validation: Any, classes: Sequence[str]
+    ) -> "Method":
+        """The method with class weights, where some are given.
+
+        Args:
+          given, classes: of `class_weights.weights_of`.
+          train, validation: `[n]` int, the labels of either split.
+
+        Raises:
+          InputError: these are no weights of the classes, or no sample counts.
+        """
+        weights = weights_of(given, train, classes)
+        if weights is None:
+            return self
+        check_counted(weights, validation)
+        return replace(self, class_weights=weights)
+
+    def softmax_loss(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
+        """Softmax loss (eq. 5) of a minibatch."""
+        return softmax_cross_entropy(logits, labels, self.class_weights)
+
+    def loss(
+        self,
+        logits: jax.Array,
+        labels: jax.Array,
+        sites: Sites,
+        coefficient: Sites,
+    ) -> jax.Array:
+        """The loss (eq. 4) of a minibatch, which both stages minimise."""
+        return total_loss(
+            logits, labels, sites, coefficient, self.norm, self.class_weights
+        )
 
     def learning_rate(self, step: jax.Array | int) -> Any:
         """The rate of a global step."""

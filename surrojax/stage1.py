@@ -8,12 +8,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from surrojax.errors import InputError
-from surrojax.losses import (
-    euclidean,
-    softmax_cross_entropy,
-    total_loss,
-    weighted,
-)
+from surrojax.losses import euclidean, weighted
 from surrojax.method import Choice, Method
 from surrojax.networks import HEAD, blank, forward_in_training, init
 from surrojax.sgd import Arrays, Drawn, Net, descend
@@ -105,16 +100,8 @@ def fit_step(
             hyper.ratio,
             chance.original,
         )
-        value = total_loss(
-            logits,
-            labels,
-            sites,
-            hyper.coefficient,
-            method.norm,
-            method.class_weights,
-        )
-        softmax = softmax_cross_entropy(logits, labels, method.class_weights)
-        metrics: dict[str, Any] = {"loss": softmax}
+        value = method.loss(logits, labels, sites, hyper.coefficient)
+        metrics: dict[str, Any] = {"loss": method.softmax_loss(logits, labels)}
         if fusion.surrogate is None:
             return value, (original_stats, None, metrics)
         (logits, fitted), surrogate_stats = forward_in_training(
@@ -125,7 +112,7 @@ def fit_step(
             chance.surrogate,
         )
         # Section 2.2: the fitting is unilateral; stop_gradient is in euclidean.
-        softmax = softmax_cross_entropy(logits, labels, method.class_weights)
+        softmax = method.softmax_loss(logits, labels)
         distances = euclidean(sites, fitted)
         value += softmax + weighted(distances, method.eta)
         metrics |= {"surrogate_loss": softmax, "euclidean": distances}

@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from surrojax.evaluate import Evaluation, evaluate
 from surrojax.layout import several
-from surrojax.losses import objective, total_loss
+from surrojax.losses import objective
 from surrojax.method import Choice, Data, Method
 from surrojax.networks import Network, forward_in_training
 from surrojax.networks.candidates import multiplied
@@ -115,14 +115,7 @@ def candidate_step(
             hyper.ratio,
             chance.dropout,
         )
-        value = total_loss(
-            logits,
-            labels,
-            sites,
-            hyper.coefficient,
-            method.norm,
-            method.class_weights,
-        )
+        value = method.loss(logits, labels, sites, hyper.coefficient)
         # Of what is shared, running statistics do not change.
         changed = flatten_dict(stats)
         return value, unflatten_dict({p: changed[p] for p in flatten_dict(net.stats)})

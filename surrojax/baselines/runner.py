@@ -129,7 +129,7 @@ class Bench:
     def __init__(self, config: ConfigDict, folder: Folder, asked: Asked) -> None:
         self.config, self.folder, self.asked = resolve(config), folder, asked
         for of in (self.config, *asked.others.values()):
-            _check_limits(of)
+            _check_comparable(of)
         self.methods = methods_of(self.config, asked.others)
         self.setup = Setup.of(alone(self.config))
         options, weights = asdict(asked.options), self.setup.weights
@@ -237,7 +237,7 @@ class Bench:
         return record
 
 
-def _check_limits(config: ConfigDict) -> None:
+def _check_comparable(config: ConfigDict) -> None:
     """Checks that a run spends its budget of steps, and is judged as the others are."""
     if config.class_weights:
         raise InputError(

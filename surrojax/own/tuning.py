@@ -20,7 +20,6 @@ import numpy as np
 
 from surrojax import report
 from surrojax.algorithm import DivergedError, RunState, initial_state
-from surrojax.class_weights import check_counted, weights_of
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
@@ -172,10 +171,8 @@ def tune(
         check(name, split, splits["train"], count, words)
     names = names_of(classes, count)
     dataset = dataset_of(splits, names)
-    weights = weights_of(class_weights, splits["train"].labels, names)
-    check_counted(weights, splits["validation"].labels)
-    if weights is not None:
-        method = replace(method, class_weights=weights)
+    labels = splits["train"].labels, splits["validation"].labels
+    method = method.weighed(class_weights, *labels, names)
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
@@ -191,8 +188,8 @@ def tune(
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
-    if weights is not None:
-        told.append(told_weights(weights, names))
+    if method.class_weights is not None:
+        told.append(told_weights(method.class_weights, names))
     plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
         diary = None
