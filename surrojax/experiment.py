@@ -32,6 +32,7 @@ from surrojax.errors import InputError
 from surrojax.execution import Execution, execution_of, prepare, settle
 from surrojax.fields import are_words
 from surrojax.layout import Layout
+from surrojax.learnt import Stalled
 from surrojax.method import Method, macs_of
 from surrojax.outcome import classify, result
 from surrojax.progress import Progress, say
@@ -111,7 +112,8 @@ def train(
         if never:
             say(f"config.fidelity.rounds: {never}", quiet)
         left = setup.limits.left(keeper.records) if keeper else None
-        progress = Progress(setup.limits.plan, done, quiet, left)
+        stalled = Stalled(setup.dataset.validation.labels)
+        progress = Progress(setup.limits.plan, done, quiet, left, stalled)
         stack.enter_context(closing(progress))
         state, watch = begin, Stopwatch()
         rounds = _rounds(setup, data, begin, watch)

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from surrojax.errors import InputError
+from surrojax.learnt import Stalled
 
 Record = dict[str, Any]
 
@@ -29,6 +30,7 @@ class Progress:
       done: rounds that an earlier process did.
       quiet: show nothing.
       budget: seconds that all rounds to come may take together.
+      stalled: notices that nothing is learnt, which is said.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Progress:
         done: int,
         quiet: bool,
         budget: float | None = None,
+        stalled: Stalled | None = None,
     ) -> None:
         self._plan, self._quiet, self._budget = plan, quiet, budget
+        self._stalled = stalled
         self._warm = False
         on_terminal = sys.stderr.isatty() and not quiet
         # Below the bar of a sweep, it goes away when the run ends.
@@ -82,6 +86,9 @@ class Progress:
                 text += f", about {minutes(left)} left"
             self._warm = True
             say(f"round {done}/{len(self._plan)}, step {record['step']}: {text}")
+        accuracy = record["original"]["validation_accuracy"]
+        if self._stalled and (told := self._stalled.told(accuracy)):
+            say(f"mind: {told}", self._quiet)
 
     def detail(
         self, record: Record, stages: Mapping[str, float], name: str = ""

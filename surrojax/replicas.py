@@ -30,6 +30,7 @@ from surrojax.algorithm import (
 )
 from surrojax.errors import InputError
 from surrojax.experiment import Keeper, Setup
+from surrojax.learnt import Stalled
 from surrojax.method import Data
 from surrojax.processes import here, want_one
 from surrojax.progress import Progress, say
@@ -157,7 +158,9 @@ def _together(
         partial(compile_replicas, donate=True),
     )
     start = time.perf_counter()
-    with closing(Progress(setup.limits.plan, done, quiet)) as progress:
+    stalled = Stalled(setup.dataset.validation.labels)
+    plan = setup.limits.plan
+    with closing(Progress(plan, done, quiet, stalled=stalled)) as progress:
         while going := [r for r in replicas if r.seed not in results]:
             states, found = next(rounds)
             tested = jax.device_get(evaluate(states.fusion, data["test"]))

@@ -363,12 +363,22 @@ def test_a_shorter_call_does_not_take_a_longer_run_back(small, tmp_path):
 
 def test_one_line_a_round_where_there_is_no_terminal(small, tmp_path, capsys):
     train(config_of(), tmp_path)
-    opening, *out = capsys.readouterr().out.splitlines()
+    opening, *rest = capsys.readouterr().out.splitlines()
+    out = [line for line in rest if not line.startswith("mind: ")]
     assert "50 / 30 / 20 images" in opening and "3 rounds of 3 steps" in opening
     assert [line.split(",")[0] for line in out] == [f"round {n}/3" for n in (1, 2, 3)]
     assert all(" test " in line for line in out)
     # The first round compiles, and after the last there is nothing left.
     assert [" left" in line for line in out] == [False, True, False]
+
+
+def test_a_network_that_learns_nothing_is_said_once(small, tmp_path, capsys):
+    config = config_of(max_iterations=12)
+    config.learning_rate.base = 0.0
+    train(config, tmp_path)
+    out = capsys.readouterr().out.splitlines()
+    said = [i for i, line in enumerate(out) if line.startswith("mind: after 2 rounds")]
+    assert len(said) == 1 and out[said[0] - 1].startswith("round 2/4")
 
 
 def test_steps_that_make_no_round_are_said(small, tmp_path, capsys):

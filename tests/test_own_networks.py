@@ -204,6 +204,12 @@ class Looped(nn.Module):
         return nn.Dense(3)(x)
 
 
+class ByKeyword(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(3)(inputs=nn.relu(nn.Dense(8)(x)))
+
+
 class Maps(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -223,7 +229,13 @@ class Maps(nn.Module):
             "'Dense_9' is none of this.*Dense_0",
         ),
         (Twice(), table(), ("Dense_0",), "'Dense_0' is called 2 times"),
-        (Words(), tokens(), ("Embed_0",), "'Embed_0' receives no array of floating"),
+        (
+            Words(),
+            tokens(),
+            ("Embed_0",),
+            "'Embed_0' receives int32, which can neither",
+        ),
+        (ByKeyword(), table(), None, "'Dense_0' receives no array.*by position"),
         (Images(), images(), ("BatchNorm_0",), "'BatchNorm_0' holds no weights"),
         (Maps(), table(), None, r"yields \(4, 1, 3\), where logits"),
         (Images(), table(), None, "Images cannot take inputs of shape"),

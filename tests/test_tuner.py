@@ -213,6 +213,7 @@ def test_numpy_s_integers_are_saved(tmp_path):
         ({"bounds": {"a": ("1e-6", "1e-2")}}, "bounds: a: .* two positive"),
         ({"bounds": {"a": (None, 1.0)}}, "bounds: a: .* two positive"),
         ({"bounds": ["a", "b"]}, "bounds: name at least one .*0.9"),
+        ({"bounds": {0: (0.1, 1.0)}}, "bounds: 0 is no name"),
         ({"start": {"dropout": "low"}}, "start: dropout = 'low' must be a number"),
         ({"width": "wide"}, "width = 'wide' must be a number"),
         ({"noise": None}, "noise = None must be a number"),

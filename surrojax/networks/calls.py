@@ -288,10 +288,15 @@ def _layer(call: Call, batch: int) -> Layer:
             f"layers: {call.name!r} also holds {', '.join(call.others)}; name a layer "
             "that holds parameters alone"
         )
-    if call.input is None or not jnp.issubdtype(call.input.dtype, jnp.floating):
+    if call.input is None:
         raise InputError(
-            f"layers: {call.name!r} receives no array of floating-point numbers as its "
-            "first argument, which can neither be dropped nor penalised; name another"
+            f"layers: {call.name!r} receives no array as its first argument; call it "
+            "with one, by position: layer(x), not layer(inputs=x)"
+        )
+    if not jnp.issubdtype(call.input.dtype, jnp.floating):
+        raise InputError(
+            f"layers: {call.name!r} receives {call.input.dtype}, which can neither be "
+            "dropped nor penalised; name one that receives floating-point numbers"
         )
     if call.input.shape[0] != batch:
         raise InputError(

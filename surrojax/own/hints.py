@@ -84,21 +84,3 @@ def hints(
             "1 trains best; scale them (pixels as uint8 are scaled by themselves)"
         )
     return found
-
-
-def verdict(accuracy: float, labels: np.ndarray) -> str | None:
-    """A line about a network that learnt nothing.
-
-    Args:
-      accuracy: on the training split, in [0, 1].
-      labels: `[n]` of that split.
-    """
-    most = float(np.bincount(labels).max()) / len(labels)
-    # A tenth of the errors that naming one class would make must be gone.
-    if most == 1 or 1 - accuracy < 0.9 * (1 - most):
-        return None
-    return (
-        f"the network has not learnt: {100 * accuracy:.1f} % of the training examples "
-        f"are right, and the most frequent class alone makes {100 * most:.1f} %; try "
-        "another learning_rate, or a larger max_iterations"
-    )

@@ -208,7 +208,7 @@ class Settings:
                     f"{name}: is no setting{suggest(name, [*others, *known])}; there "
                     f"are {', '.join([*others, *known])}"
                 )
-        return cls(**given)
+        return cls(**_plain(given))
 
     @property
     def steps_per_round(self) -> int:
@@ -266,6 +266,15 @@ class Settings:
         if not noise.any():
             return search
         return restless(search, space.lower, space.upper, noise)
+
+
+def _plain(given: Any) -> Any:
+    """With Python's numbers in place of JAX's and NumPy's."""
+    if isinstance(given, Mapping):
+        return {name: _plain(value) for name, value in given.items()}
+    if type(given) in (tuple, list):
+        return type(given)(map(_plain, given))
+    return given.item() if getattr(given, "ndim", None) == 0 else given
 
 
 def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:

@@ -320,6 +320,8 @@ def _pairs(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, 
         )
     pairs = {}
     for name, given in bounds.items():
+        if not isinstance(name, str):
+            raise InputError(f"bounds: {name!r} is no name; names are text")
         if name in ("round", "score"):
             raise InputError(f"bounds: {name!r} is a column of `frame`; rename it")
         try:

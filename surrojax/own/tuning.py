@@ -25,6 +25,7 @@ from surrojax.data import Dataset, Split
 from surrojax.diary import Diary, described
 from surrojax.errors import InputError
 from surrojax.execution import keep_programs
+from surrojax.learnt import Stalled, verdict
 from surrojax.method import Method
 from surrojax.networks.stand_in import StandIn, UserNetwork, class_of
 from surrojax.outcome import classify, result
@@ -36,7 +37,7 @@ from surrojax.own.data import (
     place,
     split_of,
 )
-from surrojax.own.hints import hints, opening, verdict
+from surrojax.own.hints import hints, opening
 from surrojax.own.identity import (
     check_shapes,
     name_of,
@@ -337,7 +338,9 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     fused = jax.default_backend() != "cpu"
     rounds = reported(method, data, state, going.max_iterations, fused)
     left = limits.left(records)
-    with closing(Progress(limits.plan, len(records), quiet, left)) as progress:
+    stalled = Stalled(going.splits["validation"].labels)
+    progress = Progress(limits.plan, len(records), quiet, left, stalled)
+    with closing(progress):
         reason: str | None
         while not (reason := limits.reached(records)):
             try:

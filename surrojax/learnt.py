@@ -1,0 +1,70 @@
+"""Whether a network has learnt anything at all."""
+
+import numpy as np
+
+PATIENCE = 2
+"""Rounds in a row after which a run is told that it learns nothing."""
+
+
+def share(labels: np.ndarray) -> float:
+    """The accuracy that naming the most frequent class alone has, in [0, 1].
+
+    Args:
+      labels: `[n]`, of which there is at least one.
+    """
+    return float(np.bincount(labels).max()) / len(labels)
+
+
+def nothing(accuracy: float, most: float) -> bool:
+    """Whether less than a tenth of the errors of naming one class are gone.
+
+    Args:
+      accuracy: of the network, in [0, 1].
+      most: of `share`, on the same examples.
+    """
+    return most < 1 and 1 - accuracy >= 0.9 * (1 - most)
+
+
+def verdict(accuracy: float, labels: np.ndarray) -> str | None:
+    """A line about a network that learnt nothing.
+
+    Args:
+      accuracy: on the training split, in [0, 1].
+      labels: `[n]` of that split.
+    """
+    most = share(labels)
+    if not nothing(accuracy, most):
+        return None
+    return (
+        f"the network has not learnt: {100 * accuracy:.1f} % of the training examples "
+        f"are right, and the most frequent class alone makes {100 * most:.1f} %; try "
+        "another learning_rate, or a larger max_iterations"
+    )
+
+
+class Stalled:
+    """Notices, while a run goes on, that its network learns nothing.
+
+    Args:
+      labels: `[n]` of the validation split.
+    """
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self._most = share(labels)
+        self._rounds = 0
+
+    def told(self, accuracy: float) -> str | None:
+        """A line, once, after `PATIENCE` rounds in a row of which that is so.
+
+        Args:
+          accuracy: on the validation split after a round.
+        """
+        self._rounds = self._rounds + 1 if nothing(accuracy, self._most) else 0
+        if self._rounds != PATIENCE:
+            return None
+        self._most = 1.0  # said once
+        return (
+            f"after {PATIENCE} rounds the network is no better than naming the most "
+            f"frequent class; it may never learn: if so, stop it and lower the "
+            "learning rate"
+        )
