@@ -100,7 +100,7 @@ def test_a_run_and_its_continuation(tmp_path):
     first = launch(*arguments)
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
-    opening, first_round, _, accuracy, page = first.stdout.splitlines()
+    opening, first_round, *_, accuracy, page = first.stdout.splitlines()
     assert "tuned: p_z, p_x; 2 rounds of 2 steps" in opening
     assert first_round.startswith("round 1/2, step 2: validation ")
     assert "test accuracy" in accuracy
