@@ -43,9 +43,9 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from surrojax import commandline
+from surrojax.cli import commandline
 from surrojax.errors import InputError
-from surrojax.progress import say, show_log
+from surrojax.run.progress import say, show_log
 
 # What trains is imported where it is used: JAX takes seconds, of which --help and a
 # mistyped flag need none.
@@ -96,11 +96,11 @@ def main() -> None:
     show_log(QUIET.value, VERBOSE.value)
     if CONFIG.value is None:
         raise InputError(commandline.MISSING)
-    from surrojax.crossing import compare
-    from surrojax.execution import prepare
-    from surrojax.processes import join
+    from surrojax.run.crossing import compare
+    from surrojax.run.execution import prepare
+    from surrojax.run.processes import join
+    from surrojax.run.sweep import run_sweep
     from surrojax.settings import check_complete, folds
-    from surrojax.sweep import run_sweep
 
     config, quiet = CONFIG.value, QUIET.value
     if config.get("task") != "pretrain":
@@ -129,7 +129,7 @@ def main() -> None:
 def _run(config: ConfigDict, workdir: str) -> None:
     from surrojax import report
     from surrojax.experiment import train
-    from surrojax.processes import is_first
+    from surrojax.run.processes import is_first
     from surrojax.settings import resolve
 
     if DRY_RUN.value:
@@ -152,13 +152,13 @@ def _run(config: ConfigDict, workdir: str) -> None:
 
 def _would_run(workdir: str, config: ConfigDict) -> None:
     """The command of one run, and the config that it resolves to."""
-    from surrojax.sweep import command_of
+    from surrojax.run.sweep import command_of
 
     say(f"{command_of(sys.argv, {}, Path(workdir))}\n{config}")
 
 
 def _check(outcomes: Sequence[Any]) -> None:
-    from surrojax.sweep import say_failed
+    from surrojax.run.sweep import say_failed
 
     say_failed(outcomes)
     failed = sum(isinstance(result, InputError) for _, result in outcomes)
@@ -178,7 +178,7 @@ def _is_fold(specification: str) -> bool:
 
 def _pretrain(config: ConfigDict, workdir: str) -> None:
     from surrojax import pretrain
-    from surrojax.processes import want_one
+    from surrojax.run.processes import want_one
 
     if SWEEP.value:
         raise InputError("--sweep: pre-training is one run; give it no sweep")

@@ -35,7 +35,7 @@ PARTS = ("fit", "evaluate", "compete", "tell", "ask")
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
     """Some rounds in this process, with the seconds spent in each part."""
-    from surrojax.execution import prepare
+    from surrojax.run.execution import prepare
 
     config = import_module(f"configs.{given.config}").get_config()
     config.max_iterations = given.rounds * given.steps
@@ -51,7 +51,8 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     prepare(config)
     import jax
 
-    from surrojax import experiment, rounds
+    from surrojax import experiment
+    from surrojax.run import rounds, setup
 
     spent: dict[str, list[float]] = defaultdict(list)
     inner, begun = rounds.compile_programs, given.began
@@ -79,8 +80,8 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         }
         return replace(dataset, **cut)
 
-    whole = experiment.load_data
-    experiment.load_data = load
+    whole = setup.load_data
+    setup.load_data = load
     rounds.compile_programs = programs
     with tempfile.TemporaryDirectory() as folder:
         experiment.train(config, folder, quiet=True)

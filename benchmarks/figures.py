@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.rows import SCHEDULES
 from surrojax.plots import plot_history, plot_schedule
-from surrojax.records import metrics_of
+from surrojax.run.records import metrics_of
 
 FOLDER = "figures"
 

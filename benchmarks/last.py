@@ -25,9 +25,9 @@ from surrojax.baselines.rows import Mean, rows_of
 from surrojax.baselines.runner import Asked, Bench
 from surrojax.baselines.table import interval, number
 from surrojax.baselines.trainer import figures_of
-from surrojax.execution import prepare
-from surrojax.records import Record
-from surrojax.sweep import at
+from surrojax.run.execution import prepare
+from surrojax.run.records import Record
+from surrojax.run.sweep import at
 
 SOURCE, TARGET = LENET.folder, f"{LENET.folder}_last"
 

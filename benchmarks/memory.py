@@ -27,9 +27,9 @@ from surrojax.algorithm import (
     initial_state,
     several,
 )
-from surrojax.execution import execution_of
 from surrojax.method import Data, Method
-from surrojax.records import write_json
+from surrojax.run.execution import execution_of
+from surrojax.run.records import write_json
 from surrojax.settings import make_look, make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage1 import fit_settings

@@ -23,8 +23,8 @@ from surrojax.baselines.rows import Row as ComparedRow
 from surrojax.baselines.rows import holm, not_run, rows_of
 from surrojax.baselines.table import interval as interval_of
 from surrojax.baselines.table import markdown
-from surrojax.pooling import mean_and_error
-from surrojax.records import Record
+from surrojax.run.pooling import mean_and_error
+from surrojax.run.records import Record
 
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 

@@ -70,7 +70,7 @@ def peak_memory_gib() -> float:
 def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
     """Our side: one row at a time."""
     started = time.perf_counter()
-    from surrojax.execution import prepare
+    from surrojax.run.execution import prepare
 
     config = config_of(given)
     prepare(config)
@@ -85,10 +85,10 @@ def jax_rows(given: argparse.Namespace) -> Iterator[Row]:
         play,
         several,
     )
-    from surrojax.execution import execution_of, settle
     from surrojax.method import Data, candidate_macs
     from surrojax.networks import blank
     from surrojax.networks.macs import macs
+    from surrojax.run.execution import execution_of, settle
     from surrojax.settings import make_look, make_method
     from surrojax.sgd import Arrays, Targets
     from surrojax.stage1 import fit_settings

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from benchmarks import records
 from benchmarks.records import copy_records, launch, read
 from benchmarks.rows import RESULTS
-from surrojax.outcome import cost_in_steps
-from surrojax.pooling import mean_and_error
+from surrojax.run.outcome import cost_in_steps
+from surrojax.run.pooling import mean_and_error
 
 
 class Variant(NamedTuple):

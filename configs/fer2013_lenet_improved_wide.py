@@ -1,4 +1,4 @@
-"""LeNet on FER2013 in the improved form, for who knows no setting to begin with.
+"""LeNet on FER2013 in the improved form, with no setting to begin with.
 
 python launch.py --config=configs/fer2013_lenet_improved_wide.py
 

@@ -12,7 +12,7 @@ Letters of the shape comments, everywhere in the package:
 
 Modules, in the order in which data flow: `data` (readers, protocols, augmentation),
 `sites`, `space`, `networks`, `losses`, `search`, `evaluate`, `stage1`, `stage2`,
-`algorithm`; then `checkpoint`, `records`, `importance`, `plots`, `report`, and
+`algorithm`; then `run`, a run's folder and rounds, `plots`, `report`, and
 `experiment`, where a config, a folder and the rest meet. For users' own networks, data
 and loops: `own`.
 
@@ -26,13 +26,13 @@ from surrojax.lazy import attach
 
 if TYPE_CHECKING:
     from surrojax.errors import InputError
-    from surrojax.loading import load
     from surrojax.own.method import own_method
     from surrojax.own.settings import FER2013, PAPER, Settings
     from surrojax.own.tuner import Tuner
     from surrojax.own.tuning import tune
-    from surrojax.replay import read_schedule, write_schedule
-    from surrojax.result import Result
+    from surrojax.run.loading import load
+    from surrojax.run.replay import read_schedule, write_schedule
+    from surrojax.run.result import Result
     from surrojax.schedule import Schedule
 
 __version__ = "0.1.0"
@@ -59,14 +59,14 @@ __getattr__, __dir__ = attach(
         "FER2013": "own.settings",
         "PAPER": "own.settings",
         "InputError": "errors",
-        "Result": "result",
+        "Result": "run.result",
         "Schedule": "schedule",
         "Settings": "own.settings",
         "Tuner": "own.tuner",
-        "load": "loading",
+        "load": "run.loading",
         "own_method": "own.method",
-        "read_schedule": "replay",
+        "read_schedule": "run.replay",
         "tune": "own.tuning",
-        "write_schedule": "replay",
+        "write_schedule": "run.replay",
     },
 )

@@ -10,7 +10,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from surrojax import usage
+from surrojax.cli import usage
 from surrojax.fields import suggest
 
 COMMANDS = {

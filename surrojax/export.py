@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from surrojax.errors import InputError
-from surrojax.progress import say
+from surrojax.run.progress import say
 
 
 def export(
@@ -34,8 +34,9 @@ def export(
     Raises:
       InputError: the folder holds no such run, or an ending is unknown.
     """
-    from surrojax import replay, weights
-    from surrojax.loading import load
+    from surrojax import weights
+    from surrojax.run import replay
+    from surrojax.run.loading import load
 
     known = (*replay.SUFFIXES, *weights.SUFFIXES)
     files = [Path(out).expanduser() for out in outs]

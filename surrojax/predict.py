@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from surrojax.errors import InputError
-from surrojax.progress import say, show_warnings
+from surrojax.run.progress import say, show_warnings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     # JAX takes a second to import, which --help need not wait for.
-    from surrojax.loading import load
+    from surrojax.run.loading import load
 
     replaced = given.out.expanduser().exists()
     try:

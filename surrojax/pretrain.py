@@ -19,19 +19,19 @@ import optax
 from flax import struct
 from ml_collections import ConfigDict
 
-from surrojax.checkpoint import Checkpoints
 from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
-from surrojax.execution import conv_form
 from surrojax.fields import check_known, flatten
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
-from surrojax.progress import say
-from surrojax.records import Record, RunFolder
+from surrojax.run.checkpoint import Checkpoints
+from surrojax.run.execution import conv_form
+from surrojax.run.progress import say
+from surrojax.run.records import Record, RunFolder
+from surrojax.run.stream import fetch
 from surrojax.settings import CONVOLUTIONS
-from surrojax.stream import fetch
 from surrojax.verification import Pairs, Verification, draw_pairs, verify
 from surrojax.versions import versions
 from surrojax.weights import save

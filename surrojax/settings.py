@@ -1,4 +1,7 @@
-"""From a config to the objects that it describes; the only module that checks one."""
+"""From a config to the objects that it describes.
+
+Each value is checked by itself and against the network.
+"""
 
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -11,11 +14,11 @@ from surrojax import data, networks
 from surrojax.data.augment import Augment, Look
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
-from surrojax.execution import execution_of
 from surrojax.fields import check_known, flatten, suggest
 from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
-from surrojax.replay import read_schedule
+from surrojax.run.execution import execution_of
+from surrojax.run.replay import read_schedule
 from surrojax.search import (
     OPTIMIZERS,
     Search,
@@ -349,7 +352,9 @@ def _sites_of(pair: networks.Pair) -> Sites:
 def make_method(
     config: ConfigDict, classes: int, allowed: tuple[bool, ...] | None = None
 ) -> Method:
-    """The method with a config's settings.
+    """The method with a config's settings, all classes counting the same.
+
+    Class weights follow from labels: `method_of` has them.
 
     Args:
       config: as `configs/common.py` makes it.
@@ -379,7 +384,6 @@ def make_method(
         search = make_search(config, space)
         if schedule is not None:
             space, schedule = Values.like(space), schedule.ordered(space.names)
-    with named():
         method = Method(
             pair=pair,
             space=space,
@@ -411,6 +415,22 @@ def make_method(
         if schedule is not None:
             schedule.check(method.plan(config.max_iterations))
     return method
+
+
+def method_of(config: ConfigDict, dataset: data.Dataset) -> Method:
+    """The method with a config's settings and the class weights of its data.
+
+    Args:
+      config: as `configs/common.py` makes it.
+      dataset: of `load_data`.
+
+    Raises:
+      InputError: as `make_method`; or the class weights are none of its classes.
+    """
+    method = make_method(config, len(dataset.classes), dataset.allowed)
+    with named():
+        labels = dataset.train.labels, dataset.validation.labels
+        return method.weighed(config.class_weights, *labels, dataset.classes)
 
 
 def make_views(

@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 
 from surrojax.errors import InputError
 from surrojax.networks.mresnet import STAGES
-from surrojax.records import write_bytes
+from surrojax.run.records import write_bytes
 
 Weights = dict[str, np.ndarray]
 """Arrays by name: the path in the tree of parameters, joined by dots."""

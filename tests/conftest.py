@@ -34,7 +34,7 @@ from surrojax.space import make_space, present_names
 
 # Tests of one method share what is compiled for it: modules that are imported after
 # this one find these; a test that wants its own has their __wrapped__.
-assert "surrojax.rounds" not in sys.modules
+assert "surrojax.run.rounds" not in sys.modules
 SHARED = [
     cache(getattr(algorithm, name))
     for name in ("compile_programs", "compile_round", "compile_replicas")

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 ROOT = Path(__file__).parent.parent
 # What commands import once they run; none of these knows a flag.
-IMPORTED = ["surrojax.baselines.runner", "surrojax.pretrain", "surrojax.sweep"]
+IMPORTED = ["surrojax.baselines.runner", "surrojax.pretrain", "surrojax.run.sweep"]
 
 FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(IMPORTED)

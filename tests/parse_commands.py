@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from surrojax import commandline
+from surrojax.cli import commandline
 from surrojax.errors import InputError
+from surrojax.run.sweep import points
 from surrojax.settings import resolve
-from surrojax.sweep import points
 
 MODULES = {"launch": "launch", "baselines": "surrojax.baselines.__main__"}
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import assert_close
 
 from configs import common
-from surrojax import experiment, rounds, settings
+from surrojax import settings
 from surrojax.algorithm import DivergedError
 from surrojax.baselines import black_box, hyperband, methods, pbt
 from surrojax.baselines.attempt import Options
@@ -22,11 +22,14 @@ from surrojax.baselines.runner import Asked, Bench, run_all
 from surrojax.baselines.trainer import DIVERGED, Trainer, Trial
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
+from surrojax.experiment import train
 from surrojax.networks import Pair
 from surrojax.networks.head import Head
 from surrojax.networks.layers import max_pool
+from surrojax.run import rounds
+from surrojax.run.setup import Setup
+from surrojax.run.sweep import at
 from surrojax.sites import HYPER_NAMES
-from surrojax.sweep import at
 from surrojax.weights import save
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -122,7 +125,7 @@ def test_a_training_is_paired_with_the_run_of_its_seed(small, tmp_path):
     setting = dict.fromkeys(NAMES, 0.0) | {"p_z": 0.3, "lambda_V": 1e-3}
     attempt = bench.attempt(Run("here", 1, 3))
     trained = attempt.train(setting)
-    theirs = experiment.train(config_of(seed=3, **fixed), tmp_path / "run", quiet=True)
+    theirs = train(config_of(seed=3, **fixed), tmp_path / "run", quiet=True)
     found = trained.trial
     assert found.validation_accuracy == pytest.approx(theirs["validation_accuracy"])
     lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
@@ -134,7 +137,7 @@ def test_a_training_is_paired_with_the_run_of_its_seed(small, tmp_path):
 
 def test_an_original_that_is_tuned_begins_like_its_baselines(small, tmp_path):
     bench = bench_of(tmp_path)
-    tuned = experiment.Setup.of(config_of()).begin(5).fusion.original
+    tuned = Setup.of(config_of()).begin(5).fusion.original
     mine = bench.attempt(Run("here", 1, 5)).trainer.begin(5, 1).original
     for a, b in zip(
         jnp.hstack([a.ravel() for a in _leaves(tuned.params)]),
@@ -181,7 +184,7 @@ def test_what_a_record_says(small, tmp_path):
 def test_the_method_itself_is_one_of_the_rows(small, tmp_path):
     """A run that was stopped goes on, and one that is finished is left alone."""
     folder = tmp_path / "surrojax/budget=1/seed=0"
-    experiment.train(config_of(max_iterations=10), folder, quiet=True)
+    train(config_of(max_iterations=10), folder, quiet=True)
     first = play(tmp_path, "surrojax")
     assert play(tmp_path, "surrojax").records == first.records
     [ours] = first.records
@@ -533,13 +536,13 @@ def test_a_damaged_schedule_is_named(small, tmp_path, rows, fault):
 
 
 def test_to_read_the_images_is_no_training_s_time(small, tmp_path, monkeypatch):
-    place, clock, late = experiment.Setup.place, time.perf_counter, [0.0]
+    place, clock, late = Setup.place, time.perf_counter, [0.0]
 
     def slow(self):
         late[0] += 1e4
         return place(self)
 
-    monkeypatch.setattr(experiment.Setup, "place", slow)
+    monkeypatch.setattr(Setup, "place", slow)
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + late[0])
     records = play(tmp_path, "untuned", "pbt").records
     assert late[0] >= 1e4 and all(0 < r["seconds"] < 1e4 for r in records)

@@ -4,10 +4,10 @@ import pytest
 from conftest import as_user_at_once
 
 from configs import common
-from surrojax import commandline
 from surrojax.baselines import methods, ours
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.runner import Asked
+from surrojax.cli import commandline
 from surrojax.errors import InputError
 
 

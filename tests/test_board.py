@@ -5,8 +5,8 @@ from contextlib import closing
 import pytest
 from tensorboardX import RecordWriter
 
-from surrojax.board import Board
 from surrojax.errors import InputError
+from surrojax.run.board import Board
 
 
 def record(number):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from surrojax.calls import override, without
+from surrojax.cli.calls import override, without
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrojax import checkpoint
-from surrojax.checkpoint import Checkpoints
 from surrojax.errors import InputError
+from surrojax.run import checkpoint
+from surrojax.run.checkpoint import Checkpoints
 
 
 def state(seed=0):

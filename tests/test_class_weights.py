@@ -13,7 +13,7 @@ from test_experiment import config_of, put_small
 from test_stream import both, rounds
 
 import surrojax
-from surrojax import fidelity, stream
+from surrojax import fidelity
 from surrojax.algorithm import (
     compile_programs,
     evaluate_fusions,
@@ -24,9 +24,10 @@ from surrojax.algorithm import (
 from surrojax.class_weights import weights_of
 from surrojax.errors import InputError
 from surrojax.evaluate import Predictions, measure
-from surrojax.experiment import Setup
 from surrojax.losses import softmax_cross_entropy
 from surrojax.method import Data
+from surrojax.run import stream
+from surrojax.run.setup import Setup
 from surrojax.sgd import Drawn, Targets
 from surrojax.sites import Hyper, Sites
 from surrojax.stage1 import Chance, fit_step, new_fusion

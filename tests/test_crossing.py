@@ -5,9 +5,9 @@ import json
 import pytest
 
 from configs import cross_database
-from surrojax import crossing, sweep
-from surrojax.crossing import FIXED, FIXED_WITH_FOLD, TUNED, compare
 from surrojax.errors import InputError
+from surrojax.run import crossing, sweep
+from surrojax.run.crossing import FIXED, FIXED_WITH_FOLD, TUNED, compare
 
 TRAINED = {"validation_accuracy": 0.0, "train_accuracy": 0.0, "seconds": 1.0}
 

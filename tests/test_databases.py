@@ -11,11 +11,12 @@ from PIL import Image
 from small_run import use_small_networks
 
 from configs import ck_mresnet, cross_database
-from surrojax import experiment, settings
+from surrojax import settings
 from surrojax.data import EXPRESSIONS, Protocol, Source, load
 from surrojax.errors import InputError
+from surrojax.run import setup
+from surrojax.run.sweep import run_sweep
 from surrojax.settings import folds
-from surrojax.sweep import run_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -168,10 +169,10 @@ def test_ten_folds_are_run_and_pooled(ck, tmp_path, monkeypatch, capsys):
     def once(*given):
         """The folds differ in their data alone."""
         if not made:
-            made.append(settings.make_method(*given))
+            made.append(settings.method_of(*given))
         return made[0]
 
-    monkeypatch.setattr(experiment, "make_method", once)
+    monkeypatch.setattr(setup, "method_of", once)
     config = ck_mresnet.get_config()
     config.update_from_flattened_dict(
         {

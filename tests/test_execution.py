@@ -10,12 +10,15 @@ from conftest import assert_close, tiny_arrays, tiny_method
 from test_experiment import config_of, lines, lines_of, small, timeless  # noqa: F401
 
 from configs import common, fer2013_resnet20
-from surrojax import execution, experiment, replicas, settings
+from surrojax import settings
 from surrojax.algorithm import DivergedError, initial_state
 from surrojax.errors import InputError
-from surrojax.execution import execution_of, settle
+from surrojax.experiment import train
 from surrojax.layout import Layout
-from surrojax.sweep import run_sweep
+from surrojax.run import execution, replicas, setup
+from surrojax.run.execution import execution_of, settle
+from surrojax.run.keeper import Keeper
+from surrojax.run.sweep import run_sweep
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -77,7 +80,7 @@ def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
     import sys
 
     code = (
-        "from configs import demo; from surrojax.execution import prepare\n"
+        "from configs import demo; from surrojax.run.execution import prepare\n"
         "config = demo.get_config(); prepare(config)\n"
         "import jax; print(jax.config.values['jax_compilation_cache_dir'])\n"
         "print(len(jax.devices()) == (2 if len(__import__('os').sched_getaffinity(0)) "
@@ -112,8 +115,8 @@ def one_way(tmp_path_factory):
 )
 def test_all_ways_give_the_same_run(one_way, small, tmp_path, changes):  # noqa: F811
     """And each goes on where another has stopped."""
-    experiment.train(config_of(max_iterations=6, **changes), tmp_path, quiet=True)
-    experiment.train(config_of(), tmp_path, quiet=True)
+    train(config_of(max_iterations=6, **changes), tmp_path, quiet=True)
+    train(config_of(), tmp_path, quiet=True)
     for a, b in zip(one_way, timeless(tmp_path), strict=True):
         assert_close(a, b, 1e-4)
 
@@ -128,7 +131,7 @@ def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
     assert list(together) == [5, 6, 7]
     for seed, result in together.items():
         config = config_of(seed=seed)
-        expected = experiment.train(config, tmp_path / str(seed), quiet=True)
+        expected = train(config, tmp_path / str(seed), quiet=True)
         folder = tmp_path / "all" / f"seed={seed}"
         for a, b in zip(lines(folder), lines(tmp_path / str(seed)), strict=True):
             del a["seconds"], b["seconds"]
@@ -143,7 +146,7 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
     tmp_path,
     monkeypatch,
 ):
-    kept, keep = [], experiment.Keeper.keep
+    kept, keep = [], Keeper.keep
 
     def dies(self, state, record):
         if record["round"] == 2 and kept.count(2) == 1:
@@ -155,12 +158,12 @@ def test_replicas_go_on_even_if_killed_between_two_checkpoints(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment.Keeper, "keep", dies)
+        patch.setattr(Keeper, "keep", dies)
         with pytest.raises(KeyboardInterrupt):
             replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
     # A second time, before the later one has done its round again.
     with monkeypatch.context() as patch:
-        patch.setattr(experiment.Keeper, "keep", dies_at_once)
+        patch.setattr(Keeper, "keep", dies_at_once)
         with pytest.raises(KeyboardInterrupt):
             replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
     replicas.train(config_of(replicas=2), tmp_path / "a", quiet=True)
@@ -185,7 +188,7 @@ def test_a_replica_that_stops_early_does_not_stop_its_sisters(small, tmp_path): 
     ends = {}
     for seed in found:
         alone, folder = config_of(seed=seed, max_iterations=18), tmp_path / f"{seed}"
-        ends[seed] = experiment.train(alone, folder, quiet=True)
+        ends[seed] = train(alone, folder, quiet=True)
         accuracies = [r["original"]["validation_accuracy"] for r in lines(folder)]
         worse = (n for n in range(1, 6) if accuracies[n] <= max(accuracies[:n]))
         assert rounds[seed] == next(worse, 5) + 1
@@ -216,7 +219,7 @@ def test_replicas_have_a_time_budget_each(small, tmp_path, capsys):  # noqa: F81
 
 
 def test_a_replica_that_diverges_stops_config_of(small, tmp_path, monkeypatch):  # noqa: F811
-    def poisoned(method, key, inner=experiment.initial_state):
+    def poisoned(method, key, inner=setup.initial_state):
         state = inner(method, key)
         is_bad = jax.random.key_data(key)[-1] == 1
         broken = jax.tree.map(
@@ -224,7 +227,7 @@ def test_a_replica_that_diverges_stops_config_of(small, tmp_path, monkeypatch): 
         )
         return replace(state, fusion=broken)
 
-    monkeypatch.setattr(experiment, "initial_state", poisoned)
+    monkeypatch.setattr(setup, "initial_state", poisoned)
     found = replicas.train(config_of(replicas=2), tmp_path, quiet=True)
     assert found[0]["rounds"] == 3
     assert isinstance(found[1], InputError) and "not finite" in str(found[1])
@@ -265,7 +268,7 @@ def test_a_sweep_of_replicas_has_a_row_a_seed(small, tmp_path, capsys):  # noqa:
 
 def test_one_run_is_not_several(small, tmp_path):  # noqa: F811
     with pytest.raises(InputError, match="config.replicas"):
-        experiment.train(config_of(replicas=2), tmp_path, quiet=True)
+        train(config_of(replicas=2), tmp_path, quiet=True)
 
 
 def test_replicas_want_their_images_on_the_device(small, tmp_path):  # noqa: F811

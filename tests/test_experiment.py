@@ -14,17 +14,21 @@ from conftest import draw_nothing
 from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
-from surrojax import experiment, fidelity, rounds, settings
+from surrojax import experiment, fidelity, settings
 from surrojax.algorithm import DivergedError
-from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset, Split
 from surrojax.errors import InputError
 from surrojax.evaluate import predict
 from surrojax.experiment import train
 from surrojax.networks import Pair
 from surrojax.networks.head import Head
-from surrojax.records import RunFolder
+from surrojax.run import restoring, rounds, setup
+from surrojax.run.checkpoint import Checkpoints
+from surrojax.run.keeper import Keeper
+from surrojax.run.records import RunFolder
+from surrojax.run.setup import Setup, read_weights
 from surrojax.sites import HYPER_NAMES
+from surrojax.weights import load as weights_in
 from surrojax.weights import save
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -63,16 +67,27 @@ def put_small(patch):
     dataset = Dataset("faces", tuple("abcdefg"), *parts, manifest={"source": "random"})
     patch.setattr(settings, "make_pair", lambda config, classes: PAIR)
     patch.setattr(settings.data, "load", lambda *_: dataset)
-    patch.setattr(experiment, "make_method", make_method_once)
+    patch.setattr(setup, "method_of", method_of_once)
+    patch.setattr(restoring, "make_method", make_method_once)
     return dataset
 
 
 def make_method_once(config, *of_data):
     """Runs with the same settings share a method, and with it what is compiled."""
-    key = json.dumps([v for k, v in config.to_dict().items() if k not in NO_METHOD])
-    key += repr(of_data)
+    return once(settings.make_method, config, of_data, of_data)
+
+
+def method_of_once(config, data):
+    labels = [part.labels.tolist() for part in (data.train, data.validation)]
+    of_data = data.classes, data.allowed, labels
+    return once(settings.method_of, config, (data,), of_data)
+
+
+def once(make, config, given, of_data):
+    settled = [v for k, v in config.to_dict().items() if k not in NO_METHOD]
+    key = json.dumps(settled) + repr(of_data)
     if key not in METHODS:
-        METHODS[key] = settings.make_method(config, *of_data)
+        METHODS[key] = make(config, *given)
     return METHODS[key]
 
 
@@ -141,7 +156,7 @@ def test_a_schedule_has_the_rounds_that_were_kept(small, tmp_path, monkeypatch, 
     file = tmp_path / "schedule.csv"
     assert len(file.read_text().splitlines()) == rounds + 2
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "_rounds", interrupted)
+        patch.setattr(experiment, "reported", interrupted)
         if rounds:
             train(config_of(max_iterations=6), tmp_path, quiet=True)
         else:
@@ -153,12 +168,12 @@ def test_a_schedule_has_the_rounds_that_were_kept(small, tmp_path, monkeypatch, 
 
 def test_nothing_is_lost_where_a_checkpoint_is_not_there(small, tmp_path):
     """A replica that is asked to go back a round, and has one checkpoint alone."""
-    setup = experiment.Setup.of(config_of())
+    of_run = Setup.of(config_of())
     train(config_of(), tmp_path, quiet=True)
     shutil.rmtree(tmp_path / "checkpoints" / "2")
     before = {f.name: f.read_bytes() for f in tmp_path.iterdir() if f.is_file()}
     with (
-        experiment.Keeper(setup, tmp_path, setup.begin(0), []) as keeper,
+        Keeper(of_run, tmp_path, of_run.begin(0), []) as keeper,
         pytest.raises(InputError, match="the checkpoint of round 2 cannot be read"),
     ):
         keeper.restored(2)
@@ -390,7 +405,7 @@ def test_steps_that_make_no_round_are_said(small, tmp_path, capsys):
 
 def test_the_trained_network_can_be_taken_up_again(small, tmp_path):
     result = train(config_of(), tmp_path, quiet=True)
-    method, state = experiment.restore(tmp_path)
+    method, state = restoring.restore(tmp_path)
     found = predict(
         method.pair.original,
         method.views,
@@ -404,16 +419,16 @@ def test_the_trained_network_can_be_taken_up_again(small, tmp_path):
 
 def test_a_finished_run_is_tested_on_other_data(small, tmp_path, monkeypatch):
     result = train(config_of(), tmp_path, quiet=True)
-    again = experiment.retest(config_of(), tmp_path)
+    again = restoring.retest(config_of(), tmp_path)
     assert again == {name: result[name] for name in again}
     other = replace(small, test=split(40, 9))
     monkeypatch.setattr(settings.data, "load", lambda *_: other)
-    elsewhere = experiment.retest(config_of(), tmp_path)
+    elsewhere = restoring.retest(config_of(), tmp_path)
     assert np.sum(elsewhere["confusion_matrix"]) == 40
     renamed = replace(small, classes=tuple("gfedcba"))
     monkeypatch.setattr(settings.data, "load", lambda *_: renamed)
     with pytest.raises(InputError, match="its network knows a, b, .* same classes"):
-        experiment.retest(config_of(), tmp_path)
+        restoring.retest(config_of(), tmp_path)
 
 
 def in_sequences(part):
@@ -472,7 +487,7 @@ def test_a_run_begins_with_the_layers_that_fit(small, tmp_path, capsys):
     train(config_of(), first, quiet=True)
     weights = first / "weights.safetensors"
     config = config_of(init_from=str(weights))
-    begin = experiment.read_weights(config)
+    begin = read_weights(config)
     assert set(begin) == {
         *("Dense_0.kernel", "Dense_0.bias", "head.V", "head.bias_V"),
         *("head.W", "head.bias_W"),
@@ -485,7 +500,7 @@ def test_a_run_begins_with_the_layers_that_fit(small, tmp_path, capsys):
     moved = tmp_path / "moved.safetensors"
     weights.rename(moved)
     train(config_of(init_from=str(moved)), tmp_path / "second", quiet=True)
-    other = experiment.load(moved) | {"head.bias_W": np.ones(7, np.float32)}
+    other = weights_in(moved) | {"head.bias_W": np.ones(7, np.float32)}
     save(
         moved,
         {"head": {"bias_W": other["head.bias_W"]}}
@@ -513,8 +528,8 @@ def test_a_run_from_scratch_does_not_go_on_with_weights(small, tmp_path):
 
 def test_the_weights_of_a_run_are_those_of_its_last_round(small, tmp_path):
     train(config_of(), tmp_path, quiet=True)
-    _, state = experiment.restore(tmp_path)
-    saved = experiment.load(tmp_path)
+    _, state = restoring.restore(tmp_path)
+    saved = weights_in(tmp_path)
     head = state.fusion.original.params["head"]
     np.testing.assert_array_equal(saved["head.V"], head["V"])
     np.testing.assert_array_equal(saved["head.bias_W"], head["bias_W"])
@@ -627,7 +642,7 @@ def test_damaged_metrics_and_results_are_named(small, tmp_path):
 
 def test_a_full_disk_loses_nothing(small, tmp_path, monkeypatch):
     """The disk fills up in round 2; with room again the run ends as if it had not."""
-    from surrojax import checkpoint
+    from surrojax.run import checkpoint
 
     train(config_of(), tmp_path / "alone", quiet=True)
     real = checkpoint.shutil.disk_usage
@@ -646,7 +661,7 @@ def test_a_full_disk_loses_nothing(small, tmp_path, monkeypatch):
 
 
 def test_a_file_that_cannot_be_written_is_named(small, tmp_path, monkeypatch):
-    from surrojax import records
+    from surrojax.run import records
 
     def no_space(_):
         raise OSError(28, "No space left on device")
@@ -741,7 +756,7 @@ def test_a_run_of_another_version_is_named(small, tmp_path):
     del described["config"]["surrogate"]
     file.write_text(json.dumps(described))
     with pytest.raises(InputError, match="no field 'surrogate'.*another version"):
-        experiment.restore(tmp_path)
+        restoring.restore(tmp_path)
 
 
 @pytest.mark.drawn

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from surrojax.importance import chance, compared, importance
+from surrojax.run.importance import chance, compared, importance
 
 
 def record(scores, **hyper):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from surrojax.learnt import Stalled, verdict
+from surrojax.run.learnt import Stalled, verdict
 
 
 @pytest.mark.parametrize(

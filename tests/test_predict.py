@@ -13,11 +13,12 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import surrojax
-from surrojax import export, predict, prediction
+from surrojax import export, predict
 from surrojax.data import EXPRESSIONS, align, faces
 from surrojax.data.pictures import find
 from surrojax.errors import InputError
 from surrojax.experiment import restore
+from surrojax.run import prediction
 
 PROBABILITIES = [f"probability_{name}" for name in EXPRESSIONS]
 
@@ -316,7 +317,7 @@ def test_an_export_that_cannot_be_made_writes_nothing(root, tmp_path, capsys):
 
 
 def test_a_run_of_arrays_has_no_way_to_read_images(tmp_path):
-    trained = surrojax.result.Trained({"params": {}}, lambda inputs: inputs)
+    trained = surrojax.run.result.Trained({"params": {}}, lambda inputs: inputs)
     record = {"round": 1, "hyper": {"p_z": 0.1}, "original": {}}
     result = surrojax.Result([record], lambda: trained, ("a", "b"))
     with pytest.raises(InputError, match="read them yourself and call predict"):

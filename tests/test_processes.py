@@ -15,9 +15,9 @@ import pytest
 from conftest import as_user_at_once
 
 from configs import demo
-from surrojax import processes
 from surrojax.errors import InputError
 from surrojax.experiment import train
+from surrojax.run import processes
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 240  # seconds of a process, after which it is killed

@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import pytest
 
-from surrojax import progress
-from surrojax.progress import Progress, Runs, details, minutes
+from surrojax.run import progress
+from surrojax.run.progress import Progress, Runs, details, minutes
 
 EVALUATION = {"validation_accuracy": 0.25, "validation_cross_entropy": 1.5}
 RECORD = {

@@ -6,9 +6,9 @@ import math
 import pytest
 
 from configs import common
-from surrojax import records
 from surrojax.errors import InputError
-from surrojax.records import RunFolder
+from surrojax.run import records
+from surrojax.run.records import RunFolder
 
 
 def description(**config):

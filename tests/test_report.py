@@ -9,9 +9,10 @@ import pytest
 from conftest import as_user_at_once
 
 from configs import common
-from surrojax import report, sweep
+from surrojax import report
 from surrojax.errors import InputError
 from surrojax.report.page import breakable
+from surrojax.run import sweep
 
 TUNE = ["lambda_z", "p_z"]
 CONFUSION = [[30, 10], [20, 40]]

@@ -10,8 +10,8 @@ import pytest
 from benchmarks import ablation, figures, last, paper, records, results, rows, shifted
 from benchmarks.compared import LENET
 from surrojax.fields import flatten
+from surrojax.run.sweep import at, points
 from surrojax.settings import resolve
-from surrojax.sweep import at, points
 
 BASELINE = next(r for r in rows.ROWS if (r.table, r.name) == (4, "baseline"))
 

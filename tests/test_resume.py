@@ -14,7 +14,7 @@ import pytest
 from conftest import AS_A_USER, assert_same
 
 from surrojax.algorithm import initial_state
-from surrojax.checkpoint import Checkpoints
+from surrojax.run.checkpoint import Checkpoints
 from surrojax.settings import make_method
 
 ROOT = Path(__file__).parent.parent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from surrojax.stopping import Limits, best_round
+from surrojax.run.stopping import Limits, best_round
 
 
 def records(accuracies, seconds=None, iterations=10):

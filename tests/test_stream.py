@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from conftest import tiny_arrays, tiny_method
 
-from surrojax import stream
 from surrojax.algorithm import compile_programs, initial_state, play, run
 from surrojax.method import Data
+from surrojax.run import stream
+from surrojax.run.stream import Streamed, chunk_length, fetch
 from surrojax.sgd import Arrays, Targets
-from surrojax.stream import Streamed, chunk_length, fetch
 
 KEY = jax.random.key(4)
 

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from configs import common
-from surrojax import sweep
 from surrojax.errors import InputError
-from surrojax.sweep import name_of, points, run_sweep, table
+from surrojax.run import sweep
+from surrojax.run.sweep import name_of, points, run_sweep, table
 
 RESULT = {
     "test_accuracy": 0.5,

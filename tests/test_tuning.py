@@ -24,7 +24,7 @@ from configs import (
     fer2013_lenet_improved,
     fer2013_lenet_improved_wide,
 )
-from surrojax import report, rounds
+from surrojax import report
 from surrojax.algorithm import DivergedError, initial_state
 from surrojax.data import Split
 from surrojax.errors import InputError
@@ -32,6 +32,7 @@ from surrojax.own.hints import hints
 from surrojax.own.identity import name_of, programs_of
 from surrojax.own.outputs import check_outputs
 from surrojax.own.settings import Settings
+from surrojax.run import rounds
 from surrojax.settings import make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage2 import copies, train_candidate, train_population

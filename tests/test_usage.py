@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from absl import flags
 
-from surrojax import usage
+from surrojax.cli import usage
 
 BELOW = '''
 """Below."""

@@ -17,15 +17,15 @@ from typing import TypeVar
 from absl import flags
 from ml_collections import config_flags
 
-from surrojax import commandline
 from surrojax.baselines import ours
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.box import RANGES
 from surrojax.baselines.methods import NAMES, OURS
 from surrojax.baselines.runner import Asked, Done, run_all
+from surrojax.cli import commandline
 from surrojax.errors import InputError
-from surrojax.execution import prepare
-from surrojax.progress import say, show_log
+from surrojax.run.execution import prepare
+from surrojax.run.progress import say, show_log
 from surrojax.settings import check_complete
 
 T = TypeVar("T")

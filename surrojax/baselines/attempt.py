@@ -15,7 +15,7 @@ from surrojax.baselines.folder import Folder, Run
 from surrojax.baselines.trainer import Plan, Trainer, Trial
 from surrojax.errors import InputError
 from surrojax.losses import Objective
-from surrojax.progress import say
+from surrojax.run.progress import say
 
 
 class Kept(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any
 from surrojax.baselines.store import Store, locked
 from surrojax.errors import InputError
 from surrojax.fields import flatten
-from surrojax.records import (
+from surrojax.run.records import (
     MAY_DIFFER,
     Record,
     read_json,

@@ -12,10 +12,10 @@ from surrojax.baselines.attempt import Attempt, Bill, Kept
 from surrojax.baselines.trainer import Trial
 from surrojax.errors import InputError
 from surrojax.fields import flatten
-from surrojax.progress import say
-from surrojax.records import read_json
+from surrojax.run.progress import say
+from surrojax.run.records import read_json
+from surrojax.run.sweep import at
 from surrojax.settings import resolve
-from surrojax.sweep import at
 
 CARRIED = (
     "network",

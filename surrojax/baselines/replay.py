@@ -8,7 +8,7 @@ from surrojax.baselines.attempt import Attempt, Kept
 from surrojax.baselines.box import Setting
 from surrojax.baselines.folder import Run
 from surrojax.errors import InputError
-from surrojax.replay import read_schedule
+from surrojax.run.replay import read_schedule
 
 SOURCE = "surrojax"
 """The method whose schedules are replayed."""

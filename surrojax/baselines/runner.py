@@ -18,10 +18,10 @@ from surrojax.baselines.methods import OURS, check, methods_of
 from surrojax.baselines.replay import NotYetError
 from surrojax.baselines.trainer import Trainer, alone, figures_of
 from surrojax.errors import InputError
-from surrojax.experiment import Setup
-from surrojax.outcome import cost_in_steps
-from surrojax.progress import say
-from surrojax.records import Record
+from surrojax.run.outcome import cost_in_steps
+from surrojax.run.progress import say
+from surrojax.run.records import Record
+from surrojax.run.setup import Setup
 from surrojax.settings import MOST, make_method, resolve
 from surrojax.sites import named
 from surrojax.versions import PACKAGES

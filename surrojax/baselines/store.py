@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from surrojax.errors import InputError
-from surrojax.records import Record, explained, read_json, write_json
+from surrojax.run.records import Record, explained, read_json, write_json
 
 
 class Store:

@@ -8,8 +8,8 @@ from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, Row, not_run, rows_of
 from surrojax.errors import InputError
-from surrojax.progress import say
-from surrojax.records import explained
+from surrojax.run.progress import say
+from surrojax.run.records import explained
 
 HEAD = (
     "method",

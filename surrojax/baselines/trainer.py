@@ -20,16 +20,16 @@ from surrojax.algorithm import Streams, evaluate_fusions, finite, several
 from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
-from surrojax.experiment import Setup
 from surrojax.losses import Objective
 from surrojax.method import Method
-from surrojax.records import Record
-from surrojax.rounds import Placed
+from surrojax.run.records import Record
+from surrojax.run.rounds import Placed
+from surrojax.run.setup import Setup
+from surrojax.run.stream import Streamed
+from surrojax.run.sweep import at
 from surrojax.settings import make_look, make_views
 from surrojax.space import Values
 from surrojax.stage1 import Fusion, fit_settings
-from surrojax.stream import Streamed
-from surrojax.sweep import at
 
 
 class Trial(NamedTuple):

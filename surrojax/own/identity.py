@@ -18,7 +18,7 @@ from surrojax.method import Method
 from surrojax.networks import blank, forward, init
 from surrojax.networks.liveness import inside
 from surrojax.own.method import Plain, own_of
-from surrojax.records import Record
+from surrojax.run.records import Record
 from surrojax.sgd import Descent
 from surrojax.versions import versions
 

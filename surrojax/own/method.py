@@ -12,7 +12,6 @@ import jax.numpy as jnp
 
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
-from surrojax.execution import conv_form
 from surrojax.fields import are_words
 from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method
@@ -24,6 +23,7 @@ from surrojax.networks.stand_in import StandIn, UserNetwork
 from surrojax.networks.trunks import trunk_for
 from surrojax.own.descent import check_descent, check_steps
 from surrojax.own.settings import BOUNDS, Settings
+from surrojax.run.execution import conv_form
 from surrojax.settings import expand
 from surrojax.sgd import Descent
 from surrojax.sites import HYPER_NAMES, Sites

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from surrojax.data.dataset import Images
-from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.method import Method
@@ -31,9 +30,10 @@ from surrojax.own.method import (
     words_of,
 )
 from surrojax.own.settings import Settings
-from surrojax.progress import say
-from surrojax.records import Record
-from surrojax.result import Trained
+from surrojax.run.diary import best_of
+from surrojax.run.progress import say
+from surrojax.run.records import Record
+from surrojax.run.result import Trained
 from surrojax.weights import STATISTICS, load, unflatten, unwhole
 
 ROWS = 2

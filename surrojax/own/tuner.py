@@ -22,7 +22,7 @@ import numpy as np
 
 from surrojax.errors import InputError
 from surrojax.fields import check_known
-from surrojax.records import read_json, write_json
+from surrojax.run.records import read_json, write_json
 from surrojax.search import (
     OPTIMIZERS,
     SearchState,

@@ -22,13 +22,9 @@ from surrojax import report
 from surrojax.algorithm import DivergedError, RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
-from surrojax.diary import Diary, described
 from surrojax.errors import InputError
-from surrojax.execution import keep_programs
-from surrojax.learnt import Stalled, verdict
 from surrojax.method import Method
 from surrojax.networks.stand_in import StandIn, UserNetwork, class_of
-from surrojax.outcome import classify, result
 from surrojax.own.data import (
     Examples,
     check,
@@ -61,15 +57,19 @@ from surrojax.own.outputs import check_outputs, check_seen
 from surrojax.own.reading import joined, trained
 from surrojax.own.settings import Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
-from surrojax.progress import Progress, say
-from surrojax.records import Record, config_in, read_json
-from surrojax.replay import hash_of, read_schedule
-from surrojax.result import Result
-from surrojax.rounds import Placed, reported
+from surrojax.run.diary import Diary, described
+from surrojax.run.execution import keep_programs
+from surrojax.run.learnt import Stalled, verdict
+from surrojax.run.outcome import classify, result
+from surrojax.run.progress import Progress, say
+from surrojax.run.records import Record, config_in, read_json
+from surrojax.run.replay import hash_of, read_schedule
+from surrojax.run.result import Result
+from surrojax.run.rounds import Placed, reported
+from surrojax.run.stopping import Limits
 from surrojax.schedule import Schedule
 from surrojax.sgd import Descent
 from surrojax.space import Values
-from surrojax.stopping import Limits
 from surrojax.weights import flatten
 from surrojax.weights import hash_of as weights_hash
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from surrojax.errors import InputError
-from surrojax.importance import chance, compared, finite, importance
 from surrojax.plots.names import symbol
+from surrojax.run.importance import chance, compared, finite, importance
 from surrojax.sites import GROUPS
 
 Record = dict[str, Any]
@@ -167,7 +167,7 @@ def plot_importance(records: Sequence[Record]) -> Figure:
     lie 95 % of what chance alone would yield.
 
     Args:
-      records: lines of metrics.jsonl; see `surrojax.importance.importance`.
+      records: lines of metrics.jsonl; see `surrojax.run.importance.importance`.
 
     Raises:
       InputError: no hyper-parameter was searched.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from surrojax.importance import importance
 from surrojax.plots.candidates import (
     plot_importance,
     plot_parallel_coordinate,
@@ -16,6 +15,7 @@ from surrojax.plots.candidates import (
 from surrojax.plots.confusion import plot_confusion_matrix
 from surrojax.plots.fidelity import plot_fidelity
 from surrojax.plots.rounds import plot_history, plot_schedule
+from surrojax.run.importance import importance
 
 Record = dict[str, Any]
 

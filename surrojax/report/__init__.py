@@ -3,9 +3,9 @@
     python -m surrojax.report FOLDER
 
 writes FOLDER/report.html, as a run and a sweep do by themselves at their end. The page
-is one file: it needs no network, no script and no other file. It is made of the small
-files of a run's folder alone (config.json, metrics.jsonl, result.json), so records that
-were kept without their checkpoints have their page as well. A folder that
+is one file: it opens offline, without JavaScript and without another file. It is made
+of the small files of a run's folder alone (config.json, metrics.jsonl, result.json), so
+records that were kept without their checkpoints have their page as well. A folder that
 `surrojax.tune` left has one too; what it lacks, such as test data, is left out.
 """
 
@@ -13,9 +13,9 @@ import os
 from pathlib import Path
 
 from surrojax.errors import InputError
-from surrojax.records import write_text
 from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
 from surrojax.report.origin import shown
+from surrojax.run.records import write_text
 
 __all__ = ["FILE", "shown", "write"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from surrojax import report
 from surrojax.errors import InputError
-from surrojax.progress import say
+from surrojax.run.progress import say
 
 
 def main() -> int:

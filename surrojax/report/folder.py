@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from surrojax.calls import named
+from surrojax.cli.calls import named
 from surrojax.errors import InputError
 from surrojax.losses import OBJECTIVES
-from surrojax.outcome import cost_in_steps
-from surrojax.records import MAY_DIFFER, Record, config_in, read_json
+from surrojax.run.outcome import cost_in_steps
+from surrojax.run.records import MAY_DIFFER, Record, config_in, read_json
 from surrojax.settings import flatten
 
 FILE = "report.html"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from surrojax.calls import override, without
+from surrojax.cli.calls import override, without
 from surrojax.report.data import manifest
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, plain

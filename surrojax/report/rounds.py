@@ -3,11 +3,11 @@
 import base64
 
 from surrojax import plots
-from surrojax.importance import chance, importance
-from surrojax.records import Record, csv_of, schedule_rows
 from surrojax.report.figures import Picture, picture
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, number, percent
+from surrojax.run.importance import chance, importance
+from surrojax.run.records import Record, csv_of, schedule_rows
 
 CAPTIONS = {
     "schedule": "The schedule: the hyper-parameters that the network was trained with "

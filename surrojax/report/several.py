@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from surrojax import plots
-from surrojax.pooling import mean_and_error
-from surrojax.records import Record
 from surrojax.report import result
 from surrojax.report.figures import Picture, picture
 from surrojax.report.folder import FILE, REPEATS, Run, Several
@@ -24,6 +22,8 @@ from surrojax.report.tables import (
     percent,
     with_error,
 )
+from surrojax.run.pooling import mean_and_error
+from surrojax.run.records import Record
 
 
 def page(several: Several) -> str:

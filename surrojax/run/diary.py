@@ -13,13 +13,13 @@ from flax import serialization
 
 from surrojax import plots
 from surrojax.algorithm import RunState
-from surrojax.board import Board
-from surrojax.checkpoint import Checkpoints
 from surrojax.data import Dataset
 from surrojax.errors import InputError
 from surrojax.method import Method, macs_of
-from surrojax.outcome import Voted, predictions_csv
-from surrojax.records import Record, RunFolder, explained, write_bytes, write_text
+from surrojax.run.board import Board
+from surrojax.run.checkpoint import Checkpoints
+from surrojax.run.outcome import Voted, predictions_csv
+from surrojax.run.records import Record, RunFolder, explained, write_bytes, write_text
 from surrojax.versions import versions
 from surrojax.weights import save, whole
 

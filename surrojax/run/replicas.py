@@ -29,14 +29,15 @@ from surrojax.algorithm import (
     run_replicas,
 )
 from surrojax.errors import InputError
-from surrojax.experiment import Keeper, Setup
-from surrojax.learnt import Stalled
 from surrojax.method import Data
-from surrojax.processes import here, want_one
-from surrojax.progress import Progress, say
-from surrojax.records import Record
-from surrojax.rounds import Placed, test_figures
-from surrojax.stream import Streamed
+from surrojax.run.keeper import Keeper
+from surrojax.run.learnt import Stalled
+from surrojax.run.processes import here, want_one
+from surrojax.run.progress import Progress, say
+from surrojax.run.records import Record
+from surrojax.run.rounds import Placed, test_figures
+from surrojax.run.setup import Setup
+from surrojax.run.stream import Streamed
 
 Results = dict[int, Record | InputError]
 """By seed: what result.json holds, or why the run stopped."""

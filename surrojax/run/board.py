@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from surrojax.records import explained
+from surrojax.run.records import explained
 
 
 class Board:

@@ -10,17 +10,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from surrojax.checkpoint import Checkpoints
-from surrojax.diary import best_of
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
-from surrojax.experiment import config_of, restore
 from surrojax.fields import are_words
 from surrojax.networks.stand_in import UserNetwork
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
-from surrojax.records import config_in, metrics_of, read_json, result_of
-from surrojax.result import Result, Trained
+from surrojax.run.checkpoint import Checkpoints
+from surrojax.run.diary import best_of
+from surrojax.run.records import config_in, metrics_of, read_json, result_of
+from surrojax.run.restoring import config_of, restore
+from surrojax.run.result import Result, Trained
 from surrojax.settings import make_look, make_views, sources
 
 

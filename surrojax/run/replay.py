@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from surrojax.errors import InputError
-from surrojax.records import csv_of, write_json, write_text
+from surrojax.run.records import csv_of, write_json, write_text
 from surrojax.schedule import Schedule
 
 OF_A_RUN = "schedule.csv"

@@ -12,8 +12,8 @@ import numpy as np
 from surrojax import plots, report
 from surrojax.data.pictures import Preparation
 from surrojax.errors import InputError
-from surrojax.prediction import predict_files
-from surrojax.records import Record
+from surrojax.run.prediction import predict_files
+from surrojax.run.records import Record
 from surrojax.schedule import Schedule
 from surrojax.weights import save, whole
 

@@ -22,9 +22,9 @@ from surrojax.evaluate import (
     vote,
 )
 from surrojax.method import Method
-from surrojax.records import Record
+from surrojax.run.records import Record
+from surrojax.run.stream import Streamed, predict_streamed
 from surrojax.sgd import Arrays
-from surrojax.stream import Streamed, predict_streamed
 
 
 class Voted(NamedTuple):

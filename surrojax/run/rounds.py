@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from surrojax import fidelity, stream
+from surrojax import fidelity
 from surrojax.algorithm import (
     Round,
     RunState,
@@ -18,10 +18,11 @@ from surrojax.algorithm import (
 )
 from surrojax.evaluate import Evaluation
 from surrojax.method import Data, Method
-from surrojax.records import Record
+from surrojax.run import stream
+from surrojax.run.records import Record
+from surrojax.run.stopwatch import Stopwatch
+from surrojax.run.stream import Streamed
 from surrojax.sgd import Arrays
-from surrojax.stopwatch import Stopwatch
-from surrojax.stream import Streamed
 
 Placed = dict[str, Arrays | Streamed]
 """Splits by name, on the device or on the host: train, validation, and perhaps test."""

@@ -14,15 +14,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import pooling, replicas, report
-from surrojax.calls import named, override, without
+from surrojax import report
+from surrojax.cli.calls import named, override, without
 from surrojax.errors import InputError
-from surrojax.execution import tunes
 from surrojax.experiment import train
 from surrojax.fields import flatten, suggest
-from surrojax.processes import want_one
-from surrojax.progress import Runs, minutes, say
-from surrojax.records import Record, explained, write_json, write_text
+from surrojax.run import pooling, replicas
+from surrojax.run.execution import tunes
+from surrojax.run.processes import want_one
+from surrojax.run.progress import Runs, minutes, say
+from surrojax.run.records import Record, explained, write_json, write_text
 from surrojax.settings import resolve
 
 Point = dict[str, Any]

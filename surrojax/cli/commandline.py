@@ -16,7 +16,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
-from surrojax import usage
+from surrojax.cli import usage
 from surrojax.errors import InputError
 from surrojax.fields import flatten, nearest, suggest
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from surrojax.evaluate import balanced_accuracy, macro_f1, recall
-from surrojax.records import Record
+from surrojax.run.records import Record
 
 
 def pool(results: Sequence[Record]) -> Record:

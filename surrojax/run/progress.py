@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from surrojax.errors import InputError
-from surrojax.learnt import Stalled
+from surrojax.run.learnt import Stalled
 
 Record = dict[str, Any]
 

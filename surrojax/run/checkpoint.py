@@ -13,7 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from surrojax.errors import InputError
-from surrojax.records import explained
+from surrojax.run.records import explained
 
 
 class Checkpoints:

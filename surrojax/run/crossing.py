@@ -6,15 +6,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import pooling, report
+from surrojax import report
 from surrojax.data import EXPRESSIONS
 from surrojax.errors import InputError
-from surrojax.experiment import retest
-from surrojax.progress import say
-from surrojax.records import Record, write_json
+from surrojax.run import pooling
+from surrojax.run.progress import say
+from surrojax.run.records import Record, write_json
+from surrojax.run.restoring import retest
+from surrojax.run.sweep import FOLD, Outcome, Point, at, run_points, succeeded
 from surrojax.settings import folds, make_method
 from surrojax.sites import HYPER_NAMES
-from surrojax.sweep import FOLD, Outcome, Point, at, run_points, succeeded
 
 TUNED = "tuned on a fold of the target"
 FIXED = "fixed setting"

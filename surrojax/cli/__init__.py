@@ -1,0 +1,1 @@
+"""The command line: flags and their mistakes (commandline.py, calls.py), and --help."""

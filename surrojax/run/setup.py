@@ -1,0 +1,198 @@
+"""What a config stands for, made once: data, method, weights to begin with."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from surrojax.algorithm import (
+    RunState,
+    initial_state,
+)
+from surrojax.class_weights import told as told_weights
+from surrojax.data import Dataset, Split
+from surrojax.layout import Layout
+from surrojax.method import Method, macs_of
+from surrojax.run.execution import Execution, execution_of, prepare, settle
+from surrojax.run.progress import say
+from surrojax.run.rounds import Placed
+from surrojax.run.stopping import Limits
+from surrojax.run.stream import Streamed
+from surrojax.settings import (
+    load_data,
+    method_of,
+    resolve,
+)
+from surrojax.sgd import Arrays, Targets
+from surrojax.weights import Fitted, fit_into, load
+
+_log = logging.getLogger("surrojax")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a config stands for, made once for all runs that share it."""
+
+    config: ConfigDict
+    weights: dict[str, np.ndarray] | None
+    dataset: Dataset
+    method: Method
+    execution: Execution
+
+    @classmethod
+    def of(cls, config: ConfigDict) -> "Setup":
+        """Reads data and weights.
+
+        Raises:
+          InputError: the config cannot be used.
+        """
+        prepare(config)
+        config = resolve(config)
+        weights = read_weights(config)
+        dataset = load_data(config)
+        method = method_of(config, dataset)
+        return cls(config, weights, dataset, method, execution_of(config))
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of the whole run."""
+        return len(self.limits.plan)
+
+    @property
+    def limits(self) -> Limits:
+        """How far a run may go."""
+        of = self.config
+        plan = self.method.plan(of.max_iterations)
+        return Limits(plan, of.time_budget, of.early_stop)
+
+    def begin(self, seed: int) -> RunState:
+        """The state before round 1."""
+        return self.fit(self._initial(jax.random.key(seed)))[0]
+
+    @cached_property
+    def _initial(self) -> Callable[[jax.Array], RunState]:
+        """Compiled once for all seeds."""
+        return jax.jit(partial(initial_state, self.method))
+
+    def fit(self, state: RunState) -> tuple[RunState, Fitted | None]:
+        """The state with the weights that the config begins with."""
+        return fit_weights(state, self.weights)
+
+    def place(self) -> Placed:
+        """The images, where the config wants them or where they fit."""
+        return place(self.config, self.dataset, self.method.layout)
+
+    def settled(self, begin: RunState, data: Placed) -> "Setup":
+        """The same, with what had to be timed on this machine."""
+        train = data["train"]
+        if isinstance(train, Streamed):
+            return self
+        execution = settle(self.execution, self.method, begin.fusion, train)
+        if execution is self.execution:
+            return self
+        method = replace(self.method, layout=execution.layout)
+        return replace(self, execution=execution, method=method)
+
+    def say_opening(self, quiet: bool, who: str = "") -> None:
+        """Says what is going to be done; with --verbose, how as well.
+
+        Args:
+          quiet: nothing.
+          who: is going to do it, and a colon.
+        """
+        told = _opening(self.config, self.method, self.dataset, self.rounds)
+        say(f"{who}{told}", quiet)
+        if self.method.class_weights is not None:
+            of = told_weights(self.method.class_weights, self.dataset.classes)
+            say(f"{who}{of}", quiet)
+        if not quiet and _log.isEnabledFor(logging.DEBUG):
+            _log.debug("how: %s", self.execution)
+            _log.debug("cost: %s", _cost(self.method))
+
+
+def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:
+    sizes = " / ".join(str(len(split)) for split in dataset.splits.values())
+    units = " / ".join(str(len(split.units()[1])) for split in dataset.splits.values())
+    left_over = config.max_iterations - sum(method.plan(config.max_iterations))
+    return (
+        f"{config.network} on {dataset.name}, {sizes} images"
+        + (f" of {units} sequences" if units != sizes else "")
+        + " to train / validate / test; tuned: "
+        f"{', '.join(method.space.tune) or 'nothing'}; {rounds} rounds "
+        f"of {config.iterations_per_round} steps"
+        + (f", doubled every {every} rounds" if (every := method.double_every) else "")
+        + (f", {left_over} steps of max_iterations left over" if left_over else "")
+        + "; compiling"
+    )
+
+
+def _cost(method: Method) -> str:
+    macs = macs_of(method)
+    return (
+        f"an image takes {macs['original']:,} multiply-accumulates in the network, "
+        f"{macs['surrogate']:,} in a candidate"
+    )
+
+
+def place(config: ConfigDict, dataset: Dataset, layout: Layout) -> Placed:
+    """Puts the images where the config wants them, or where they fit."""
+    pixels = sum(int(np.prod(s.images.shape)) for s in dataset.splits.values())
+    on_host = jax.local_devices()[0].platform == "cpu"
+    copies = len(jax.local_devices()) if on_host and layout.mesh is not None else 1
+    too_many = copies * pixels > _room()
+    stream = {"always": True, "never": False, "auto": too_many}
+    return {
+        name: place_split(split, stream[config.dataset.stream], layout)
+        for name, split in dataset.splits.items()
+    }
+
+
+def arrays_of(split: Split) -> Arrays:
+    """A split on the device: images, labels, and the sequences where there are any."""
+    return Arrays(jnp.asarray(split.pixels()), _targets(split))
+
+
+def _targets(split: Split) -> Targets:
+    targets = Targets(jnp.asarray(split.labels))
+    if split.sequences is None:
+        return targets
+    return Targets(targets.labels, *map(jnp.asarray, split.units()))
+
+
+def place_split(split: Split, streamed: bool, layout: Layout) -> Arrays | Streamed:
+    """Puts a split's images on the devices, or, streamed, leaves them on the host."""
+    if streamed:
+        return Streamed(split.images, _targets(split))
+    return layout.everywhere(arrays_of(split))
+
+
+def _room() -> float:
+    """Bytes that images may take: half of a GPU's memory, a quarter of a host's."""
+    limits = jax.local_devices()[0].memory_stats()
+    if limits and "bytes_limit" in limits:
+        return limits["bytes_limit"] / 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
+
+
+def read_weights(config: ConfigDict) -> dict[str, np.ndarray] | None:
+    """The weights that a run begins with; None: fresh ones."""
+    return load(Path(config.init_from).expanduser()) if config.init_from else None
+
+
+def fit_weights(
+    state: RunState, weights: dict[str, np.ndarray] | None
+) -> tuple[RunState, Fitted | None]:
+    """The state with those layers of the original from `weights` whose shape fits."""
+    if weights is None:
+        return state, None
+    original = state.fusion.original
+    params, fitted = fit_into(original.params, weights)
+    fusion = replace(state.fusion, original=replace(original, params=params))
+    return replace(state, fusion=fusion), fitted
