@@ -202,7 +202,7 @@ CASES = {
         DIGITS,
         digits,
         3_000,
-        {"learning_rate": 1e-3, "batch_size": 32, "descent": optax.adam},
+        {"learning_rate": 1e-3, "batch_size": 32, "optimizer": optax.adam},
         {
             "untuned": untuned(),
             "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),

@@ -20,7 +20,7 @@ from surrojax.sgd import Arrays, Targets
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-ADAM = {"descent": optax.adam, "learning_rate": 1e-2}
+ADAM = {"optimizer": optax.adam, "learning_rate": 1e-2}
 TRAIN = Arrays(jnp.asarray(TABLE[:120]), Targets(jnp.asarray(LABELS[:120], jnp.int32)))
 STEPS = jnp.arange(5)
 
@@ -111,17 +111,20 @@ def test_a_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, surrogate):
     same(gone_on, whole, rtol=0, atol=0)
     assert gone_on.history["validation_accuracy"].iloc[-1] > 0.6
     config = json.loads((folder / "config.json").read_text())["config"]
-    assert config["descent"].endswith("adam") and config["learning_rate"] == 1e-2
+    assert config["optimizer"].endswith("adam") and config["learning_rate"] == 1e-2
     loaded = surrojax.load(folder, network=Table())
     same(loaded, whole, rtol=0, atol=0)
-    with pytest.raises(InputError, match=r"descent \(.*adam' there, .*adamw' here\)"):
+    with pytest.raises(InputError, match=r"optimizer \(.*adam' there, .*adamw' here\)"):
         surrojax.tune(
-            Table(), *splits(TABLE), workdir=folder, **given | {"descent": optax.adamw}
+            Table(),
+            *splits(TABLE),
+            workdir=folder,
+            **given | {"optimizer": optax.adamw},
         )
 
 
 def test_sgd_of_optax_is_the_default():
-    sgd = {"descent": partial(optax.sgd, momentum=0.9), "learning_rate": 0.05}
+    sgd = {"optimizer": partial(optax.sgd, momentum=0.9), "learning_rate": 0.05}
     plain = surrojax.tune(Table(), *splits(TABLE), **SMALL)
     by_optax = surrojax.tune(Table(), *splits(TABLE), **SMALL | sgd)
     assert by_optax.schedule.rows() == plain.schedule.rows()
@@ -152,42 +155,55 @@ def grows(rate):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"descent": optax.adam(1e-3)}, "descent: has its learning rate already"),
-        ({"descent": "adam"}, "descent: 'adam' is no function; give a function of"),
+        ({"optimizer": optax.adam(1e-3)}, "optimizer: has its learning rate already"),
         (
-            {"descent": optax.adam, "learning_rate": None},
-            "descent: wants a learning_rate beside it, such as 1e-3",
+            {"optimizer": "de"},
+            "optimizer: trains the network; the search is search='de'",
+        ),
+        ({"optimizer": "adam"}, "optimizer: 'adam' is no function; give a function of"),
+        (
+            {"optimizer": optax.adam, "learning_rate": None},
+            "optimizer: wants a learning_rate beside it, such as 1e-3",
         ),
         (
-            {"descent": optax.adam, "momentum": 0.5},
-            "momentum: 0.5 is of SGD and has no effect on descent",
+            {"optimizer": optax.adam, "momentum": 0.5},
+            "momentum: 0.5 is of SGD and has no effect beside optimizer",
         ),
-        ({"descent": lambda rate: None}, "descent: yields a NoneType, no transform"),
         (
-            {"descent": lambda rate: optax.MultiSteps(optax.adam(rate), 4)},
-            r"descent: yields a MultiSteps, .*its gradient_transformation\(\)",
+            {"optimizer": lambda rate: None},
+            "optimizer: yields a NoneType, no transform",
+        ),
+        (
+            {"optimizer": lambda rate: optax.MultiSteps(optax.adam(rate), 4)},
+            r"optimizer: yields a MultiSteps, .*its gradient_transformation\(\)",
         ),
         (
             {"learning_rate": optax.constant_schedule(0.1)},
             "learning_rate: is a function, where a number is wanted",
         ),
-        ({"descent": lambda: optax.adam(1)}, "descent: takes no step .TypeError"),
+        ({"optimizer": lambda: optax.adam(1)}, "optimizer: takes no step .TypeError"),
         (
-            {"descent": optax.inject_hyperparams(optax.sgd)},
-            "descent: remembers the learning rate that it begins with",
+            {"optimizer": optax.inject_hyperparams(optax.sgd)},
+            "optimizer: remembers the learning rate that it begins with",
         ),
         (
             {
-                "descent": lambda rate: optax.masked(
+                "optimizer": lambda rate: optax.masked(
                     optax.adam(rate), {"kernel": True, "bias": False}
                 )
             },
-            "descent: takes no step .*trunk and head",
+            "optimizer: takes no step .*trunk and head",
         ),
-        ({"descent": grows}, "descent: a step changes the shape or type of what it"),
-        ({"descent": optax.polyak_sgd}, "descent: takes no step .*missing 1 required"),
-        ({"optimizer": optax.adam}, "optimizer: is that of the search.*descent=optax"),
-        ({"optimizer": optax.adam(1.0)}, "optimizer: is that of the search"),
+        (
+            {"optimizer": grows},
+            "optimizer: a step changes the shape or type of what it",
+        ),
+        (
+            {"optimizer": optax.polyak_sgd},
+            "optimizer: takes no step .*missing 1 required",
+        ),
+        ({"search": optax.adam}, "search: is pso, de or ga.*optimizer=optax"),
+        ({"search": optax.adam(1.0)}, "search: is pso, de or ga"),
     ],
 )
 def test_a_mistake_is_one_line(given, message):

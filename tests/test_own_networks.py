@@ -555,7 +555,7 @@ class Deep(nn.Module):
 
 def test_lambda_z_is_searched_where_candidates_reach_below_z():
     for layers in (0, 1):
-        method = own_method(Deep(), images(), shared_layers=layers, tune=None)
+        method = own_method(Deep(), images(), shared_layers=layers, tune="all")
         assert method.shared_layers == layers
         assert ("lambda_z" in method.space.tune) == (layers > 0)
     with pytest.raises(InputError, match="shared_layers: 1 wants surrogate=shared"):

@@ -25,9 +25,9 @@ def go(tuner, rounds):
     return tuner
 
 
-@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
-def test_all_settings_are_within_bounds(optimizer):
-    tuner = Tuner(BOUNDS, optimizer, population=5, noise=3.0)
+@pytest.mark.parametrize("search", ["pso", "de", "ga"])
+def test_all_settings_are_within_bounds(search):
+    tuner = Tuner(BOUNDS, search, population=5, noise=3.0)
     for _ in range(6):
         asked = tuner.ask()
         assert len(asked) == 5 and asked == tuner.ask()
@@ -136,10 +136,10 @@ def test_a_seed_decides_all():
 
 
 @pytest.mark.parametrize("told", [0, 3])
-@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
-def test_it_goes_on_from_a_file_to_the_last_bit(tmp_path, optimizer, told):
+@pytest.mark.parametrize("search", ["pso", "de", "ga"])
+def test_it_goes_on_from_a_file_to_the_last_bit(tmp_path, search, told):
     file = tmp_path / "tuner.json"
-    whole = Tuner(BOUNDS, optimizer, seed=1, noise=0.1, start={"dropout": 0.5})
+    whole = Tuner(BOUNDS, search, seed=1, noise=0.1, start={"dropout": 0.5})
     go(whole, told).save(file)
     again = Tuner.load(file)
     assert again.round == told and again.best_score == whole.best_score
@@ -224,15 +224,15 @@ def test_numpy_s_integers_are_saved(tmp_path):
         ({"width": -1.0}, "width: weight_decay = -1.0 must be"),
         ({"noise": math.nan}, "noise: nan must be finite"),
         (
-            {"optimizer": "psoo"},
-            "optimizer: 'psoo' is unknown .*mean 'pso'.*; choose from pso, de",
+            {"search": "psoo"},
+            "search: 'psoo' is unknown .*mean 'pso'.*; choose from pso, de",
         ),
         ({"constants": {"w": math.nan}}, "constants: w = nan must be finite"),
         ({"constants": {"F": 0.1}}, "constants: 'F' is unknown; .* w, c1, c2"),
         ({"constants": 0.6}, "constants: 0.6 must be a dict of numbers by name"),
         ({"start": ["dropout"]}, "start: .'dropout'. must be a dict of numbers"),
         ({"population": 1}, "population: 1 is too few for pso"),
-        ({"optimizer": "de", "population": 3}, "population: 3 is too few for de"),
+        ({"search": "de", "population": 3}, "population: 3 is too few for de"),
     ],
 )
 def test_a_mistake_is_one_line(given, message):
@@ -262,10 +262,10 @@ def test_scores_are_shown_as_they_were_told():
     assert tuner.history[0]["scores"] == scores and tuner.best_score == 0.7
 
 
-@pytest.mark.parametrize("optimizer", ["pso", "de", "ga"])
-def test_a_search_is_the_same_in_64_bits(tmp_path, optimizer):
+@pytest.mark.parametrize("search", ["pso", "de", "ga"])
+def test_a_search_is_the_same_in_64_bits(tmp_path, search):
     def asked():
-        tuner = go(Tuner(BOUNDS, optimizer, seed=4, noise=0.1), 3)
+        tuner = go(Tuner(BOUNDS, search, seed=4, noise=0.1), 3)
         tuner.save(tmp_path / "tuner.json")
         assert Tuner.load(tmp_path / "tuner.json").ask() == tuner.ask()
         return tuner.ask()

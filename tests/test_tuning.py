@@ -447,7 +447,7 @@ def test_a_schedule_is_followed_in_any_form(run):
 
 
 def test_what_a_shared_trunk_cannot_tell_is_left_out():
-    small = SMALL | {"max_iterations": 20, "tune": None}
+    small = SMALL | {"max_iterations": 20, "tune": "all"}
     result = surrojax.tune(Table(), *splits(TABLE), **small)
     assert set(result.candidates) >= {"p_z", "lambda_V"}
     assert result.candidates["lambda_z"].eq(0).all()
@@ -536,8 +536,9 @@ def changed(values, row, value):
         ({"surrogate": nn.Dense}, "surrogate: .*is no Flax module"),
         ({"max_iteration": 3}, "no setting .did you mean 'max_iterations'"),
         ({"tune": ("p_zz",)}, "'p_zz' is none of this network's"),
-        ({"optimizer": "psoo"}, "optimizer: 'psoo' is unknown"),
-        ({"tune": 3}, "tune: 3 is neither None nor names"),
+        ({"search": "psoo"}, "search: 'psoo' is unknown"),
+        ({"tune": None}, "tune: None is no names .*'all' is all of them"),
+        ({"tune": 3}, "tune: 3 is no names"),
         ({"layers": 3}, "layers: 3 must be the paths"),
         ({"layers": ([],)}, "layers: .* must be the paths"),
         ({"momentum": None}, "momentum: None is out of range"),
@@ -926,7 +927,7 @@ def falling(rate):
 def test_a_function_that_was_edited_is_told(tmp_path, monkeypatch, capsys):
     """By its name, each is the one that it was."""
     small = SMALL | {"tune": (), "quiet": False, "learning_rate": 1e-3}
-    given = {"preprocess": scaled, "augment": shaken, "descent": falling}
+    given = {"preprocess": scaled, "augment": shaken, "optimizer": falling}
     call = partial(
         surrojax.tune, Table(), *splits(TABLE), workdir=tmp_path, **small | given
     )

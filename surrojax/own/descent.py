@@ -11,6 +11,7 @@ from surrojax.errors import InputError
 from surrojax.method import Method
 from surrojax.networks.liveness import needs
 from surrojax.own.settings import Settings
+from surrojax.search import OPTIMIZERS
 from surrojax.sgd import Descent
 from surrojax.stage1 import new_fusion
 from surrojax.stage2 import copies, source
@@ -26,20 +27,24 @@ def check_descent(descent: Descent, settings: Settings) -> None:
     """
     if isinstance(descent, optax.GradientTransformation):
         raise InputError(
-            "descent: has its learning rate already; give optax.adamw itself, or a "
+            "optimizer: has its learning rate already; give optax.adamw itself, or a "
             "function of the rate that makes it, and the rate as learning_rate"
         )
+    if isinstance(descent, str) and descent in OPTIMIZERS:
+        raise InputError(
+            f"optimizer: trains the network; the search is search={descent!r}"
+        )
     if not callable(descent):
-        raise InputError(f"descent: {descent!r} is no function; {GIVE}")
+        raise InputError(f"optimizer: {descent!r} is no function; {GIVE}")
     if settings.learning_rate is None:
         raise InputError(
-            "descent: wants a learning_rate beside it, such as 1e-3 for optax.adam; "
+            "optimizer: wants a learning_rate beside it, such as 1e-3 for optax.adam; "
             "that of SGD would be too high for most"
         )
     if settings.momentum != Settings.momentum:
         raise InputError(
-            f"momentum: {settings.momentum} is of SGD and has no effect on descent; "
-            "leave it out"
+            f"momentum: {settings.momentum} is of SGD and has no effect beside "
+            "optimizer; leave it out"
         )
 
 
@@ -71,7 +76,8 @@ def _try(descent: Descent, params: Any) -> None:
         if not isinstance(rule, optax.GradientTransformation):
             wrapped = hasattr(rule, "gradient_transformation")
             raise InputError(
-                f"descent: yields a {type(rule).__name__}, no transformation of optax; "
+                f"optimizer: yields a {type(rule).__name__}, no transformation of "
+                "optax; "
                 + ("let it yield its gradient_transformation()" if wrapped else GIVE)
             )
         before = rule.init(params)
@@ -86,19 +92,19 @@ def _try(descent: Descent, params: Any) -> None:
     # The function is the user's, and may raise anything.
     except Exception as error:
         raise InputError(
-            f"descent: takes no step ({type(error).__name__}: "
+            f"optimizer: takes no step ({type(error).__name__}: "
             f"{' '.join(str(error).split())[:200]}); {GIVE}; what it is given are the "
             "parameters in two parts, trunk and head, of candidates those that they "
             "train"
         ) from error
     if _kinds(before) != _kinds(after):
         raise InputError(
-            "descent: a step changes the shape or type of what it remembers, or of "
+            "optimizer: a step changes the shape or type of what it remembers, or of "
             f"the parameters; {GIVE}"
         )
     if kept:
         raise InputError(
-            "descent: remembers the learning rate that it begins with, which would "
+            "optimizer: remembers the learning rate that it begins with, which would "
             "not fall, as optax.inject_hyperparams does; give the optimiser itself"
         )
 

@@ -124,7 +124,9 @@ def programs_of(method: Method, inputs: jax.ShapeDtypeStruct) -> dict[str, str]:
     if plain.change is not None:
         found["augment"] = _program(plain.change, key, inputs)
     if method.descent is not None:
-        found["descent"] = _program(partial(_step, method.descent), variables["params"])
+        found["optimizer"] = _program(
+            partial(_step, method.descent), variables["params"]
+        )
     return found
 
 

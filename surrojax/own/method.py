@@ -81,7 +81,7 @@ def own_method(
     surrogate: Literal["fitted", "shared"] | UserNetwork = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
-    descent: Descent | None = None,
+    optimizer: Descent | None = None,
     **settings: Any,
 ) -> Method:
     """The method for a user's network; what `surrojax.algorithm.run` takes.
@@ -99,8 +99,8 @@ def own_method(
         user's from inputs to what the first layer receives, which is fitted.
       preprocess: what the network takes of stored inputs; on the device.
       augment: changes training inputs at random, before `preprocess`.
-      descent: trains the network: yields an optax transformation of a learning rate, as
-        `optax.adamw` does; None: SGD with momentum (the paper's).
+      optimizer: trains the network: yields an optax transformation of a learning
+        rate, as `optax.adamw` does; None: SGD with momentum (the paper's).
       settings: of `Settings`.
 
     Raises:
@@ -112,7 +112,7 @@ def own_method(
         layers,
         as_linen(surrogate),
         Plain(preprocess, augment),
-        descent,
+        optimizer,
         Settings.of(settings),
     )
 

@@ -22,6 +22,9 @@ from surrojax.search import (
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import UNITS, Space
 
+ALL = "all"
+"""All hyper-parameters that a network has."""
+
 ROUNDS, NI = 5, 5_000
 """Rounds of a run where NI is not said, and the most steps of one."""
 
@@ -41,7 +44,7 @@ AROUND = {"coefficient": 1.0, "ratio": 0.5}
 """Half the width of the box around a beginning that is said."""
 
 FER2013: dict[str, Any] = {
-    "tune": None,
+    "tune": ALL,
     "center": {"ratio": 0.5},
     "start": {"p_V": 0.1, "p_W": 0.1},
 }
@@ -52,7 +55,7 @@ Penalties are searched as well, and ratios begin around 0.5 at what the layers r
 """
 
 PAPER: dict[str, Any] = {
-    "tune": None,
+    "tune": ALL,
     "center": {"ratio": 0.5},
     "start": {},
     "surrogate": "fitted",
@@ -82,7 +85,7 @@ class Settings:
       max_iterations: steps of the network (MaxIter).
       iterations_per_round: NI; None: a fifth of them, at most 5,000.
       tune: names of hyper-parameters, or `coefficients` and `ratios`; () trains the
-        network alone; None: all that it has, but for lambda_z where candidates train
+        network alone; `all`: all that it has, but for lambda_z where candidates train
         nothing below z, which cannot tell it apart.
       fixed: by name, the value of those that are not searched; else 0.
       batch_size: B.
@@ -100,8 +103,8 @@ class Settings:
       shared_layers: where the surrogate is shared, how many of the trunk's last layers
         candidates train as well.
       double_every: rounds after which NI doubles each time; 0: never.
-      optimizer: `pso`, `de` or `ga`.
-      constants: of the optimiser, where they are not the paper's.
+      search: `pso`, `de` or `ga`.
+      constants: of the search, where they are not the paper's.
       population: N.
       center, width, bounds: by group (`coefficient`, `ratio`): where the search begins,
         half the width of its box (decades; natural logarithm), and its bounds. Those
@@ -116,7 +119,7 @@ class Settings:
 
     max_iterations: int = 10_000
     iterations_per_round: int | None = None
-    tune: Sequence[str] | None = ("ratios",)
+    tune: Sequence[str] = ("ratios",)
     fixed: Mapping[str, float] = field(default_factory=dict)
     batch_size: int = 64
     learning_rate: float | None = None
@@ -131,7 +134,7 @@ class Settings:
     stage2_share: float = 0.25
     shared_layers: int = 0
     double_every: int = 0
-    optimizer: str = "pso"
+    search: str = "pso"
     constants: Mapping[str, float] = field(default_factory=dict)
     population: int = 6
     center: Mapping[str, float] = field(default_factory=dict)
@@ -164,10 +167,10 @@ class Settings:
                     + f"the least is {least:g}"
                     + (f", the most {most:g}" if math.isfinite(most) else "")
                 )
-        if callable(self.optimizer) or hasattr(self.optimizer, "update"):
+        if callable(self.search) or hasattr(self.search, "update"):
             raise InputError(
-                "optimizer: is that of the search, pso, de or ga; what trains the "
-                "network is descent=optax.adam"
+                "search: is pso, de or ga; what trains the network is "
+                "optimizer=optax.adam"
             )
         for name in ("reevaluate_incumbent", "common_random_numbers"):
             if not isinstance(getattr(self, name), bool | np.bool_):
@@ -176,13 +179,13 @@ class Settings:
                 )
         for name, choices in _CHOICES.items():
             check_known(name, getattr(self, name), choices)
-        constants = {"constants": constants_of(self.optimizer)}
+        constants = {"constants": constants_of(self.search)}
         for name, known in (_KEYS | constants).items():
             _check_numbers(name, getattr(self, name), known)
-        if self.tune is not None and not are_words(self.tune):
+        if not are_words(self.tune):
             raise InputError(
-                f"tune: {self.tune!r} is neither None nor names of hyper-parameters, "
-                "as ('p_z', 'p_x') is"
+                f"tune: {self.tune!r} is no names of hyper-parameters, as "
+                "('p_z', 'p_x') is; 'all' is all of them, () is none"
             )
         if self.max_iterations < self.steps_per_round:
             raise InputError(
@@ -249,7 +252,7 @@ class Settings:
 
     def tuned(self, names: Sequence[str], surrogate: Surrogate) -> tuple[str, ...]:
         """What is asked to be searched, of a network's hyper-parameters."""
-        if self.tune is not None:
+        if self.tune != ALL:
             return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
         blind = surrogate == "shared" and not self.shared_layers
         return tuple(n for n in names if not (blind and n == "lambda_z"))
@@ -260,8 +263,8 @@ class Settings:
         Raises:
           InputError: the population is too small.
         """
-        check_population(self.optimizer, self.population)
-        search = OPTIMIZERS[self.optimizer](space.lower, space.upper, **self.constants)
+        check_population(self.search, self.population)
+        search = OPTIMIZERS[self.search](space.lower, space.upper, **self.constants)
         noise = space.deviation({"coefficient": 0.0, "ratio": 0.0, **self.noise})
         if not noise.any():
             return search
@@ -326,7 +329,7 @@ _CHOICES: dict[str, Collection[Any]] = {
     "objective": OBJECTIVES,
     "selection": OBJECTIVES,
     "stage1_settings": (1, 2),
-    "optimizer": OPTIMIZERS,
+    "search": OPTIMIZERS,
 }
 
 _NOT_NEGATIVE = ("eta", "noise", "start", "width")

@@ -46,7 +46,7 @@ class Tuner:
 
     Args:
       bounds: by name, the lowest and the highest value, both positive.
-      optimizer: `pso`, `de` or `ga`.
+      search: `pso`, `de` or `ga`.
       population: N.
       seed: of the search.
       start: by name, a value around which the search begins; else the geometric mean
@@ -54,16 +54,16 @@ class Tuner:
       width: half the width of the box in which it begins, in decades, by name or for
         all; else as far as the bounds reach.
       noise: standard deviation, in decades, of what moves each proposal.
-      constants: of the optimiser: `w`, `c1`, `c2`; `F`, `CR`; `crossover`, `sigma`.
+      constants: of the search: `w`, `c1`, `c2`; `F`, `CR`; `crossover`, `sigma`.
 
     Raises:
-      InputError: a bound, a start or the optimiser is impossible; it is named.
+      InputError: a bound, a start or the search is impossible; it is named.
     """
 
     def __init__(
         self,
         bounds: Mapping[str, tuple[float, float]],
-        optimizer: str = "pso",
+        search: str = "pso",
         population: int = 6,
         seed: int = 0,
         start: Mapping[str, float] | None = None,
@@ -89,12 +89,12 @@ class Tuner:
                     f"bounds: {name}: {bounds[name]} are the same in 32 bits; set them "
                     "further apart"
                 )
-        check_known("optimizer", optimizer, OPTIMIZERS)
+        check_known("search", search, OPTIMIZERS)
         population, seed = whole_of("population", population), seed_of(seed)
-        check_population(optimizer, population)
+        check_population(search, population)
         self._arguments: dict[str, Any] = {
             "bounds": {name: list(pair) for name, pair in bounds.items()},
-            "optimizer": optimizer,
+            "search": search,
             "population": population,
             "seed": seed,
             "start": start,
@@ -105,11 +105,11 @@ class Tuner:
         center = _center(bounds, start)
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
-        check_constants(optimizer, constants)
+        check_constants(search, constants)
         for name, value in constants.items():
             if not math.isfinite(value):
                 raise InputError(f"constants: {name} = {value} must be finite")
-        self._search = OPTIMIZERS[optimizer](self._lower, self._upper, **constants)
+        self._search = OPTIMIZERS[search](self._lower, self._upper, **constants)
         if not (math.isfinite(noise) and noise >= 0):
             raise InputError(f"noise: {noise} must be finite and at least 0")
         if noise:

@@ -55,7 +55,7 @@ from surrojax.own.method import (
 )
 from surrojax.own.outputs import check_outputs, check_seen
 from surrojax.own.reading import joined, trained
-from surrojax.own.settings import Settings
+from surrojax.own.settings import ALL, Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.run.diary import Diary, described
 from surrojax.run.execution import keep_programs
@@ -84,7 +84,7 @@ def tune(
     surrogate: Literal["fitted", "shared"] | UserNetwork = "shared",
     preprocess: Preprocess = standard,
     augment: Augmentation | None = None,
-    descent: Descent | None = None,
+    optimizer: Descent | None = None,
     variables: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
     class_weights: Literal["balanced"] | Sequence[float] | None = None,
@@ -101,7 +101,7 @@ def tune(
     All data are put on the device. Test data, where they are given, choose nothing.
 
     Args:
-      network, layers, surrogate, preprocess, augment, descent: of `own_method`.
+      network, layers, surrogate, preprocess, augment, optimizer: of `own_method`.
       train, validation, test: examples.
       variables: that the network begins with, as its own `init` makes them; None:
         fresh ones.
@@ -161,7 +161,7 @@ def tune(
             )
         options = _following(schedule, settings, options)
     plain = Plain(preprocess, augment)
-    method = make_method(module, given, layers, trunk, plain, descent, options)
+    method = make_method(module, given, layers, trunk, plain, optimizer, options)
     if schedule is not None:
         space = Values.like(method.space)
         followed = schedule.ordered(space.names)
@@ -269,10 +269,10 @@ def _following(
 
     Args:
       schedule: that is followed.
-      given: by the caller; a form such as `PAPER` says `tune=None`.
+      given: by the caller; a form such as `PAPER` says `tune="all"`.
       options: these and the defaults.
     """
-    if given.get("tune") is not None or options.fixed:
+    if given.get("tune", ALL) != ALL or options.fixed:
         raise InputError(
             "schedule: says all settings by itself; leave out tune and fixed"
         )
@@ -452,7 +452,7 @@ def _describe(
         "early_stop": limits.early_stop,
     }
     if method.descent is not None:
-        config["descent"] = name_of(method.descent)
+        config["optimizer"] = name_of(method.descent)
     inputs = np.asarray(dataset.train.images[:1])
     stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
     batch = jax.ShapeDtypeStruct((method.batch_size, *inputs.shape[1:]), inputs.dtype)

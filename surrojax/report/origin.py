@@ -22,8 +22,6 @@ def title(run: Run) -> str:
 def facts(run: Run) -> list[tuple[str, str]]:
     """What a reader asks first."""
     read = manifest(run)
-    # Of a run of `surrojax.tune`, the search's settings stand among the others.
-    search = run.config if run.is_own else run.config.get("search") or {}
     splits = "as they were given" if run.is_own else "the database's own splits"
     found = [
         ("folder", shown(run.path)),
@@ -35,8 +33,13 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("tuned", ", ".join(map(plain, run.config["tune"])) or _instead(run)),
     ]
     if run.config["tune"]:
-        which, many = (plain(search.get(key)) for key in ("optimizer", "population"))
-        found.append(("search", f"{which}, {many} candidates a round"))
+        # Of a run of `surrojax.tune`, the search's settings stand among the others.
+        of = run.config if run.is_own else run.config.get("search") or {}
+        which, many = (
+            of.get("search" if run.is_own else "optimizer"),
+            of.get("population"),
+        )
+        found.append(("search", f"{plain(which)}, {plain(many)} candidates a round"))
     if read.get("held_out"):
         found.append(("test split", plain(read["held_out"])))
     return found
