@@ -12,6 +12,7 @@ from flax import struct
 
 from surrojax.errors import InputError
 from surrojax.evaluate import Evaluation, evaluate
+from surrojax.fields import Record
 from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.search import SearchState, lead
@@ -20,7 +21,6 @@ from surrojax.sites import Hyper, named
 from surrojax.stage1 import Fusion, fit_settings, new_fusion
 from surrojax.stage2 import compete, source
 
-Record = dict[str, Any]
 T = TypeVar("T")
 
 

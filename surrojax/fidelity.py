@@ -8,19 +8,17 @@ one.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from surrojax.algorithm import Programs, RunState, Streams, finite
+from surrojax.fields import Record
 from surrojax.method import Data, Method
 from surrojax.sites import named
 from surrojax.stage1 import Fusion
 from surrojax.stage2 import source
-
-Record = dict[str, Any]
 
 RESAMPLES = 1000
 """Bootstrap samples behind an interval."""

@@ -6,6 +6,9 @@ from typing import Any
 
 from surrojax.errors import InputError
 
+Record = dict[str, Any]
+"""What JSON holds of a round, a candidate, a run: docs/usage.md, "A run's folder"."""
+
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """`("search.pso.w", 0.6)` and so on for every field of a nested dict."""

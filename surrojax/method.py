@@ -59,7 +59,9 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """The method and all its settings; defaults are the paper's (Section 3.1).
+    """The method and all its settings.
+
+    Defaults are the paper's where it says one (Section 3.1).
 
     Attributes:
       pair: the original network and its surrogate.

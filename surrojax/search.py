@@ -10,13 +10,14 @@ They maximise, know their bounds, and are pure: all three functions run inside j
     state.leader, state.leader_score                   # the best so far
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from inspect import signature
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax.typing import ArrayLike
 
@@ -283,6 +284,34 @@ def optimizer(
 
 OPTIMIZERS: dict[str, Callable[..., Search]] = {"pso": pso, "de": de, "ga": ga}
 """By name: `(lower, upper, **constants) -> Search`."""
+
+
+def make_search(
+    name: str,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    population: int,
+    constants: Mapping[str, float],
+    deviation: np.ndarray,
+    where: str = "constants",
+) -> Search:
+    """An optimiser by name, with noise where any is wanted.
+
+    Args:
+      name: of `OPTIMIZERS`.
+      lower, upper: `[D]` its bounds.
+      population: N.
+      constants: of the optimiser, by name; others are its defaults.
+      deviation: `[D]` of `restless`.
+      where: the constants were given as.
+
+    Raises:
+      InputError: the population is too small, or there is no such constant.
+    """
+    check_population(name, population)
+    check_constants(name, constants, where)
+    search = OPTIMIZERS[name](lower, upper, **constants)
+    return restless(search, lower, upper, deviation) if deviation.any() else search
 
 
 def constants_of(name: str) -> tuple[str, ...]:

@@ -19,15 +19,9 @@ from surrojax.losses import NORMS, OBJECTIVES
 from surrojax.method import SURROGATES, Method
 from surrojax.run.execution import execution_of
 from surrojax.run.replay import read_schedule
-from surrojax.search import (
-    OPTIMIZERS,
-    Search,
-    check_constants,
-    check_population,
-    restless,
-)
+from surrojax.search import OPTIMIZERS, make_search
 from surrojax.sites import HYPER_NAMES, Sites
-from surrojax.space import Space, Values, make_space, present_names
+from surrojax.space import Values, make_space, present_names
 
 CONVOLUTIONS = ("auto", "matmul", "direct", "lax")
 
@@ -381,7 +375,16 @@ def make_method(
             bounds=config.search.bounds.to_dict(),
             start=config.search.start.to_dict(),
         )
-        search = make_search(config, space)
+        name = config.search.optimizer
+        search = make_search(
+            name,
+            space.lower,
+            space.upper,
+            config.search.population,
+            config.search[name].to_dict(),
+            space.deviation(config.search.noise.to_dict()),
+            where=f"search.{name}",
+        )
         if schedule is not None:
             space, schedule = Values.like(space), schedule.ordered(space.names)
         method = Method(
@@ -440,23 +443,6 @@ def make_views(
     if crops:
         return Views(look.see_crop, look.crops, allowed)
     return Views(look.see_center, 1, allowed)
-
-
-def make_search(config: ConfigDict, space: Space) -> Search:
-    """The optimiser that a config asks for, within the space's bounds.
-
-    Raises:
-      InputError: the population is too small for it, or it has no such constant.
-    """
-    name = config.search.optimizer
-    check_population(name, config.search.population)
-    settings = config.search[name].to_dict()
-    check_constants(name, settings, f"search.{name}")
-    search = OPTIMIZERS[name](space.lower, space.upper, **settings)
-    noise = space.deviation(config.search.noise.to_dict())
-    if not noise.any():
-        return search
-    return restless(search, space.lower, space.upper, noise)
 
 
 def expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def fit_step(
         metrics: dict[str, Any] = {"loss": method.softmax_loss(logits, labels)}
         if fusion.surrogate is None:
             return value, (original_stats, None, metrics)
-        (logits, fitted), surrogate_stats = forward_in_training(
+        (fitted_logits, fitted), surrogate_stats = forward_in_training(
             method.pair.surrogate,
             {"params": params[1], **fusion.surrogate.stats},
             images,
@@ -112,7 +112,7 @@ def fit_step(
             chance.surrogate,
         )
         # Section 2.2: the fitting is unilateral; stop_gradient is in euclidean.
-        softmax = method.softmax_loss(logits, labels)
+        softmax = method.softmax_loss(fitted_logits, labels)
         distances = euclidean(sites, fitted)
         value += softmax + weighted(distances, method.eta)
         metrics |= {"surrogate_loss": softmax, "euclidean": distances}

@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax.algorithm import Streams, evaluate_fusions, finite, several
+from surrojax.algorithm import Streams, evaluate_fusions, finite
 from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
+from surrojax.layout import several
 from surrojax.losses import Objective
 from surrojax.method import Method
 from surrojax.run.records import Record

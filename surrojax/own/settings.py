@@ -12,13 +12,7 @@ from surrojax.errors import InputError
 from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import Surrogate
-from surrojax.search import (
-    OPTIMIZERS,
-    Search,
-    check_population,
-    constants_of,
-    restless,
-)
+from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import UNITS, Space
 
@@ -263,12 +257,15 @@ class Settings:
         Raises:
           InputError: the population is too small.
         """
-        check_population(self.search, self.population)
-        search = OPTIMIZERS[self.search](space.lower, space.upper, **self.constants)
-        noise = space.deviation({"coefficient": 0.0, "ratio": 0.0, **self.noise})
-        if not noise.any():
-            return search
-        return restless(search, space.lower, space.upper, noise)
+        noise = {"coefficient": 0.0, "ratio": 0.0, **self.noise}
+        return make_search(
+            self.search,
+            space.lower,
+            space.upper,
+            self.population,
+            self.constants,
+            space.deviation(noise),
+        )
 
 
 def _plain(given: Any) -> Any:

@@ -26,10 +26,8 @@ from surrojax.run.records import read_json, write_json
 from surrojax.search import (
     OPTIMIZERS,
     SearchState,
-    check_constants,
-    check_population,
     lead,
-    restless,
+    make_search,
 )
 from surrojax.settings import MOST
 from surrojax.space import latin_hypercube
@@ -91,7 +89,6 @@ class Tuner:
                 )
         check_known("search", search, OPTIMIZERS)
         population, seed = whole_of("population", population), seed_of(seed)
-        check_population(search, population)
         self._arguments: dict[str, Any] = {
             "bounds": {name: list(pair) for name, pair in bounds.items()},
             "search": search,
@@ -105,16 +102,15 @@ class Tuner:
         center = _center(bounds, start)
         reach = np.maximum(self._upper - center, center - self._lower)
         wide = _widths(self.names, width, reach)
-        check_constants(search, constants)
         for name, value in constants.items():
             if not math.isfinite(value):
                 raise InputError(f"constants: {name} = {value} must be finite")
-        self._search = OPTIMIZERS[search](self._lower, self._upper, **constants)
         if not (math.isfinite(noise) and noise >= 0):
             raise InputError(f"noise: {noise} must be finite and at least 0")
-        if noise:
-            moved = np.full(len(self.names), noise * math.log(10.0), np.float32)
-            self._search = restless(self._search, self._lower, self._upper, moved)
+        moved = np.full(len(self.names), noise * math.log(10.0), np.float32)
+        self._search = make_search(
+            search, self._lower, self._upper, population, constants, moved
+        )
         self._key = jax.random.key(seed)
         unit = latin_hypercube(
             jax.random.fold_in(self._key, 0), population, len(self.names)

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.plots.names import symbol
 from surrojax.run.importance import chance, compared, finite, importance
 from surrojax.sites import GROUPS
-
-Record = dict[str, Any]
 
 COLORS = LinearSegmentedColormap.from_list(
     "score", [(0.25, 0.47, 0.75, 0.35), (0.66, 0.31, 0.65, 0.6), (0.87, 0.38, 0.1, 1)]

@@ -1,7 +1,6 @@
 """Several runs in one figure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-Record = dict[str, Any]
+from surrojax.fields import Record
 
 STYLES = ("-", "--", ":", "-.")
 """Of lines, for further settings when the ten colours are used up."""

@@ -1,13 +1,11 @@
 """How well the surrogate stands in for the original."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-Record = dict[str, Any]
+from surrojax.fields import Record
 
 TAU = {
     "cross_entropy": ("C0", "o", "cross-entropy against cross-entropy"),

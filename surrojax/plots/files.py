@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from surrojax.fields import Record
 from surrojax.plots.candidates import (
     plot_importance,
     plot_parallel_coordinate,
@@ -16,8 +16,6 @@ from surrojax.plots.confusion import plot_confusion_matrix
 from surrojax.plots.fidelity import plot_fidelity
 from surrojax.plots.rounds import plot_history, plot_schedule
 from surrojax.run.importance import importance
-
-Record = dict[str, Any]
 
 AT_THE_END = ("parallel_coordinate", "importance")
 """Figures that are not drawn again and again while a run goes on."""

@@ -1,13 +1,10 @@
 """What the rounds were trained with and how well: the paper's Figs. 5 to 7."""
 
-from typing import Any
-
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from surrojax.fields import Record
 from surrojax.plots.names import symbol
-
-Record = dict[str, Any]
 
 STROKES = ("-", (0, (6, 3)), (0, (4, 2, 1, 2)), (0, (1, 2)))
 """Of the four sites, so that lines on one another are all seen."""

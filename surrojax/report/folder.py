@@ -14,10 +14,10 @@ from typing import Any
 
 from surrojax.cli.calls import named
 from surrojax.errors import InputError
+from surrojax.fields import flatten
 from surrojax.losses import OBJECTIVES
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.records import MAY_DIFFER, Record, config_in, read_json
-from surrojax.settings import flatten
 
 FILE = "report.html"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from surrojax.cli.calls import override, without
+from surrojax.fields import flatten
 from surrojax.report.data import manifest
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, plain
-from surrojax.settings import flatten
 
 
 def title(run: Run) -> str:

@@ -22,10 +22,9 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from surrojax.algorithm import several
 from surrojax.data.places import cache_folder
 from surrojax.errors import InputError
-from surrojax.layout import Layout, Together, make_mesh
+from surrojax.layout import Layout, Together, make_mesh, several
 from surrojax.method import Method
 from surrojax.networks.layers import ConvForm
 from surrojax.sgd import Arrays

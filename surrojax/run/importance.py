@@ -7,11 +7,10 @@ only then pooled: a correlation of Spearman's kind, stratified by round.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
-Record = dict[str, Any]
+from surrojax.fields import Record
 
 
 def importance(records: Sequence[Record]) -> dict[str, float]:

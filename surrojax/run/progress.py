@@ -12,9 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.run.learnt import Stalled
-
-Record = dict[str, Any]
 
 COLUMNS, LINES = 80, 24
 """Of a terminal that says its size is 0, as those of `script` and some containers."""

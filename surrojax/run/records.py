@@ -20,9 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from surrojax.errors import InputError
-from surrojax.fields import flatten
-
-Record = dict[str, Any]
+from surrojax.fields import Record, flatten
 
 LIMITS = ("max_iterations", "time_budget", "early_stop")
 """Fields that say how far a run goes."""

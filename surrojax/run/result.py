@@ -14,6 +14,7 @@ from surrojax.data.pictures import Preparation
 from surrojax.errors import InputError
 from surrojax.run.prediction import predict_files
 from surrojax.run.records import Record
+from surrojax.run.stopping import best_round
 from surrojax.schedule import Schedule
 from surrojax.weights import save, whole
 
@@ -118,7 +119,7 @@ class Result:
     def best_round(self) -> Record:
         """The record of the round of the highest validation accuracy, the first of
         equals."""
-        return max(self.records, key=lambda r: r["original"]["validation_accuracy"])
+        return self.records[best_round(self.records) - 1]
 
     @property
     def best_setting(self) -> dict[str, float]:

@@ -14,9 +14,9 @@ from surrojax.algorithm import (
     compile_round,
     play,
     run,
-    several,
 )
 from surrojax.evaluate import Evaluation
+from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.run import stream
 from surrojax.run.records import Record

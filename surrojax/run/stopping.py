@@ -6,9 +6,9 @@ Records alone decide, so a run that goes on ends where one that never stopped wo
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-Record = dict[str, Any]
+from surrojax.fields import Record
 
 Reason = Literal["max_iterations", "time_budget", "early_stop"]
 

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax import stage1, stage2
-from surrojax.algorithm import Programs, several
+from surrojax.algorithm import Programs
 from surrojax.data.dataset import Images
 from surrojax.evaluate import Evaluation, Predictions, measure, predict
+from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.sgd import Drawn, Net, Targets
 from surrojax.stage1 import Fusion
