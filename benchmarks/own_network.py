@@ -29,7 +29,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -174,7 +174,7 @@ class Case:
     splits: Callable[[int], Splits]
     steps: int
     common: dict[str, Any]
-    rows: dict[str, dict[str, Any]]
+    rows: dict[str, Mapping[str, Any]]
 
 
 CASES = {

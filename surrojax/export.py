@@ -43,6 +43,8 @@ def export(
     for file in files:
         if file.suffix not in known:
             raise InputError(f"{file}: give it one of the endings {', '.join(known)}")
+        if not file.parent.is_dir():
+            raise InputError(f"{file}: there is no folder {file.parent}; make it")
     path = Path(run).expanduser()
     result = load(path)
     schedule, tree = result.schedule, dict[str, Any]()

@@ -21,7 +21,7 @@ from surrojax.networks.reach import reach
 from surrojax.schedule import Schedule
 from surrojax.search import Search
 from surrojax.sgd import Arrays, Descent, Drawn, Net, fresh, learning_rate, sgd
-from surrojax.sites import Sites
+from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import Space
 
 Surrogate = Literal["fitted", "shared"]
@@ -55,6 +55,11 @@ class Choice(NamedTuple):
 
     rows: jax.Array
     changes: Any
+
+
+BLIND = HYPER_NAMES.coefficient.z
+"""What candidates on a trunk that is held still cannot tell apart: its gradient goes
+into the trunk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +149,17 @@ class Method:
     def tunes(self) -> bool:
         """Whether anything is searched; else the original is trained alone."""
         return self.space.dimensions > 0
+
+    @property
+    def blind(self) -> str | None:
+        """A line on what is searched though no candidate can tell it apart."""
+        held = self.surrogate == "shared" and not self.shared_layers
+        if not (held and BLIND in self.space.tune):
+            return None
+        return (
+            f"{BLIND} is searched, but candidates train nothing below z and cannot "
+            "tell it apart; leave it out of tune, or give shared_layers"
+        )
 
     @property
     def stage2_iterations(self) -> int:

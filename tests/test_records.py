@@ -89,6 +89,9 @@ def test_a_folder_of_an_earlier_version_lacks_fields(folder, field, value, refus
     [
         ("sweep.csv", "", "holds a sweep or a comparison"),
         ("metrics.jsonl", "", r"holds a run without a config\.json"),
+        ("weights.safetensors", "", "holds a weights.safetensors of something else"),
+        ("schedule.csv", "", "holds a schedule.csv of something else, which a run wo"),
+        ("result.json", "{", "holds a result.json of something else"),
         ("config.json", "{", r"config\.json: cannot be read"),
         ("config.json", "[]", r"config\.json: is no run's config\.json"),
     ],
@@ -100,6 +103,14 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     with pytest.raises(InputError, match=message):
         folder.claim(description())
     assert (folder.path / name).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["schedule.csv", "config.json"])
+def test_nothing_is_left_in_a_folder_that_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with RunFolder(tmp_path) as folder, pytest.raises(InputError):
+        folder.claim(description())
+    assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
 def test_one_process_at_a_time(folder):

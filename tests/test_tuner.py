@@ -27,7 +27,7 @@ def go(tuner, rounds):
 
 @pytest.mark.parametrize("search", ["pso", "de", "ga"])
 def test_all_settings_are_within_bounds(search):
-    tuner = Tuner(BOUNDS, search, population=5, noise=3.0)
+    tuner = Tuner(BOUNDS, search=search, population=5, noise=3.0)
     for _ in range(6):
         asked = tuner.ask()
         assert len(asked) == 5 and asked == tuner.ask()
@@ -61,6 +61,7 @@ def test_the_best_is_the_highest_score_of_all_rounds():
     assert tuner.best == first[0] and tuner.best_score == -math.inf
     tuner.tell([0.1, 0.2, 0.9, 0.3, 0.1, 0.1])
     assert tuner.best == first[2] and tuner.best_score == pytest.approx(0.9)
+    tuner.ask()
     tuner.tell([0.5] * 6)
     assert tuner.best == first[2]
     third = tuner.ask()
@@ -98,8 +99,9 @@ def test_the_history_as_a_frame():
 
 
 def test_it_says_how_far_it_is():
-    tuner = Tuner({"dropout": (0.1, 0.4)}, "de", population=4, width=0.0)
+    tuner = Tuner({"dropout": (0.1, 0.4)}, search="de", population=4, width=0.0)
     assert repr(tuner) == "Tuner(de, 0 rounds, best score -inf; dropout=0.2)"
+    tuner.ask()
     tuner.tell([0.1, 0.1, 0.125, 0.1])
     assert repr(tuner) == "Tuner(de, 1 rounds, best score 0.125; dropout=0.2)"
 
@@ -124,6 +126,7 @@ def test_what_failed_never_leads(failed):
     tuner.tell([failed, -5.0, failed])
     assert tuner.best == asked[1]
     assert tuner.history[0]["scores"] == [None, -5.0, None]
+    tuner.ask()
     tuner.tell([failed] * 3)
     assert tuner.best == asked[1] and tuner.best_score == -5.0
 
@@ -139,7 +142,7 @@ def test_a_seed_decides_all():
 @pytest.mark.parametrize("search", ["pso", "de", "ga"])
 def test_it_goes_on_from_a_file_to_the_last_bit(tmp_path, search, told):
     file = tmp_path / "tuner.json"
-    whole = Tuner(BOUNDS, search, seed=1, noise=0.1, start={"dropout": 0.5})
+    whole = Tuner(BOUNDS, search=search, seed=1, noise=0.1, start={"dropout": 0.5})
     go(whole, told).save(file)
     again = Tuner.load(file)
     assert again.round == told and again.best_score == whole.best_score
@@ -169,6 +172,7 @@ def test_lead_replaces_the_leader():
     assert tuner.best == pytest.approx({"weight_decay": 1e-3, "dropout": 0.7})
     assert tuner.best_score == pytest.approx(-1e-9)
     leader = tuner.best
+    tuner.ask()
     tuner.tell([-1.0] * 6)
     assert tuner.best == leader
     tuner.lead({"weight_decay": 1e-3, "dropout": 0.7})  # without a score, all beat it
@@ -243,6 +247,11 @@ def test_a_mistake_is_one_line(given, message):
 
 def test_scores_are_counted_and_must_not_be_infinite():
     tuner = Tuner(BOUNDS)
+    tuner.ask()
+    by_number = {number: 0.1 for number in range(6)}
+    for given in (by_number, "scores", 0.1):
+        with pytest.raises(InputError, match="must be a score for each setting"):
+            tuner.tell(given)
     with pytest.raises(InputError, match="tell: 2 scores for 6 settings"):
         tuner.tell([0.1, 0.2])
     with pytest.raises(InputError, match="tell: score 5 = 'bad' must be a number"):
@@ -255,9 +264,31 @@ def test_scores_are_counted_and_must_not_be_infinite():
     assert tuner.round == 0
 
 
+def test_scores_are_told_once_of_what_was_asked_for(tmp_path):
+    """A notebook's cell that is run twice told old scores of new settings."""
+    tuner, file = Tuner(BOUNDS), tmp_path / "tuner.json"
+    message = "the settings of round {} were not asked for yet; call ask"
+    with pytest.raises(InputError, match=message.format(1)):
+        tuner.tell([0.1] * 6)
+    tuner.ask()
+    tuner.save(file)  # between the two
+    tuner = Tuner.load(file)
+    tuner.tell(np.full(6, 0.1))
+    for once in (tuner, reloaded(tuner, file)):
+        with pytest.raises(InputError, match=message.format(2)):
+            once.tell([0.1] * 6)
+    assert tuner.round == 1
+
+
+def reloaded(tuner, file):
+    tuner.save(file)
+    return Tuner.load(file)
+
+
 def test_scores_are_shown_as_they_were_told():
     tuner = Tuner(BOUNDS)
     scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7]
+    tuner.ask()
     tuner.tell(scores)
     assert tuner.history[0]["scores"] == scores and tuner.best_score == 0.7
 
@@ -265,7 +296,7 @@ def test_scores_are_shown_as_they_were_told():
 @pytest.mark.parametrize("search", ["pso", "de", "ga"])
 def test_a_search_is_the_same_in_64_bits(tmp_path, search):
     def asked():
-        tuner = go(Tuner(BOUNDS, search, seed=4, noise=0.1), 3)
+        tuner = go(Tuner(BOUNDS, search=search, seed=4, noise=0.1), 3)
         tuner.save(tmp_path / "tuner.json")
         assert Tuner.load(tmp_path / "tuner.json").ask() == tuner.ask()
         return tuner.ask()
@@ -284,7 +315,7 @@ def test_a_file_may_be_at_home(tmp_path, monkeypatch):
 
 def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / "tuner.json").mkdir()
-    with pytest.raises(InputError, match="tuner.json: could not be written"):
+    with pytest.raises(InputError, match="tuner.json: is a folder; name a file"):
         go(Tuner(BOUNDS), 1).save(tmp_path / "tuner.json")
     assert [f.name for f in tmp_path.iterdir()] == ["tuner.json"]
 
@@ -317,6 +348,8 @@ def test_a_leader_must_have_all_values():
 
 
 def test_a_damaged_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="is a folder; name a file"):
+        Tuner(BOUNDS).save(tmp_path)
     file = tmp_path / "tuner.json"
     remedy = r"tuner.json: cannot be read .*; name a file that Tuner.save wrote$"
     with pytest.raises(InputError, match=remedy):

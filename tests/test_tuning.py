@@ -28,6 +28,7 @@ from surrojax import report
 from surrojax.algorithm import DivergedError, initial_state
 from surrojax.data import Split
 from surrojax.errors import InputError
+from surrojax.own.data import split_of
 from surrojax.own.hints import hints
 from surrojax.own.identity import name_of, programs_of
 from surrojax.own.outputs import check_outputs
@@ -517,6 +518,11 @@ def changed(values, row, value):
             "train, row .*: label 3 is out of range.*count from 1: give labels - 1",
         ),
         ({"train": (TABLE, LABELS + 0.5)}, "train: labels of type float64"),
+        ({"train": (TABLE, LABELS.astype(str))}, "labels of type <U21.*np.unique"),
+        ({"train": {"x": TABLE, "y": LABELS}}, "train: is a dict of x, y; give a pair"),
+        ({"lr": 0.1}, r"lr: is no setting .did you mean 'learning_rate'"),
+        ({"epochs": 3}, r"epochs: is no setting .did you mean 'max_iterations'"),
+        ({"learning_rate": "0.1"}, "learning_rate: '0.1' is no number"),
         ({"train": (TABLE, np.eye(3)[LABELS])}, r"\(240, 3\); .*labels.argmax\(1\)"),
         ({"train": (TABLE, LABELS[:, None])}, r"\(240, 1\); .*give labels\[:, 0\]"),
         ({"layers": ("Dense_9",)}, "layers: 'Dense_9' is none of this network's"),
@@ -541,7 +547,7 @@ def changed(values, row, value):
         ({"tune": 3}, "tune: 3 is no names"),
         ({"layers": 3}, "layers: 3 must be the paths"),
         ({"layers": ([],)}, "layers: .* must be the paths"),
-        ({"momentum": None}, "momentum: None is out of range"),
+        ({"momentum": None}, "momentum: None is no number"),
         ({"constants": {"q": 1.0}}, "constants: 'q' is unknown; choose from w, c1, c2"),
         ({"constants": {"w": float("nan")}}, "constants: w: nan is no finite number"),
         ({"eta": {"z": -1}}, "eta: z: -1 is below 0"),
@@ -706,6 +712,19 @@ def test_hints_are_said_and_no_more_than_hints(capsys):
     assert "inputs are large" in capsys.readouterr().out
     surrojax.tune(Words(), *splits(TOKENS * 0 + 17), **loud)
     assert "inputs are large" not in capsys.readouterr().out
+
+
+def test_labels_that_are_true_or_false_are_two_classes():
+    assert split_of("train", (TABLE, LABELS > 0)).labels.tolist() == [
+        int(label > 0) for label in LABELS
+    ]
+
+
+def test_what_no_candidate_can_tell_apart_is_said(capsys):
+    loud = SMALL | {"quiet": False, "max_iterations": 20}
+    for tune, said in (("lambda_z", True), ("all", False)):
+        surrojax.tune(Table(), *splits(TABLE), **loud | {"tune": tune})
+        assert ("lambda_z is searched, but" in capsys.readouterr().out) == said
 
 
 def test_numbers_of_jax_and_numpy_are_numbers():

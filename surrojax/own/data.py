@@ -21,6 +21,11 @@ def split_of(name: str, examples: Examples) -> Split:
     Raises:
       InputError: they are no inputs and labels.
     """
+    if isinstance(examples, Mapping):
+        raise InputError(
+            f"{name}: is a dict of {', '.join(map(str, examples))}; give a pair of "
+            "arrays, inputs and labels"
+        )
     try:
         inputs, labels = (np.asarray(part) for part in examples)
     except (TypeError, ValueError) as error:
@@ -42,11 +47,14 @@ def split_of(name: str, examples: Examples) -> Split:
         )
     if not len(labels):
         raise InputError(f"{name}: holds no examples")
+    if labels.dtype == bool:
+        labels = labels.astype(np.int64)
     if np.issubdtype(labels.dtype, np.floating) and np.all(labels == labels.round()):
         labels = labels.astype(np.int64)
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
-            f"{name}: labels of type {labels.dtype}; give whole numbers from 0 on"
+            f"{name}: labels of type {labels.dtype}; give whole numbers from 0 on: "
+            "classes, numbers = np.unique(labels, return_inverse=True)"
         )
     if jnp.issubdtype(inputs.dtype, jnp.floating):  # bfloat16 as well
         with np.errstate(over="ignore"):  # told in the next line

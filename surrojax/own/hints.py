@@ -70,6 +70,8 @@ def hints(
             f"batch_size: {method.batch_size} is more than the {len(train)} examples "
             "to train, so that each minibatch holds some several times"
         )
+    if method.blind:
+        found.append(method.blind)
     augment = method.augment
     values = np.asarray(train.images[:SOME])
     if (

@@ -148,9 +148,10 @@ def make_method(
         own = adapt(network, seen, layers, form)
     except InputError as error:
         if sample.dtype == jnp.uint8 and seen.dtype != sample.dtype:
+            hint = "images have a channel axis, x[..., None]; " * (sample.ndim == 3)
             raise InputError(
                 f"{error}; inputs of type uint8 are taken for pixels and made float32: "
-                "give tokens as int32"
+                f"{hint}give tokens as int32"
             ) from error
         raise
     kind: Any = surrogate if isinstance(surrogate, str) else "fitted"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from surrojax.errors import InputError
 from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
-from surrojax.method import Surrogate
+from surrojax.method import BLIND, Surrogate
 from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import UNITS, Space
@@ -37,33 +38,49 @@ WIDTH = {"coefficient": 1.0, "ratio": math.log(HIGHEST / LOWEST) / 2}
 AROUND = {"coefficient": 1.0, "ratio": 0.5}
 """Half the width of the box around a beginning that is said."""
 
-FER2013: dict[str, Any] = {
-    "tune": ALL,
-    "center": {"ratio": 0.5},
-    "start": {"p_V": 0.1, "p_W": 0.1},
-}
+FER2013: Mapping[str, Any] = MappingProxyType(
+    {
+        "tune": ALL,
+        "center": {"ratio": 0.5},
+        "start": {"p_V": 0.1, "p_W": 0.1},
+    }
+)
 """The beginning that was chosen on FER2013: `tune(..., **FER2013)`.
 
 Penalties are searched as well, and ratios begin around 0.5 at what the layers receive,
 0.1 at their weights.
 """
 
-PAPER: dict[str, Any] = {
-    "tune": ALL,
-    "center": {"ratio": 0.5},
-    "start": {},
-    "surrogate": "fitted",
-    "stage1_settings": 2,
-    "stage2_share": 1.0,
-    "objective": "accuracy",
-    "reevaluate_incumbent": False,
-    "noise": {},
-}
+PAPER: Mapping[str, Any] = MappingProxyType(
+    {
+        "tune": ALL,
+        "center": {"ratio": 0.5},
+        "start": {},
+        "surrogate": "fitted",
+        "stage1_settings": 2,
+        "stage2_share": 1.0,
+        "objective": "accuracy",
+        "reevaluate_incumbent": False,
+        "noise": {},
+    }
+)
 """The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`.
 
 Lengths and rates are not in it: the paper's `iterations_per_round` is 1,000, its
 `learning_rate` 0.01, its `halve_every` 4,000.
 """
+
+
+ELSEWHERE = {
+    "descent": "optimizer",
+    "epochs": "max_iterations",
+    "iterations": "max_iterations",
+    "lr": "learning_rate",
+    "n_trials": "max_iterations",
+    "num_steps": "max_iterations",
+    "steps": "max_iterations",
+}
+"""What other packages call a setting."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +167,8 @@ class Settings:
             value = getattr(self, name)
             if value is None and name in _OPEN:
                 continue
+            if isinstance(value, str) or not isinstance(value, Real):
+                raise InputError(f"{name}: {value!r} is no number")
             if not (
                 isinstance(value, Integral if name in _WHOLE else Real)
                 and math.isfinite(value)
@@ -201,9 +220,10 @@ class Settings:
         known = [f.name for f in fields(cls)]
         for name in given:
             if name not in known:
+                words = [*others, *known]
+                meant = suggest(ELSEWHERE.get(name, name), words)
                 raise InputError(
-                    f"{name}: is no setting{suggest(name, [*others, *known])}; there "
-                    f"are {', '.join([*others, *known])}"
+                    f"{name}: is no setting{meant}; there are {', '.join(words)}"
                 )
         return cls(**_plain(given))
 
@@ -248,8 +268,8 @@ class Settings:
         """What is asked to be searched, of a network's hyper-parameters."""
         if self.tune != ALL:
             return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
-        blind = surrogate == "shared" and not self.shared_layers
-        return tuple(n for n in names if not (blind and n == "lambda_z"))
+        held = surrogate == "shared" and not self.shared_layers
+        return tuple(n for n in names if not (held and n == BLIND))
 
     def search_in(self, space: Space) -> Search:
         """The optimiser, within a space.

@@ -12,7 +12,7 @@ Nothing of JAX has to be on the other side: settings are dicts of floats.
 import math
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -60,14 +60,15 @@ class Tuner:
 
     def __init__(
         self,
-        bounds: Mapping[str, tuple[float, float]],
+        bounds: Mapping[str, Iterable[SupportsFloat]],
+        *,
         search: str = "pso",
         population: int = 6,
         seed: int = 0,
-        start: Mapping[str, float] | None = None,
-        width: Mapping[str, float] | float | None = None,
-        noise: float = 0.0,
-        constants: Mapping[str, float] | None = None,
+        start: Mapping[str, SupportsFloat] | None = None,
+        width: Mapping[str, SupportsFloat | None] | SupportsFloat | None = None,
+        noise: SupportsFloat = 0.0,
+        constants: Mapping[str, SupportsFloat] | None = None,
     ) -> None:
         bounds = _pairs(bounds)
         start = _numbers("start", {} if start is None else start)
@@ -118,6 +119,7 @@ class Tuner:
         points = jnp.asarray(center + wide * np.asarray(unit), jnp.float32)
         self._population = jnp.clip(points, self._lower, self._upper)
         self._state: SearchState = self._search.init(self._population)
+        self._asked = False
         self.history: list[dict[str, Any]] = []
         """A dict a round that was told: `round`, `settings`, `scores`, `best`."""
 
@@ -165,9 +167,10 @@ class Tuner:
 
     def ask(self) -> list[Setting]:
         """The N settings of this round; the same ones until they are told."""
-        return [self._setting(vector) for vector in self._population]
+        self._asked = True
+        return self._settings()
 
-    def tell(self, scores: Sequence[float]) -> None:
+    def tell(self, scores: Iterable[SupportsFloat]) -> None:
         """Takes the scores of the settings that `ask` returned, and moves on.
 
         Args:
@@ -176,10 +179,18 @@ class Tuner:
             bits, of some seven digits: take off what is common to all.
 
         Raises:
-          InputError: there are more or fewer scores than settings, or one is no number,
-            infinite, or too large for 32 bits.
+          InputError: the settings of this round were not asked for; there are more or
+            fewer scores than settings, or one is no number, infinite, or too large for
+            32 bits.
         """
+        if not self._asked:
+            raise InputError(
+                f"tell: the settings of round {self.round + 1} were not asked for yet; "
+                "call ask, and tell their scores once"
+            )
         try:
+            if isinstance(scores, Mapping | str):
+                raise TypeError
             values = [number_of(f"tell: score {i}", s) for i, s in enumerate(scores)]
         except TypeError as error:
             raise InputError(
@@ -200,11 +211,12 @@ class Tuner:
                 f"tell: the score of setting {index} is {what}; give finite numbers, "
                 "and NaN for what failed"
             )
-        settings = self.ask()
+        settings = self._settings()
         found = np.where(np.isnan(found), -np.inf, found)
         state = self._search.tell(self._state, self._population, jnp.asarray(found))
         key = jax.random.fold_in(self._key, self.round + 1)
         self._population, self._state = self._search.ask(key, state)
+        self._asked = False
         self.history.append(
             {
                 "round": self.round + 1,
@@ -260,6 +272,7 @@ class Tuner:
             "population": np.asarray(self._population).tolist(),
             "state": state,
             "history": self.history,
+            "asked": self._asked,
         }
         write_json(Path(file).expanduser(), _finite(written))
 
@@ -281,6 +294,7 @@ class Tuner:
             tuner._population = jnp.asarray(there["population"], jnp.float32)
             tuner._state = SearchState(**state)
             tuner.history = there["history"]
+            tuner._asked = bool(there["asked"])
             shapes = [
                 [leaf.shape for leaf in jax.tree.leaves((one._population, one._state))]
                 for one in (cls(**there["arguments"]), tuner)
@@ -302,13 +316,18 @@ class Tuner:
             ) from error
         return tuner
 
+    def _settings(self) -> list[Setting]:
+        return [self._setting(vector) for vector in self._population]
+
     def _setting(self, vector: jax.Array) -> Setting:
         # Rounding must not carry a clipped value over its bound.
         values = np.clip(np.exp(np.asarray(vector, np.float64)), *self._limits)
         return dict(zip(self.names, values.tolist(), strict=True))
 
 
-def _pairs(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+def _pairs(
+    bounds: Mapping[str, Iterable[SupportsFloat]],
+) -> dict[str, tuple[float, float]]:
     if not isinstance(bounds, Mapping) or not bounds:
         raise InputError(
             "bounds: name at least one hyper-parameter, with its lowest and highest "
@@ -370,7 +389,7 @@ def seed_of(value: Any) -> int:
     return seed
 
 
-def _numbers(argument: str, given: Mapping[str, float]) -> dict[str, float]:
+def _numbers(argument: str, given: Mapping[str, SupportsFloat]) -> dict[str, float]:
     if not isinstance(given, Mapping):
         raise InputError(f"{argument}: {given!r} must be a dict of numbers by name")
     return {name: number_of(f"{argument}: {name}", given[name]) for name in given}

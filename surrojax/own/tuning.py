@@ -98,11 +98,17 @@ def tune(
 ) -> Result:
     """Trains a user's network, and tunes its dropout meanwhile, or penalties as well.
 
+        result = tune(Net(), (x, y), (x_val, y_val), max_iterations=10_000)
+        print(result)
+        result.predict(x_new), result.schedule, result.variables
+
     All data are put on the device. Test data, where they are given, choose nothing.
 
     Args:
-      network, layers, surrogate, preprocess, augment, optimizer: of `own_method`.
-      train, validation, test: examples.
+      network: a module of flax.linen or flax.nnx that yields logits `[B, K]`.
+      train, validation, test: pairs of arrays, inputs `[n, ...]` and labels `[n]`,
+        whole numbers from 0 on.
+      layers, surrogate, preprocess, augment, optimizer: of `own_method`.
       variables: that the network begins with, as its own `init` makes them; None:
         fresh ones.
       classes: K names; None: the numbers.
@@ -122,7 +128,8 @@ def tune(
       early_stop: rounds without a better validation accuracy after which it ends; 0:
         never.
       quiet: no progress.
-      settings: of `Settings`.
+      settings: of `Settings`: `max_iterations` (10,000), `tune` (dropout ratios),
+        `learning_rate` (0.03), `batch_size` (64), `population` (6) and so on.
 
     Raises:
       InputError: the network, the data, a setting or the folder cannot be used; the
@@ -380,7 +387,8 @@ def _with_variables(
     original = state.fusion.original
     if "params" not in variables:
         raise InputError(
-            "variables: have no 'params'; give all that the network's init makes"
+            "variables: have no 'params'; give all that the network's init makes, "
+            '{"params": params} where it is that alone'
         )
     given = jax.tree.map(jnp.asarray, own_of(method).split(dict(variables)))
     for path, leaf in jax.tree.leaves_with_path(variables):

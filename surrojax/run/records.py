@@ -56,6 +56,12 @@ LATER: Record = {
 }
 """Fields that folders of earlier versions lack, and what those versions did."""
 
+WRITTEN = (
+    *("schedule.csv", "result.json", "predictions.csv", "weights.safetensors"),
+    *("best.msgpack", "report.html", "plots", "tensorboard"),
+)
+"""What a run writes beside config.json, metrics.jsonl and checkpoints."""
+
 OF_SEVERAL = ("sweep.csv", "cross_database.json")
 """Files of a folder that holds several runs."""
 
@@ -72,7 +78,10 @@ class RunFolder:
                 f"{self.path}: cannot make this folder ({error.strerror}); choose "
                 "another workdir"
             ) from error
-        self._lock = FileLock(self.path / ".lock")
+        self._file = self.path / ".lock"
+        # Of a folder that is refused, none is left.
+        self._is_new, self._claimed = not self._file.exists(), False
+        self._lock = FileLock(self._file)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -92,6 +101,9 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+        if self._is_new and not self._claimed:
+            with suppress(OSError):
+                self._file.unlink()
 
     @property
     def checkpoints(self) -> Path:
@@ -135,7 +147,14 @@ class RunFolder:
                     f"{self.path}: holds a run without a config.json; choose another "
                     "workdir"
                 )
+            for name in WRITTEN:
+                if (self.path / name).exists():
+                    raise InputError(
+                        f"{self.path}: holds a {name} of something else, which a run "
+                        "would write over; choose another workdir"
+                    )
             write_json(file, description)
+            self._claimed = True
             return
         there = read_json(file)
         if config_in(there) is None:
@@ -145,6 +164,7 @@ class RunFolder:
         parts = ("config", "data")
         old, new = ({p: of.get(p, {}) for p in parts} for of in (there, description))
         refuse_another(self.path, "a run", old, new, may_differ)
+        self._claimed = True
 
     def renew(self, description: Mapping[str, Any]) -> None:
         """Writes config.json anew where further rounds have other limits.
@@ -239,6 +259,10 @@ def metrics_of(file: Path) -> list[Record]:
         lines = file.read_text().splitlines(keepends=True)
         records = [json.loads(line) for line in lines if line.endswith("\n")]
     except (OSError, ValueError) as error:
+        if not file.exists() and (file.parent / "config.json").exists():
+            raise InputError(
+                f"{file.parent}: this run has finished no round yet; let it go on"
+            ) from error
         raise InputError(
             f"{file}: cannot be read ({error}); name the folder of a run"
         ) from error
@@ -304,6 +328,8 @@ def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def write_bytes(file: Path, content: bytes) -> None:
     """Replaces a file as a whole; nothing is left of one that cannot be written."""
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder; name a file")
     part = file.with_name(file.name + ".part")
     try:
         with explained(file):

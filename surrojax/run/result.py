@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,10 @@ class Trained:
         None.
     """
 
-    variables: Mapping[str, Any]
+    variables: Mapping[str, Any] = field(repr=False)
     probabilities: Callable[[Any], np.ndarray]
     preparation: Preparation | None = None
-    state: Any = None
+    state: Any = field(default=None, repr=False)
 
 
 class Result:

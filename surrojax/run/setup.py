@@ -109,6 +109,8 @@ class Setup:
         """
         told = _opening(self.config, self.method, self.dataset, self.rounds)
         say(f"{who}{told}", quiet)
+        if self.method.blind:
+            say(f"{who}mind: {self.method.blind}", quiet)
         if self.method.class_weights is not None:
             of = told_weights(self.method.class_weights, self.dataset.classes)
             say(f"{who}{of}", quiet)
