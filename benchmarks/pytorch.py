@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from surrojax.networks.layers import LEVELS, matching
+from surrojax.networks.dropout import LEVELS
+from surrojax.networks.layers import matching
 from surrojax.networks.mresnet import STAGES
 from surrojax.sites import Hyper, Sites
 

@@ -436,7 +436,7 @@ def play(
         finite &= jnp.isfinite(surrogate.cross_entropy)
     accuracy = jnp.where(finite, original.accuracy, -jnp.inf)
     merit = {
-        "accuracy": original.weighed_accuracy,
+        "accuracy": original.weighted_accuracy,
         "cross_entropy": -original.cross_entropy,
     }
     # argmax takes the first of equals, so a tie goes to the current best.

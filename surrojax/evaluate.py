@@ -52,7 +52,7 @@ class Evaluation:
     Attributes:
       accuracy: share of the units (sequences, or images where each is a unit) whose
         frames' majority is the label, in [0, 1].
-      weighed_accuracy: the same where a unit counts by the weight of its class.
+      weighted_accuracy: the same where a unit counts by the weight of its class.
       frame_accuracy: share of the images whose most probable class is the label.
       cross_entropy: the softmax loss of an image (eq. 5), which counts by the weight of
         its class.
@@ -60,7 +60,7 @@ class Evaluation:
     """
 
     accuracy: jax.Array
-    weighed_accuracy: jax.Array
+    weighted_accuracy: jax.Array
     frame_accuracy: jax.Array
     cross_entropy: jax.Array
     hoyer: jax.Array
@@ -169,7 +169,7 @@ def measure(
     """
     log_probabilities, labels = predictions.log_probabilities, targets.labels
 
-    def weighed(values: jax.Array, labels: jax.Array) -> jax.Array:
+    def weighted(values: jax.Array, labels: jax.Array) -> jax.Array:
         if class_weights is None:
             return jnp.mean(values)
         weights = jnp.array(class_weights, jnp.float32)[labels]
@@ -183,9 +183,9 @@ def measure(
         units_right = voted == unit_labels
     return Evaluation(
         accuracy=jnp.mean(units_right),
-        weighed_accuracy=weighed(units_right, unit_labels),
+        weighted_accuracy=weighted(units_right, unit_labels),
         frame_accuracy=jnp.mean(right),
-        cross_entropy=weighed(softmax_losses(log_probabilities, labels), labels),
+        cross_entropy=weighted(softmax_losses(log_probabilities, labels), labels),
         hoyer=jnp.mean(predictions.hoyer),
     )
 

@@ -19,7 +19,7 @@ from surrojax.run.learnt import Stalled
 from surrojax.run.progress import Progress, say
 from surrojax.run.records import Record
 from surrojax.run.restoring import restore
-from surrojax.run.rounds import Measured, reported
+from surrojax.run.rounds import FidelityPlan, reported
 from surrojax.run.setup import Setup
 from surrojax.run.stopwatch import Stopwatch
 from surrojax.run.stream import Streamed
@@ -92,7 +92,7 @@ def train(
             begin,
             setup.config.max_iterations,
             setup.execution.fused,
-            Measured(asked.rounds, asked.drawn, asked.seeds),
+            FidelityPlan(asked.rounds, asked.drawn, asked.seeds),
             watch,
         )
         try:

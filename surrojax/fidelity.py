@@ -73,7 +73,7 @@ def measure(
             "candidate": index < len(own),
             "surrogate": {
                 "score": finite(scores[index]),
-                "accuracy": float(said.weighed_accuracy[index]),
+                "accuracy": float(said.weighted_accuracy[index]),
                 "cross_entropy": finite(said.cross_entropy[index]),
             },
             "original": [
@@ -102,7 +102,7 @@ def _train(
             alone, pair, jnp.array(single), data.train, key, state.step
         )
         original, _ = programs.evaluate(fusions, data.validation)
-        accuracy.append(np.asarray(original.weighed_accuracy))
+        accuracy.append(np.asarray(original.weighted_accuracy))
         cross_entropy.append(np.asarray(original.cross_entropy))
     return np.concatenate(accuracy), np.concatenate(cross_entropy)
 

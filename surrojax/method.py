@@ -201,7 +201,7 @@ class Method:
             return self
         return replace(self, iterations_per_round=iterations)
 
-    def weighed(
+    def with_class_weights(
         self, given: Any, train: Any, validation: Any, classes: Sequence[str]
     ) -> "Method":
         """The method with class weights, where some are given.

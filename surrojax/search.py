@@ -182,7 +182,7 @@ def ga(
     return optimizer("ga", ask, tell)
 
 
-def restless(
+def with_noise(
     search: Search, lower: ArrayLike, upper: ArrayLike, deviation: ArrayLike
 ) -> Search:
     """The same optimiser, whose proposals are moved at random.
@@ -302,7 +302,7 @@ def make_search(
       lower, upper: `[D]` its bounds.
       population: N.
       constants: of the optimiser, by name; others are its defaults.
-      deviation: `[D]` of `restless`.
+      deviation: `[D]` of `with_noise`.
       where: the constants were given as.
 
     Raises:
@@ -311,7 +311,7 @@ def make_search(
     check_population(name, population)
     check_constants(name, constants, where)
     search = OPTIMIZERS[name](lower, upper, **constants)
-    return restless(search, lower, upper, deviation) if deviation.any() else search
+    return with_noise(search, lower, upper, deviation) if deviation.any() else search
 
 
 def constants_of(name: str) -> tuple[str, ...]:

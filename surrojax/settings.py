@@ -433,7 +433,7 @@ def method_of(config: ConfigDict, dataset: data.Dataset) -> Method:
     method = make_method(config, len(dataset.classes), dataset.allowed)
     with named():
         labels = dataset.train.labels, dataset.validation.labels
-        return method.weighed(config.class_weights, *labels, dataset.classes)
+        return method.with_class_weights(config.class_weights, *labels, dataset.classes)
 
 
 def make_views(

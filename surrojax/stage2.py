@@ -207,7 +207,7 @@ def train_population(
 def score(method: Method, result: Evaluation) -> jax.Array:
     """The score of each candidate on the validation split (eq. 11)."""
     return objective(
-        result.weighed_accuracy,
+        result.weighted_accuracy,
         result.cross_entropy,
         result.hoyer,
         method.kappa,

@@ -168,10 +168,10 @@ def test_a_split_is_measured_by_class():
     predictions = Predictions(log_p, jnp.ones(9))
     targets = Targets(jnp.array(LABELS))
     plain = measure(predictions, targets)
-    assert plain.weighed_accuracy == plain.accuracy == pytest.approx(6 / 9)
+    assert plain.weighted_accuracy == plain.accuracy == pytest.approx(6 / 9)
     found = measure(predictions, targets, weights_of("balanced", LABELS, NAMES))
     assert found.accuracy == plain.accuracy
-    assert found.weighed_accuracy == pytest.approx((5 / 6 + 1 / 2 + 0) / 3)
+    assert found.weighted_accuracy == pytest.approx((5 / 6 + 1 / 2 + 0) / 3)
     losses = -np.asarray(log_p)[np.arange(9), LABELS]
     by_class = [losses[k == LABELS].mean() for k in (0, 1, 3)]
     assert found.cross_entropy == pytest.approx(np.mean(by_class), rel=1e-5)
@@ -183,7 +183,7 @@ def test_of_sequences_those_are_weighed():
     said = jnp.array([0, 0, 1, 1, 0, 0])  # sequences 0 and 1 are right, 2 is not
     predictions = Predictions(jax.nn.log_softmax(jax.nn.one_hot(said, 2)), jnp.ones(6))
     found = measure(predictions, targets, (3.0, 1.0))
-    assert found.weighed_accuracy == pytest.approx((3 + 1) / 5)
+    assert found.weighted_accuracy == pytest.approx((3 + 1) / 5)
     assert found.accuracy == pytest.approx(2 / 3)
 
 

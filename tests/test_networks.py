@@ -18,13 +18,11 @@ from surrojax.networks import (
     make_pair,
     sites_of,
 )
+from surrojax.networks.dropout import LEVELS, dropout, levels_at
 from surrojax.networks.head import Head
 from surrojax.networks.layers import (
-    LEVELS,
     Conv,
     ConvPool,
-    dropout,
-    levels_at,
     max_pool,
     patches,
 )

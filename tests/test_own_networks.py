@@ -15,7 +15,7 @@ from surrojax.networks import NO_DROPOUT, forward, forward_in_training, init
 from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.candidates import multiplied
 from surrojax.networks.convolutions import Faster
-from surrojax.networks.layers import LEVELS, levels_at
+from surrojax.networks.dropout import LEVELS, levels_at
 from surrojax.networks.macs import macs
 from surrojax.networks.own import adapt
 from surrojax.networks.own_surrogate import with_surrogate

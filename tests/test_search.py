@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from surrojax.errors import InputError
-from surrojax.search import de, ga, lead, pso, restless
+from surrojax.search import de, ga, lead, pso, with_noise
 
 N, D, ROUNDS = 6, 3, 8
 LOWER = np.array([-1.0, -2.0, 0.0], np.float32)
@@ -384,7 +384,7 @@ def test_nothing_to_search_is_no_failure(name):
 
 def test_noise_keeps_a_gathered_population_apart():
     lower, upper = np.full(3, -1.0), np.array([1.0, 1.0, 0.02])
-    search = restless(pso(lower, upper), lower, upper, np.array([0.1, 0.0, 5.0]))
+    search = with_noise(pso(lower, upper), lower, upper, np.array([0.1, 0.0, 5.0]))
     gathered = jnp.zeros((400, 3))
     state = search.tell(search.init(gathered), gathered, jnp.arange(400.0))
     asked, _ = search.ask(jax.random.key(0), state)

@@ -24,10 +24,10 @@ from surrojax.weights import (
     from_torch,
     hash_of,
     load,
-    main,
     save,
     unflatten,
 )
+from surrojax.weights.__main__ import main
 
 RNG = np.random.default_rng(0)
 DOCS = Path(__file__).parents[1] / "docs" / "weights.md"

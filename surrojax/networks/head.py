@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
-from surrojax.networks.layers import dropout, levels_at, uniform_fan_in
+from surrojax.networks.dropout import dropout, levels_at
+from surrojax.networks.layers import uniform_fan_in
 from surrojax.sites import Sites
 
 

@@ -1,14 +1,11 @@
-"""Layers shared by the networks: convolution in three forms, pooling, dropout."""
+"""Layers shared by the networks: convolution in three forms, and pooling."""
 
-import itertools
-import math
 from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.extend.random import threefry2x32_p
 from jax.nn.initializers import Initializer
 
 ConvForm = Literal["matmul", "direct", "lax"]
@@ -30,7 +27,7 @@ he_normal: Initializer = jax.nn.initializers.he_normal()
 """He et al.'s initialisation, for ResNet20."""
 
 
-kept = jax.lax.optimization_barrier
+computed_once = jax.lax.optimization_barrier
 """Computes an array once, where XLA would work it into each of its uses."""
 
 
@@ -49,7 +46,9 @@ def patches(images: jax.Array, kernel: int, stride: int) -> jax.Array:
         return cut.transpose(0, 1, 3, 2, 4, 5).reshape(b, h, w, kernel * kernel * c)
     rows = images.reshape(b, height, width * c)
     starts = range(0, w * stride * c, stride * c)
-    strips = kept(jnp.stack([rows[:, :, i : i + kernel * c] for i in starts], axis=2))
+    strips = computed_once(
+        jnp.stack([rows[:, :, i : i + kernel * c] for i in starts], axis=2)
+    )
     down = stride * (h - 1) + 1
     return jnp.concatenate(
         [strips[:, i : i + down : stride] for i in range(kernel)], axis=-1
@@ -115,7 +114,9 @@ def _direct_gradient(
     turned = kernel[::-1, ::-1].swapaxes(2, 3)
     d_images = convolve(change, turned, 1, kernel.shape[0] - 1 - pad)
     # Channels stand for images, images for channels, and the change is the kernel.
-    across, window = kept((images.transpose(3, 1, 2, 0), change.transpose(1, 2, 0, 3)))
+    across, window = computed_once(
+        (images.transpose(3, 1, 2, 0), change.transpose(1, 2, 0, 3))
+    )
     return d_images, convolve(across, window, 1, pad).transpose(1, 2, 0, 3)
 
 
@@ -193,9 +194,9 @@ def _greatest_of_four_gradient(
     first = [left & of_ab, left & ~of_ab, ~left & of_cd, ~left & ~of_cd]
     parts = [jnp.where(is_first, change, 0) for is_first in first]
     # XLA would work this into both products, transposed in one of them.
-    d_four = kept(jnp.concatenate(parts, axis=-1))
+    d_four = computed_once(jnp.concatenate(parts, axis=-1))
     flat, flat_d = (a.reshape(-1, a.shape[-1]) for a in (windows, d_four))
-    d_block = kept(jax.lax.dot_general(flat_d, flat, (((0,), (0,)), ((), ()))))
+    d_block = computed_once(jax.lax.dot_general(flat_d, flat, (((0,), (0,)), ((), ()))))
     return (flat_d @ block.T).reshape(windows.shape), d_block.T
 
 
@@ -262,55 +263,3 @@ def max_pool(images: jax.Array, window: int = 2) -> jax.Array:
     h, w = h // window, w // window
     images = images[:, : h * window, : w * window]
     return images.reshape(b, h, window, w, window, c).max(axis=(2, 4))
-
-
-LEVELS = 2**16
-"""Dropout ratios are rounded to whole multiples of its inverse."""
-
-
-_ROW = 512
-
-
-def levels_at(key: jax.Array, shapes: Any) -> Any:
-    """Whole numbers in [0, `LEVELS`), for the dropout masks of a network's step.
-
-    Two are cut out of each word of Threefry's stream, both words of a block are used,
-    and one draw serves all sites. `jax.random.uniform` would compute four times as
-    much, once for each site, and take a tenth of a training step of LeNet.
-
-    Args:
-      key: a random key.
-      shapes: a tree of shapes.
-
-    Returns:
-      The same tree of uint32 arrays.
-    """
-    is_shape = {"is_leaf": lambda leaf: type(leaf) is tuple}
-    sizes = [math.prod(shape) for shape in jax.tree.leaves(shapes, **is_shape)]
-    # In rows, by which XLA shares the work out among a CPU's threads.
-    rows = -(-sum(sizes) // (4 * _ROW))
-    count = jax.lax.iota(jnp.uint32, rows * _ROW).reshape(rows, _ROW)
-    words = threefry2x32_p.bind(*jax.random.key_data(key), count, count + count.size)
-    quarters = [part for word in words for part in (word & (LEVELS - 1), word >> 16)]
-    levels = jnp.concatenate(quarters).reshape(-1)
-    ends = itertools.accumulate(sizes)
-    parts = iter([levels[end - n : end] for n, end in zip(sizes, ends, strict=True)])
-    return jax.tree.map(lambda shape: next(parts).reshape(shape), shapes, **is_shape)
-
-
-def dropout(levels: jax.Array, ratio: jax.Array, a: jax.Array) -> jax.Array:
-    """Dropout of features or weights (eq. 7), inverted; the ratio may be traced.
-
-    Args:
-      levels: uint32, of `levels_at` and the shape of `a`. The same ones give nested
-        masks for different ratios, so candidates that share them are compared on common
-        random numbers.
-      ratio: p, the probability to drop.
-      a: any shape: `[B, n]` gets one mask a sample, weights one mask a step.
-
-    Returns:
-      `a` with each entry set to 0 with probability p, else divided by 1 - p, so
-      that evaluation is the identity.
-    """
-    dropped = jnp.round(jnp.asarray(ratio) * LEVELS).astype(jnp.uint32)
-    return jnp.where(levels >= dropped, a, 0) * jnp.asarray(1 / (1 - ratio), a.dtype)

@@ -30,7 +30,8 @@ from surrojax.networks.calls import (
     trace,
 )
 from surrojax.networks.convolutions import Faster
-from surrojax.networks.layers import ConvForm, dropout, levels_at
+from surrojax.networks.dropout import dropout, levels_at
+from surrojax.networks.layers import ConvForm
 from surrojax.networks.liveness import leaks, needs
 from surrojax.sites import Sites, total
 

@@ -180,7 +180,7 @@ def tune(
     names = names_of(classes, count)
     dataset = dataset_of(splits, names)
     labels = splits["train"].labels, splits["validation"].labels
-    method = method.weighed(class_weights, *labels, names)
+    method = method.with_class_weights(class_weights, *labels, names)
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
     begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
     if variables is not None:
@@ -198,7 +198,7 @@ def tune(
     told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
     if method.class_weights is not None:
         told.append(told_weights(method.class_weights, names))
-    plan = Going(method, dataset, splits, limits, options.max_iterations, seed, told)
+    job = Job(method, dataset, splits, limits, options.max_iterations, seed, told)
     with ExitStack() as stack:
         diary = None
         if workdir is not None:
@@ -215,7 +215,7 @@ def tune(
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
         try:
-            done = _train(plan, begin, diary, quiet)
+            done = _train(job, begin, diary, quiet)
         except KeyboardInterrupt:
             if diary is not None:
                 say(f"stopped; the same call goes on from {diary.folder.path}", quiet)
@@ -289,7 +289,7 @@ def _following(
     return replace(options, tune=(), iterations_per_round=length)
 
 
-class Going(NamedTuple):
+class Job(NamedTuple):
     """A run that is to be done.
 
     Attributes:
@@ -327,9 +327,9 @@ class Done(NamedTuple):
     best: Any
 
 
-def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
+def _train(job: Job, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
     """Does what is left of a run, and writes it down where there is a diary."""
-    method, limits = going.method, going.limits
+    method, limits = job.method, job.limits
     state, records = begin, list[Record]()
     best, finished = begin.fusion.original.variables, None
     if diary is not None:
@@ -339,13 +339,13 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     if finished and finished["rounds"] == len(records) and limits.reached(records):
         say(f"the run has finished before, in {len(records)} rounds", quiet)
         return Done(records, finished, state.fusion.original.variables, best)
-    for line in going.told:
+    for line in job.told:
         say(line, quiet)
-    data: Placed = {name: place(split) for name, split in going.splits.items()}
+    data: Placed = {name: place(split) for name, split in job.splits.items()}
     fused = jax.default_backend() != "cpu"
-    rounds = reported(method, data, state, going.max_iterations, fused)
+    rounds = reported(method, data, state, job.max_iterations, fused)
     left = limits.left(records)
-    stalled = Stalled(going.splits["validation"].labels)
+    stalled = Stalled(job.splits["validation"].labels)
     progress = Progress(limits.plan, len(records), quiet, left, stalled)
     with closing(progress):
         reason: str | None
@@ -368,14 +368,14 @@ def _train(going: Going, begin: RunState, diary: Diary | None, quiet: bool) -> D
     variables = state.fusion.original.variables
     found = {
         name: classify(method, state, method.views, split, data[name])
-        for name, split in going.splits.items()
+        for name, split in job.splits.items()
     }
-    outcome = result(method, going.dataset, found, state, records)
-    outcome |= {"seed": going.seed, "stopped": reason}
-    if warning := verdict(outcome["train_accuracy"], going.splits["train"].labels):
+    outcome = result(method, job.dataset, found, state, records)
+    outcome |= {"seed": job.seed, "stopped": reason}
+    if warning := verdict(outcome["train_accuracy"], job.splits["train"].labels):
         say(f"mind: {warning}", quiet)
     if diary is not None:
-        diary.finish(going.dataset, found, joined(method, variables), outcome)
+        diary.finish(job.dataset, found, joined(method, variables), outcome)
         report.write(diary.folder.path)
     return Done(records, outcome, variables, best)
 

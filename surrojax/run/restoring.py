@@ -19,7 +19,7 @@ from surrojax.method import Method
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.outcome import classify
 from surrojax.run.records import Record, config_in, read_json
-from surrojax.run.replay import OF_A_RUN
+from surrojax.run.replay import SCHEDULE_FILE
 from surrojax.run.setup import place_split
 from surrojax.settings import (
     load_data,
@@ -67,7 +67,7 @@ def config_of(path: Path) -> ConfigDict:
     try:
         config = ConfigDict(_with_tuples(saved["config"]))
         if config.replay:  # its own copy is as good, and cannot have moved
-            config.replay = str(path / OF_A_RUN)
+            config.replay = str(path / SCHEDULE_FILE)
         config.execution.devices = 0  # this machine may have others
         return resolve(config)
     except InputError:

@@ -29,7 +29,7 @@ Placed = dict[str, Arrays | Streamed]
 
 
 @dataclass(frozen=True)
-class Measured:
+class FidelityPlan:
     """When the surrogate's fidelity is measured (`surrojax.fidelity`).
 
     Attributes:
@@ -49,7 +49,7 @@ def reported(
     begin: RunState,
     max_iterations: int,
     fused: bool = False,
-    measured: Measured = Measured(),
+    measured: FidelityPlan = FidelityPlan(),
     watch: Stopwatch | None = None,
 ) -> Iterator[tuple[RunState, Record]]:
     """`algorithm.run`, each record with test figures and seconds added.

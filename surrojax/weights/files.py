@@ -1,0 +1,244 @@
+"""Weights as flat names, and in files."""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+
+from surrojax.errors import InputError
+from surrojax.run.records import write_bytes
+
+Weights = dict[str, np.ndarray]
+"""Arrays by name: the path in the tree of parameters, joined by dots."""
+
+SUFFIXES = (".safetensors", ".npz")
+
+TORCH_SUFFIXES = (".pt", ".pth")
+
+WEIGHTS_FILE = "weights.safetensors"
+"""The file of a run's folder."""
+
+METADATA = "__metadata__"
+"""Where safetensors keeps its metadata, as JSON; an .npz has an array of that name."""
+
+STATISTICS = "batch_stats"
+"""The collection of batch normalisation's running means and variances, and what their
+names begin with in a file."""
+
+SHOWN = 5
+"""Names in a message, of many."""
+
+
+def flatten(params: Mapping[str, Any]) -> Weights:
+    """Parameters by name, such as `CoPr2.conv.kernel` or `head.bias_V`."""
+    return {
+        name: np.asarray(leaf) for name, leaf in flatten_dict(params, sep=".").items()
+    }
+
+
+def unflatten(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree of parameters of which `flatten` made `weights`."""
+    return unflatten_dict(dict(weights), sep=".")
+
+
+def whole(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What it takes to use a network elsewhere: parameters, and running statistics.
+
+    Args:
+      variables: the network's collections, `params` among them.
+
+    Returns:
+      A tree for `save`: the parameters, and other collections beside them, such as
+      `batch_stats`.
+    """
+    others = {n: v for n, v in variables.items() if n != "params" and v}
+    return {**variables["params"], **others}
+
+
+def unwhole(
+    tree: Mapping[str, Any], collections: Collection[str] = (STATISTICS,)
+) -> dict[str, Any]:
+    """The collections of which `whole` made a tree.
+
+    Args:
+      tree: that it made.
+      collections: those that may be there beside `params`.
+    """
+    params = dict(tree)
+    others = {name: params.pop(name) for name in collections if name in params}
+    return {"params": params} | others
+
+
+def save(
+    file: Path, params: Mapping[str, Any], metadata: Mapping[str, str] = {}
+) -> None:
+    """Writes parameters, replacing the file as a whole.
+
+    Args:
+      file: ends in `.safetensors` or `.npz`.
+      params: a tree of parameters.
+      metadata: what a reader of the file may want to know.
+
+    Raises:
+      InputError: the file has another suffix or cannot be written.
+    """
+    check_suffix(file, SUFFIXES)
+    # safetensors writes an array's memory as it lies, whatever its strides are.
+    weights = {n: np.ascontiguousarray(a) for n, a in flatten(params).items()}
+    if file.suffix == ".npz":
+        stream = io.BytesIO()
+        # NumPy knows no bfloat16 in a file.
+        weights = {
+            n: a.astype(np.float32) if a.dtype == jnp.bfloat16 else a
+            for n, a in weights.items()
+        }
+        if metadata:
+            weights[METADATA] = np.array(json.dumps(dict(metadata)))
+        np.savez(stream, allow_pickle=False, **weights)
+        content = stream.getvalue()
+    else:
+        content = safetensors.numpy.save(weights, dict(metadata))
+    write_bytes(file, content)
+
+
+def load(file: Path) -> Weights:
+    """Reads weights, as float32.
+
+    Args:
+      file: `.safetensors` or `.npz`; or the folder of a finished run.
+
+    Raises:
+      InputError: the file is missing, damaged or of another kind, or an array in it is
+        not of finite floating-point numbers.
+    """
+    if file.is_dir():
+        file = file / WEIGHTS_FILE
+        if not file.exists():
+            raise InputError(
+                f"{file}: is not there; a run writes it when it has finished: finish "
+                "that run or name a file of weights"
+            )
+    elif not file.suffix and not file.exists():
+        raise InputError(
+            f"{file}: no such folder of a run; finish that run or name a file of "
+            "weights"
+        )
+    check_suffix(file, SUFFIXES)
+    try:
+        arrays = _read_npz(file) if file.suffix == ".npz" else _read_safetensors(file)
+    except OSError as error:
+        raise InputError(
+            f"{file}: cannot be read ({error.strerror or error}); name a file of "
+            "weights or a finished run's folder"
+        ) from error
+    if not arrays:
+        raise InputError(f"{file}: holds no arrays; make it again")
+    return {name: exact(a, f"{file}: array {name!r}") for name, a in arrays.items()}
+
+
+def hash_of(weights: Mapping[str, np.ndarray]) -> str:
+    """A hash of names, shapes and float32 values, whatever the file's format was."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name], np.float32)
+        digest.update(repr((name, array.shape)).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def check_suffix(file: Path, suffixes: Sequence[str]) -> None:
+    if file.suffix in suffixes:
+        return
+    known = ", ".join(suffixes)
+    remedy = "give it one of these suffixes"
+    if file.suffix in TORCH_SUFFIXES:
+        remedy = "convert it: python -m surrojax.weights STATE OUT"
+    raise InputError(f"{file}: is none of {known}; {remedy}")
+
+
+def _read_safetensors(file: Path) -> Weights:
+    arrays = {}
+    try:
+        with safe_open(file, "numpy") as content:
+            for name in content.keys():  # noqa: SIM118, it is no mapping
+                try:
+                    arrays[name] = content.get_tensor(name)
+                # What numpy knows no type for, such as numbers of 8 bits.
+                except (AttributeError, TypeError) as error:
+                    raise InputError(
+                        f"{file}: array {name!r}: {error}; save it as float32"
+                    ) from error
+    except SafetensorError as error:
+        raise InputError(
+            f"{file}: is damaged or no safetensors file ({error}); get it again"
+        ) from error
+    return arrays
+
+
+def _read_npz(file: Path) -> Weights:
+    arrays = {}
+    # zipfile and numpy raise these for what is cut off, altered, or pickled.
+    damage = (ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+    with file.open("rb") as stream:
+        try:
+            archive = np.load(stream, allow_pickle=False)
+        except damage as error:
+            raise InputError(
+                f"{file}: is damaged or no .npz archive; get it again"
+            ) from error
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(f"{file}: is a single array; save it with numpy.savez")
+        for name in archive.files:
+            try:
+                array = archive[name]
+            except damage as error:
+                raise InputError(
+                    f"{file}: array {name!r}: {error}; make the file again"
+                ) from error
+            if name != METADATA:
+                arrays[name] = np.asarray(array)
+    return arrays
+
+
+def exact(array: np.ndarray, where: str) -> np.ndarray:
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise InputError(
+            f"{where}: holds {array.dtype}, not floating-point numbers; leave it out "
+            "of the file"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = np.array(array, np.float32)
+    if not np.isfinite(exact).all():
+        raise InputError(
+            f"{where}: holds values that are not finite in float32; take weights from "
+            "before the training diverged"
+        )
+    return exact
+
+
+def layers_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the arrays of each layer."""
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        path, _, leaf = name.rpartition(".")
+        if leaf.removeprefix("bias_") in ("V", "W"):
+            layer = f"{path}.{leaf.removeprefix('bias_')}"
+        else:
+            layer = path.removesuffix(".conv") or name
+        layers.setdefault(layer, []).append(name)
+    return layers
+
+
+def some_of(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
