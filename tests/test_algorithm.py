@@ -407,3 +407,74 @@ def test_candidates_may_train_a_part_of_the_round(tiny_data):
     np.testing.assert_allclose(
         scores, [c["score"] for c in record["candidates"]], rtol=1e-5
     )
+
+
+def test_the_training_loss_is_the_mean_over_the_round(tiny_data):
+    method = tiny_method()
+    programs, _ = scripted(method, lambda v: 0.5, never)  # sums of 1
+    [(_, record)] = rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
+    for name in ("training_loss", "surrogate_training_loss"):
+        assert record[name] == pytest.approx(1 / method.iterations_per_round)
+
+
+def test_each_round_asks_with_a_key_of_its_own(tiny_data):
+    method, keys = tiny_method(), set()
+    programs, _ = scripted(method, lambda v: 0.5, lambda v: [0.5] * 4)
+
+    def ask(key, state):
+        keys.add(tuple(jax.random.key_data(key).tolist()))
+        return programs.ask(key, state)
+
+    rounds(method, tiny_data, initial_state(method, KEY), 3, programs._replace(ask=ask))
+    assert len(keys) == 3
+
+
+def evaluated(programs, original, surrogate=lambda e: e):
+    def evaluate(fusions, split):
+        result, _ = programs.evaluate(fusions, split)
+        return original(result), surrogate(result)
+
+    return programs._replace(evaluate=evaluate)
+
+
+def test_a_setting_whose_surrogate_diverges_loses(tiny_data):
+    method = tiny_method()
+    programs, _ = scripted(method, lambda v: 0.5, never)
+    programs = evaluated(
+        programs,
+        lambda e: e,
+        lambda e: replace(e, cross_entropy=jnp.array([jnp.nan, 1.0])),
+    )
+    [(_, record)] = rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
+    assert record["chosen"] == "previous"
+
+
+def test_stage_1_selects_by_the_weighted_accuracy(tiny_data):
+    method = tiny_method()
+    programs, _ = scripted(method, lambda v: 0.5, never)
+    programs = evaluated(
+        programs,
+        lambda e: replace(
+            e, accuracy=jnp.array([0.6, 0.5]), weighted_accuracy=jnp.array([0.4, 0.5])
+        ),
+    )
+    [(_, record)] = rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
+    assert record["chosen"] == "previous"
+
+
+def test_of_equal_rounds_the_first_is_the_best(tiny_data):
+    method, accuracies = tiny_method(tune=()), iter([0.2, 0.6, 0.6])
+    programs, _ = scripted(method, lambda v: next(accuracies))
+    *_, (state, _) = rounds(method, tiny_data, initial_state(method, KEY), 3, programs)
+    assert int(state.best_round) == 2
+
+
+def test_a_run_that_diverges_hands_back_the_state_before(tiny_data):
+    method = tiny_method()
+    programs, _ = scripted(method, lambda v: 0.5, never, finite=lambda v: False)
+    begin = initial_state(method, KEY)
+    with pytest.raises(DivergedError) as caught:
+        rounds(method, tiny_data, begin, 1, programs)
+    state = caught.value.state
+    assert (int(state.round), int(state.step)) == (0, 0)
+    assert_same((state.search, state.population), (begin.search, begin.population))

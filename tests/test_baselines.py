@@ -326,6 +326,10 @@ def test_black_boxes_spend_their_budget(small, tmp_path, trainings):
     assert [plan.rounds for plan in trainings] == [1] * 10 + [4]
     assert trainings[-1].schedule in [plan.schedule for plan in trainings[:-1]]
     assert record_of(tmp_path, "tpe")["original_steps"] == 10 * 5 + 20
+    asked = [plan.schedule for plan in trainings]
+    trainings.clear()
+    play(tmp_path, "tpe", seeds=(1,))  # another seed asks for other settings
+    assert not {plan.schedule for plan in trainings}.intersection(asked)
     trainings.clear()
     play(tmp_path, "tpe", budgets=(3,))
     assert [plan.rounds for plan in trainings] == [4] * 14
@@ -422,13 +426,23 @@ def test_pbt_trains_a_population_side_by_side(small, tmp_path, monkeypatch):
         return exploit(trials, rng, by)
 
     monkeypatch.setattr(Trainer, "advance", advance)
+    last, real_validate = [], Trainer.validate
+
+    def validate(self, fusions):
+        last[:] = real_validate(self, fusions)
+        return list(last)
+
+    monkeypatch.setattr(Trainer, "validate", validate)
     monkeypatch.setattr(pbt, "exploit", exploited)
-    play(tmp_path, "pbt", budgets=(1.5,), options=replace(QUIET, pbt_every=2))
+    options = replace(QUIET, pbt_every=2)
+    play(tmp_path, "pbt", budgets=(1.5,), seeds=(2,), options=options)
     # 28 rounds of 7.12 runs of four, for four members.
     assert [round_ for _, _, round_, _ in seen] == list(range(7))
     assert {halve for *_, halve in seen} == {10 * 7 / 4}
-    record = record_of(tmp_path, "pbt", budget=1.5)
+    record = record_of(tmp_path, "pbt", budget=1.5, seed=2)
     assert record["original_steps"] == 4 * 7 * 5 and record["trainings"] == 4
+    ends = [trial.validation_accuracy for trial in last]  # the first is not the best
+    assert ends[0] < record["validation_accuracy"] == max(ends)
     assert len(found) == 3  # after two, four and six rounds
     ranks = [trial.rank() for trial in found[0]]
     worst, best = ranks.index(min(ranks)), ranks.index(max(ranks))
@@ -443,11 +457,13 @@ def test_pbt_trains_a_population_side_by_side(small, tmp_path, monkeypatch):
 
 def test_hyperband_stays_in_its_budget_and_finishes_some(small, tmp_path, monkeypatch):
     pytest.importorskip("optuna", reason="Hyperband is Optuna's")
-    lengths, follow = [], hyperband._follow
+    lengths, ends, follow = [], [], hyperband._follow
 
-    def followed(*arguments):
-        found, rounds = follow(*arguments)
+    def followed(attempt, *arguments):
+        found, rounds = follow(attempt, *arguments)
         lengths.append(rounds)
+        if rounds == 4:
+            ends.append(attempt.trainer.validate(found)[0].validation_accuracy)
         return found, rounds
 
     monkeypatch.setattr(hyperband, "_follow", followed)
@@ -457,6 +473,7 @@ def test_hyperband_stays_in_its_budget_and_finishes_some(small, tmp_path, monkey
     record = record_of(tmp_path, "hyperband", budget=4)
     assert record["original_steps"] == 5 * sum(lengths)
     assert record["trainings"] == len(lengths)
+    assert min(ends) < record["validation_accuracy"] == max(ends)
     again = tmp_path / "again"
     play(again, "hyperband", budgets=(4,))
     assert record_of(again, "hyperband", budget=4)["hyper"] == record["hyper"]

@@ -1,6 +1,7 @@
 """Tuners on a problem whose answer is known, and how they may spend a budget."""
 
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -149,6 +150,10 @@ def test_the_cost_of_a_run_of_the_method(network, changes, cost):
         (20.3, 80, Trials(20, 80, retrain=False)),
         (10.0, 80, Trials(10, 80, retrain=False)),
         (9.99, 80, Trials(10, 71, retrain=True)),
+        # A product whose last bits are missing: 4, 1 and 130 rounds.
+        (1.4, 10, Trials(4, 1, retrain=True)),
+        (1.2, 5, Trials(1, 1, retrain=True)),
+        (2.3, 100, Trials(10, 13, retrain=True)),
         # Fewer trials, where there are fewer than ten rounds.
         (3.55, 2, Trials(5, 1, retrain=True)),
     ],
@@ -157,8 +162,9 @@ def test_how_black_boxes_spend_a_budget(runs, rounds, expected):
     budget = Budget(runs, rounds)
     assert budget.trials() == expected
     spent = expected.count * expected.rounds + expected.retrain * rounds
-    assert spent <= runs * rounds
-    assert budget.trainings == int(runs) and budget.total_rounds == int(runs * rounds)
+    assert spent <= runs * rounds + 1e-9
+    total = int(Fraction(str(runs)) * rounds)
+    assert budget.trainings == int(runs) and budget.total_rounds == total
 
 
 def test_a_budget_that_pays_for_too_little_is_one_line():
@@ -182,6 +188,7 @@ def test_the_box_is_log_uniform():
         {"coefficient": (0.0, 1e-3)},
         {"coefficient": (1e-3, 1e-8)},
         {"ratio": (0.1, 1.0)},
+        {"ratio": (0.1, 0.99999999)},  # 1 in 32 bits
         {"ratio": (0.1, float("nan"))},
     ],
 )

@@ -105,6 +105,15 @@ def test_fidelity_is_in_the_measure_of_the_score():
             setting["surrogate"]["score"]
         )
 
+    def evaluate(fusions, split):
+        original, surrogate = programs.evaluate(fusions, split)
+        quarter = jnp.full_like(original.accuracy, 0.25)
+        return replace(original, weighted_accuracy=quarter), surrogate
+
+    programs_ = programs._replace(evaluate=evaluate)
+    found = fidelity.measure(method, programs_, data, state, candidates, 0, 1)
+    assert {s["original"][0]["accuracy"] for s in found["settings"]} == {0.25}
+
 
 def test_a_sample_s_loss_is_multiplied():
     logits = jax.random.normal(jax.random.key(0), (9, 4))

@@ -22,6 +22,7 @@ from surrojax.evaluate import (
     recall,
     vote,
 )
+from surrojax.losses import hoyer_ratios
 from surrojax.networks import forward, init
 from surrojax.networks.lenet import LeNetSurrogate
 from surrojax.networks.resnet20 import ResNet20Surrogate
@@ -91,12 +92,14 @@ def test_the_views_of_an_image_are_averaged_as_probabilities():
     images = jnp.asarray(RNG.integers(0, 256, (4, 31, 31, 1)), jnp.uint8)
     every = Views(look.see_crop, 18)
     actual = predict(module, every, variables, images, 2)
-    mean = np.zeros((4, K))
+    mean, hoyer = np.zeros((4, K)), np.zeros(4)
     for index in range(18):
-        logits, _ = forward(module, variables, look.see_crop(images, index))
+        logits, sites = forward(module, variables, look.see_crop(images, index))
         odds = np.exp(np.asarray(logits, np.float64))
         mean += odds / odds.sum(axis=1, keepdims=True) / 18
+        hoyer += np.asarray(hoyer_ratios(sites.x)) / 18
     np.testing.assert_allclose(np.exp(actual.log_probabilities), mean, rtol=1e-4)
+    np.testing.assert_allclose(actual.hoyer, hoyer, rtol=1e-4)
 
 
 def test_a_class_that_is_not_allowed_is_never_predicted():

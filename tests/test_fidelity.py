@@ -125,3 +125,9 @@ def test_a_measurement_in_a_line():
     )
     alone = compare([setting(None, None, None)] * 2) | {"seconds": 1.0}
     assert "tau - by cross-entropy" in told(alone) and "loses - points" in told(alone)
+
+
+def test_tau_is_against_the_first_seed():
+    found = compare([setting(0.1, 0.1, 0.3, 0.4), setting(0.2, 0.2, 0.4, 0.3)])
+    assert found["tau"]["accuracy"]["value"] == pytest.approx(1)
+    assert found["tau"]["ceiling_accuracy"]["value"] == pytest.approx(-1)

@@ -236,3 +236,10 @@ def test_eq_11_one_failed_candidate_leaves_the_others_alone():
         accuracy, loss, jnp.zeros(3), 0.0, "accuracy"
     )
     np.testing.assert_allclose(scores, [0.5, -np.inf, 0.7], rtol=1e-6)
+
+
+def test_losses_of_half_precision_are_of_float32():
+    assert (
+        softmax_losses(jnp.zeros((2, 3), jnp.bfloat16), jnp.zeros(2, int)).dtype
+        == jnp.float32
+    )

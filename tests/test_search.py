@@ -393,3 +393,13 @@ def test_noise_keeps_a_gathered_population_apart():
     assert spread[1] == 0
     assert np.asarray(asked)[:, 2].max() == np.float32(0.02)
     assert np.asarray(asked)[:, 2].min() == -1
+
+
+def test_noise_is_independent_of_what_it_moves():
+    lower, upper = np.full(1, -9.0), np.full(1, 9.0)
+    search = with_noise(
+        pso(lower, upper, w=0.0, c1=1.0, c2=0.0), lower, upper, np.full(1, 0.3)
+    )
+    state = search.init(jnp.zeros((4000, 1))).replace(population=jnp.ones((4000, 1)))
+    asked, _ = search.ask(jax.random.key(0), state)  # uniform + 0.3 normal
+    assert float(asked.var()) == pytest.approx(1 / 12 + 0.09, rel=0.1)

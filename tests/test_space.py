@@ -7,7 +7,7 @@ import pytest
 
 from surrojax.errors import InputError
 from surrojax.sites import HYPER_NAMES, Hyper, Sites
-from surrojax.space import make_space, present_names
+from surrojax.space import latin_hypercube, make_space, present_names
 
 ALL = tuple(jax.tree.leaves(HYPER_NAMES))
 FULL = Sites(0, 0, 0, 0)
@@ -94,6 +94,9 @@ def test_latin_hypercube_mixes_the_strata_of_different_dimensions():
     points = np.asarray(space_of().latin_hypercube(jax.random.key(3), 6))
     orders = {tuple(np.argsort(column)) for column in points.T}
     assert len(orders) > 4
+    # Within its stratum, each point lies where no other dimension's does.
+    unit = 3 * np.asarray(latin_hypercube(jax.random.key(3), 6, 2)) + 3
+    assert not np.allclose(np.sort(unit[:, 0]), np.sort(unit[:, 1]), atol=1e-3)
 
 
 def test_latin_hypercube_is_clipped_to_the_bounds():
@@ -167,6 +170,7 @@ def bounds(coefficient=(1e-16, 1e-2), ratio=(0.01, 0.95)):
         ({"fixed": FIXED | {"lambda_z": np.nan}}, "fixed.lambda_z"),
         ({"fixed": FIXED | {"p_W": 1.0}}, "fixed.p_W: 1.0"),
         ({"fixed": FIXED | {"p_W": -0.1}}, "fixed.p_W"),
+        ({"fixed": FIXED | {"p_W": 0.99999999}}, "fixed.p_W"),  # 1 in 32 bits
         ({"fixed": FIXED | {"p_W": np.nan}}, "fixed.p_W"),
         (bounds(coefficient=(0.0, 1e-2)), "bounds.coefficient"),
         (bounds(coefficient=(1e-2, 1e-16)), "bounds.coefficient"),
@@ -175,6 +179,7 @@ def bounds(coefficient=(1e-16, 1e-2), ratio=(0.01, 0.95)):
         (bounds(coefficient=(np.nan, 1e-2)), "bounds.coefficient"),
         (bounds(ratio=(0.01, 1.0)), "bounds.ratio"),
         (bounds(ratio=(-0.1, 0.9)), "bounds.ratio"),
+        (bounds(ratio=(0.01, 0.99999999)), "bounds.ratio"),
         (bounds(ratio=(0.6, 0.9)), "center.ratio: 0.5"),
         (bounds(coefficient=(1e-16, 1e-6)), "center.coefficient: 1e-05"),
         ({"width": {"coefficient": -1.0, "ratio": 0.5}}, "width.coefficient"),

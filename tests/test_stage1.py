@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import assert_same, tiny_method
 
-from surrojax.networks import NETWORKS, blank, make_pair
+from surrojax.losses import euclidean, softmax_cross_entropy
+from surrojax.networks import NETWORKS, blank, forward_in_training, make_pair
 from surrojax.sites import Hyper, Sites
 from surrojax.stage1 import Chance, Fusion, fit, fit_step, new_fusion
 
@@ -139,3 +140,38 @@ def test_a_round_is_its_steps_one_after_the_other(tiny_data):
 
 def test_without_tuning_there_is_no_surrogate():
     assert new_fusion(tiny_method(tune=()), KEY).surrogate is None
+
+
+def test_the_surrogate_minimises_softmax_and_eq_9_under_the_same_dropout(tiny_data):
+    method = tiny_method(learning_rate_halve_every=1.0)
+    fusion = new_fusion(method, KEY)
+    chance = Chance.of(method, KEY, len(tiny_data.train.labels), jnp.int32(3))
+    images, labels = method.minibatch(chance.choice, tiny_data.train)
+
+    def out(module, params, key):
+        variables = {"params": params}
+        return forward_in_training(module, variables, images, HYPER.ratio, key)[0]
+
+    _, wanted = out(method.pair.original, fusion.original.params, chance.original)
+
+    def loss(params):
+        logits, sites = out(method.pair.surrogate, params, chance.surrogate)
+        distance = sum(euclidean(wanted, sites))
+        return softmax_cross_entropy(logits, labels) + 0.01 * distance
+
+    before, rate = fusion.surrogate.params, 0.01 * 0.5**3
+    after, _ = fit_step(method, fusion, HYPER, tiny_data.train, chance)
+    by_hand = jax.tree.map(lambda p, g: p - rate * g, before, jax.grad(loss)(before))
+    close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7)
+    jax.tree.map(close, after.surrogate.params, by_hand)
+
+
+def test_momentum_is_the_methods():
+    rule = tiny_method(momentum=0.5).rule(0)
+    update, after = rule.update({"a": jnp.ones(1)}, {"a": jnp.full(1, 4.0)})
+    assert (float(after["a"][0]), float(update["a"][0])) == pytest.approx((3.0, -0.03))
+
+
+def test_every_sample_can_be_drawn():
+    rows = tiny_method(batch_size=400).draw(KEY, 5).rows
+    assert set(rows.tolist()) == set(range(5))

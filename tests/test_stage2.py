@@ -14,7 +14,7 @@ from conftest import assert_same, tiny_method
 from configs.common import get_config
 from surrojax import own_method
 from surrojax.errors import InputError
-from surrojax.evaluate import evaluate
+from surrojax.evaluate import Evaluation, evaluate
 from surrojax.losses import total_loss
 from surrojax.networks import forward_in_training
 from surrojax.networks.head import Head
@@ -275,3 +275,11 @@ def test_a_shared_trunk_wants_a_head(tiny_data):
     method = replace(method, pair=replace(method.pair, original=Headless()))
     with pytest.raises(InputError, match="a module 'head'; this one has top"):
         new_fusion(method, jax.random.key(0))
+
+
+def test_a_score_takes_off_kappa_times_the_ratio():
+    half = jnp.array([0.5])
+    found = score(
+        tiny_method(kappa=1e-2), Evaluation(half, half, half, half, 40 * half)
+    )
+    assert float(found[0]) == pytest.approx(0.5 - 0.2)

@@ -376,3 +376,20 @@ def test_a_damaged_file_is_named(tmp_path):
         file.write_text(json.dumps(content))
         with pytest.raises(InputError, match="tuner.json: is no tuner's file"):
             Tuner.load(file)
+
+
+def test_noise_and_width_are_in_decades():
+    wide, still = {"a": (1e-9, 1e9)}, {"w": 0.0, "c1": 0.0, "c2": 0.0}
+    tuner = Tuner(wide, population=400, width=0.0, noise=0.5, constants=still)
+    tuner.ask()
+    tuner.tell([0.0] * 400)
+    moved = [math.log10(s["a"]) for s in tuner.ask()]
+    assert np.std(moved) == pytest.approx(0.5, rel=0.15)
+    drawn = [math.log10(s["a"]) for s in Tuner(wide, population=50, width=2.0).ask()]
+    assert 1.9 < max(drawn) <= 2.0 and -2.0 <= min(drawn) < -1.9
+
+
+def test_without_a_width_the_search_reaches_both_bounds_from_any_start():
+    tuner = Tuner({"a": (1e-4, 1.0)}, start={"a": 1e-3}, population=50)
+    drawn = [s["a"] for s in tuner.ask()]
+    assert min(drawn) == pytest.approx(1e-4) and max(drawn) > 0.7

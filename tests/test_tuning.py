@@ -1090,3 +1090,13 @@ def test_the_untuned_network_of_one_s_own_stands_beside(tmp_path):
         "a,tune=none": "–",
         "a": "–",
     }
+
+
+def test_lengths_rates_and_boxes_that_are_not_said():
+    said = Settings(max_iterations=80_000)
+    assert (said.steps_per_round, said.halving, said.rate) == (5_000, 20_000, 0.03)
+    assert Settings(max_iterations=400).steps_per_round == 80
+    bounds = {"ratio": (0.001, 0.95), "coefficient": (1e-6, 1e-5)}
+    center, width = Settings(bounds=bounds).box
+    assert center == pytest.approx({"ratio": 0.016**0.5, "coefficient": 10**-5.5})
+    assert width == pytest.approx({"ratio": np.log(40) / 2, "coefficient": 0.5})

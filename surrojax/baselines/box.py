@@ -84,7 +84,8 @@ def check_ranges(ranges: Ranges) -> None:
     """
     for group, (lower, upper) in ranges.items():
         highest = 1.0 if group == "ratio" else np.inf
-        if not 0 < lower < upper < highest:
+        # In 32 bits, as settings are.
+        if not 0 < lower < np.float32(upper) < highest or not lower < upper:
             raise InputError(
                 f"--box_{group}={lower:g},{upper:g}: wants a lowest and a highest "
                 + (

@@ -28,6 +28,11 @@ def cost_of_method(method: Method) -> float:
     return stage1 + method.candidates * ratio * share
 
 
+def _whole(number: float) -> int:
+    """The whole part of a product whose last bits may be missing."""
+    return math.floor(number + 1e-9)
+
+
 @dataclass(frozen=True)
 class Trials:
     """How a black box spends its budget.
@@ -75,12 +80,12 @@ class Budget:
           InputError: for none.
         """
         self.check()
-        return math.floor(self.runs)
+        return _whole(self.runs)
 
     @property
     def total_rounds(self) -> int:
         """Rounds that the budget pays for."""
-        return math.floor(self.runs * self.rounds)
+        return _whole(self.runs * self.rounds)
 
     def trials(self) -> Trials:
         """How black boxes spend it: the rule for all of them.
@@ -95,7 +100,7 @@ class Budget:
         """
         if self.trainings >= TRIALS:
             return Trials(self.trainings, self.rounds, retrain=False)
-        spare = math.floor((self.runs - 1) * self.rounds)
+        spare = _whole((self.runs - 1) * self.rounds)
         if spare < 1:
             raise InputError(
                 f"a budget of {self.runs:.2f} trainings of {self.rounds} rounds leaves "
