@@ -10,6 +10,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
+from surrojax import __version__
 from surrojax.cli import usage
 from surrojax.fields import suggest
 
@@ -48,11 +49,14 @@ def main(arguments: Sequence[str]) -> int:
         print(ABOUT.format(commands=usage.list_commands(COMMANDS)))
         return 0
     name, *rest = arguments
+    if name == "--version":
+        print(__version__)
+        return 0
     if name not in COMMANDS:
         near = suggest(name, list(COMMANDS))
         print(
             f"surrojax: there is no command {name!r}{near}; "
-            f"they are {', '.join(COMMANDS)}",
+            f"they are {', '.join(COMMANDS)}; python launch.py trains",
             file=sys.stderr,
         )
         return 2

@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 from conftest import as_user, as_user_at_once
 
+import surrojax
 from surrojax.__main__ import COMMANDS
 
 
@@ -39,5 +40,10 @@ def test_a_word_that_is_no_command():
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
         "surrojax: there is no command 'predcit' (did you mean 'predict'?); they are "
-        "predict, export, report, baselines, weights\n"
+        "predict, export, report, baselines, weights; python launch.py trains\n"
     )
+
+
+def test_the_version():
+    done = as_user_at_once("-m", "surrojax", "--version")
+    assert (done.returncode, done.stdout) == (0, f"{surrojax.__version__}\n")

@@ -138,12 +138,7 @@ def tune(
     keep_programs()
     module, trunk = as_linen(network), as_linen(surrogate)
     seed = seed_of(seed)
-    early_stop = whole_of("early_stop", early_stop)
-    if early_stop < 0:
-        raise InputError(f"early_stop = {early_stop} must be a number of rounds, or 0")
-    time_budget = number_of("time_budget", time_budget)
-    if not time_budget >= 0:
-        raise InputError(f"time_budget = {time_budget!r} must be seconds, or 0")
+    early_stop, time_budget = _ends(early_stop, time_budget)
     options = Settings.of(settings, _OTHERS)
     examples = {"train": train, "validation": validation}
     if test is not None:
@@ -152,28 +147,15 @@ def tune(
     given = splits["train"].images
     before: Record = {}
     if workdir is not None:
-        if not os.fspath(workdir):
-            raise InputError("workdir: is empty; name a folder, or leave it out")
-        folder = Path(workdir).expanduser()
-        before = _saved(folder)
-        options = _as_before(folder, before, options)
-    if isinstance(schedule, str | os.PathLike):
-        options = _halved_as(Path(schedule).expanduser(), options)
-        schedule = read_schedule(schedule)
-    if schedule is not None:
-        if not isinstance(schedule, Schedule):
-            raise InputError(
-                f"schedule: is of {type(schedule).__name__}; give a surrojax.Schedule, "
-                "such as a result's, or the folder of a run"
-            )
-        options = _following(schedule, settings, options)
+        before, options = _before(workdir, options)
+    followed, options = _schedule_of(schedule, settings, options)
     plain = Plain(preprocess, augment)
     method = make_method(module, given, layers, trunk, plain, optimizer, options)
-    if schedule is not None:
+    if followed is not None:
         space = Values.like(method.space)
-        followed = schedule.ordered(space.names)
-        followed.check(method.plan(options.max_iterations))
-        method = replace(method, space=space, schedule=followed)
+        ordered = followed.ordered(space.names)
+        ordered.check(method.plan(options.max_iterations))
+        method = replace(method, space=space, schedule=ordered)
     count, words = classes_of(method), words_of(method)
     for name, split in splits.items():
         check(name, split, splits["train"], count, words)
@@ -182,14 +164,7 @@ def tune(
     labels = splits["train"].labels, splits["validation"].labels
     method = method.with_class_weights(class_weights, *labels, names)
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
-    begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
-    if variables is not None:
-        if isinstance(module, StandIn):
-            raise InputError(
-                "variables: a network of flax.nnx begins with those that it has; put "
-                "them in with nnx.update, and leave variables out"
-            )
-        begin = _with_variables(method, begin, variables)
+    begin = _begin(method, module, seed, variables)
     if preprocess is not standard:  # which makes finite numbers of those in a split
         for name, split in splits.items():
             check_seen(method, name, split.images)
@@ -233,6 +208,19 @@ def tune(
 _OTHERS = [n for n in inspect.signature(tune).parameters if n != "settings"]
 
 
+def _ends(early_stop: Any, time_budget: Any) -> tuple[int, float]:
+    """What ends a run before its last round, checked."""
+    rounds, seconds = (
+        whole_of("early_stop", early_stop),
+        number_of("time_budget", time_budget),
+    )
+    if rounds < 0:
+        raise InputError(f"early_stop = {rounds} must be a number of rounds, or 0")
+    if not seconds >= 0:
+        raise InputError(f"time_budget = {seconds!r} must be seconds, or 0")
+    return rounds, seconds
+
+
 def _saved(folder: Path) -> Record:
     """What config.json says of the run in a folder; nothing where there is none."""
     file = folder / "config.json"
@@ -240,11 +228,17 @@ def _saved(folder: Path) -> Record:
     return {} if config_in(saved) is None else cast(Record, saved)
 
 
-def _as_before(folder: Path, saved: Record, options: Settings) -> Settings:
-    """What follows from max_iterations as the run in the folder has it.
+def _before(
+    workdir: str | os.PathLike[str], options: Settings
+) -> tuple[Record, Settings]:
+    """What config.json says of a run in the folder, and the settings with its lengths.
 
     So the same call with a larger `max_iterations` extends that run.
     """
+    if not os.fspath(workdir):
+        raise InputError("workdir: is empty; name a folder, or leave it out")
+    folder = Path(workdir).expanduser()
+    saved = _saved(folder)
     before = config_in(saved) or {}
     kept = {
         name: before[name]
@@ -252,9 +246,26 @@ def _as_before(folder: Path, saved: Record, options: Settings) -> Settings:
         if getattr(options, name) is None and name in before
     }
     try:
-        return replace(options, **kept)
+        return saved, replace(options, **kept)
     except InputError as error:
         raise InputError(f"{folder}: {error}, which its run has") from error
+
+
+def _schedule_of(
+    schedule: Any, given: Mapping[str, Any], options: Settings
+) -> tuple[Schedule | None, Settings]:
+    """The schedule that is followed, if any, and the settings with it."""
+    if schedule is None:
+        return None, options
+    if isinstance(schedule, str | os.PathLike):
+        options = _halved_as(Path(schedule).expanduser(), options)
+        schedule = read_schedule(schedule)
+    if not isinstance(schedule, Schedule):
+        raise InputError(
+            f"schedule: is of {type(schedule).__name__}; give a surrojax.Schedule, "
+            "such as a result's, or the folder of a run"
+        )
+    return schedule, _following(schedule, given, options)
 
 
 def _halved_as(place: Path, options: Settings) -> Settings:
@@ -378,6 +389,21 @@ def _train(job: Job, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
         diary.finish(job.dataset, found, joined(method, variables), outcome)
         report.write(diary.folder.path)
     return Done(records, outcome, variables, best)
+
+
+def _begin(
+    method: Method, module: Any, seed: int, variables: Mapping[str, Any] | None
+) -> RunState:
+    """The state before round 1."""
+    begin = jax.jit(partial(initial_state, method))(jax.random.key(seed))
+    if variables is None:
+        return begin
+    if isinstance(module, StandIn):
+        raise InputError(
+            "variables: a network of flax.nnx begins with those that it has; put "
+            "them in with nnx.update, and leave variables out"
+        )
+    return _with_variables(method, begin, variables)
 
 
 def _with_variables(

@@ -224,7 +224,8 @@ def _check_said(file: Path, description: Record) -> None:
     groups = {"versions": dict, "data": dict, "manifest": dict, "command": list}
     _check_given(file, description, groups)
     groups = {f"manifest.{name}": dict for name in ("splits", "counts")}
-    _check_given(file, description, groups | {"config.search": dict})
+    search = str if _is_own(description) else dict
+    _check_given(file, description, groups | {"config.search": search})
     if "multiply_accumulates" in description:
         macs = ("original", "surrogate")
         fields = {f"multiply_accumulates.{name}": float for name in macs}
