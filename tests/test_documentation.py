@@ -195,7 +195,7 @@ def test_the_method_s_page_names_what_there_is():
     for line in re.findall(r"^\|.*\|$", section("docs/method.md", "Algorithm 1"), re.M):
         named += re.findall(r"`([A-Za-z_.]+)`", line.split("|")[-2])
     for line in re.findall(
-        r"^\| [\d, ]+ \|.*\|$", section("docs/method.md", "The equations"), re.M
+        r"^\| [\d, ]+ \|.*\|$", section("docs/method.md", "In the code"), re.M
     ):
         named += re.findall(r"`([A-Za-z_.]+)`", line)
     assert len(named) > 30 and "`stop_gradient`" in text
