@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.errors import InputError
-from surrojax.sites import GROUPS
+from surrojax.sites import GROUPS, in_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +54,7 @@ class Schedule:
                 "steps must grow from round to round"
             )
         for name, column in zip(self.names, self.values.T, strict=True):
-            highest = 1.0 if GROUPS[name] == "ratio" else np.inf
-            # As the float32 that it becomes: dropout divides by 1 - ratio.
-            kept = column.astype(np.float32)
-            bad = np.flatnonzero(~((kept >= 0) & (kept < highest)))
+            bad = np.flatnonzero(~in_range(GROUPS[name], column))
             if bad.size:
                 raise InputError(
                     f"schedule, round {bad[0] + 1}: {name} = {column[bad[0]]} is out "

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Sites(NamedTuple):
@@ -50,6 +52,20 @@ GROUPS = {name: "coefficient" for name in HYPER_NAMES.coefficient} | {
     name: "ratio" for name in HYPER_NAMES.ratio
 }
 """What each hyper-parameter is."""
+
+
+def in_range(group: str, values: ArrayLike) -> np.ndarray:
+    """Whether values are those that a hyper-parameter can have.
+
+    In the 32 bits that they become, for dropout divides by 1 - ratio.
+
+    Args:
+      group: `coefficient` or `ratio`.
+      values: any shape.
+    """
+    with np.errstate(over="ignore"):
+        kept = np.asarray(values).astype(np.float32)
+    return (kept >= 0) & (kept < (1.0 if group == "ratio" else np.inf))
 
 
 def last(sites: Sites) -> jax.Array:

@@ -14,7 +14,14 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from surrojax.errors import InputError
-from surrojax.sites import GROUPS, HYPER_NAMES, Hyper, Sites, where_present
+from surrojax.sites import (
+    GROUPS,
+    HYPER_NAMES,
+    Hyper,
+    Sites,
+    in_range,
+    where_present,
+)
 
 UNITS = {"coefficient": float(np.log(10.0)), "ratio": 1.0}
 """Widths are given in decades and in natural logarithm, and kept in the latter."""
@@ -169,9 +176,7 @@ def make_space(
     for group in ("coefficient", "ratio"):
         _check_group(group, center[group], width[group], bounds[group])
     for name, value in fixed.items():
-        highest = np.inf if name.startswith("lambda") else 1.0
-        # As the float32 that it becomes: dropout divides by 1 - ratio.
-        if not (np.isfinite(value) and 0 <= np.float32(value) < highest):
+        if not in_range(GROUPS[name], value):
             raise InputError(
                 f"fixed.{name}: {value} is out of range; a coefficient is at "
                 "least 0, a dropout ratio at least 0 and below 1"
@@ -234,8 +239,7 @@ def _check_group(
     if len(numbers) != 2 or not all(isinstance(b, Real) for b in numbers):
         raise InputError(f"bounds.{group}: {bounds} is no pair of numbers")
     lower, upper = bounds
-    highest = 1.0 if group == "ratio" else np.inf
-    if not (0 < lower < upper and np.float32(upper) < highest):
+    if not (0 < lower < upper and in_range(group, upper)):
         raise InputError(
             f"bounds.{group}: ({lower}, {upper}) is no range of "
             + (

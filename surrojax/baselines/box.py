@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrojax.errors import InputError
-from surrojax.sites import GROUPS, named
+from surrojax.sites import GROUPS, in_range, named
 from surrojax.space import Space
 
 Setting = dict[str, float]
@@ -83,9 +83,7 @@ def check_ranges(ranges: Ranges) -> None:
       InputError: there is none, or a value in it makes no sense.
     """
     for group, (lower, upper) in ranges.items():
-        highest = 1.0 if group == "ratio" else np.inf
-        # In 32 bits, as settings are.
-        if not 0 < lower < np.float32(upper) < highest or not lower < upper:
+        if not (0 < lower < upper and in_range(group, upper)):
             raise InputError(
                 f"--box_{group}={lower:g},{upper:g}: wants a lowest and a highest "
                 + (
