@@ -7,6 +7,9 @@ import numpy as np
 
 from surrojax.errors import InputError
 
+FAR = 5.0
+"""A weight from which on a learning rate that was right without may be too high."""
+
 BALANCED = "balanced"
 """All classes count the same together, however many samples each of them has."""
 
@@ -96,4 +99,10 @@ def _numbers(words: list[Any], classes: Sequence[str]) -> np.ndarray:
 def told(weights: Sequence[float], classes: Sequence[str]) -> str:
     """The weights in a line."""
     each = (f"{name} {w:.3g}" for name, w in zip(classes, weights, strict=True))
-    return f"class weights: {', '.join(each)}"
+    line = f"class weights: {', '.join(each)}"
+    if max(weights) > FAR:
+        line += (
+            f"; a class that counts {max(weights):.3g} times has so many times the "
+            "learning rate, which may want to be lower"
+        )
+    return line

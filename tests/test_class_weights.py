@@ -21,7 +21,7 @@ from surrojax.algorithm import (
     run,
     several,
 )
-from surrojax.class_weights import weights_of
+from surrojax.class_weights import told, weights_of
 from surrojax.errors import InputError
 from surrojax.evaluate import Predictions, measure
 from surrojax.losses import softmax_cross_entropy
@@ -280,6 +280,13 @@ def test_a_folder_knows_its_weights(tmp_path, capsys):
         **few,
     )  # fmt: skip
     assert len(again.records) == 2
+
+
+@pytest.mark.parametrize(("most", "said"), [(3.0, False), (9.4, True)])
+def test_weights_that_lie_far_apart_are_told(most, said):
+    line = told((0.5, most), ("no", "yes"))
+    assert line.startswith(f"class weights: no 0.5, yes {most:g}")
+    assert ("so many times the learning rate" in line) == said
 
 
 def test_a_config_s_weights_are_those_of_its_training_split(monkeypatch):
