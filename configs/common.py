@@ -84,8 +84,8 @@ def get_config() -> ConfigDict:
     config.selection = "accuracy"  # the same, of stage 1's two settings (line 9)
 
     # Which of eq. 8's hyper-parameters are searched: names (lambda_z, p_z, ...) or
-    # "coefficients" and "ratios" for all that the network has. Those left out keep
-    # their `fixed` value. () trains the original alone.
+    # "coefficients", "ratios" or "all" that the network has. Those left out keep their
+    # `fixed` value. () trains the original alone.
     config.tune = ("coefficients", "ratios")
     config.fixed = _zeros()
     # A run's folder, or its schedule.csv: trains once with these settings, without a

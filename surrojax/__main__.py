@@ -26,6 +26,7 @@ COMMANDS = {
 ABOUT = """Sparseness and dropout tuned during one training run, by a surrogate network.
 
     python -m surrojax COMMAND ...
+    python -m surrojax --version
 
 Commands; each says more with --help
 {commands}

@@ -15,7 +15,6 @@ from surrojax.algorithm import DivergedError
 from surrojax.errors import InputError
 from surrojax.run import processes
 from surrojax.run.keeper import Keeper
-from surrojax.run.learnt import Stalled
 from surrojax.run.progress import Progress, say
 from surrojax.run.records import Record
 from surrojax.run.restoring import restore
@@ -82,7 +81,7 @@ def train(
         if never:
             say(f"config.fidelity.rounds: {never}", quiet)
         left = setup.limits.left(keeper.records) if keeper else None
-        stalled = Stalled(setup.dataset.validation.labels)
+        stalled = setup.stalled(keeper.records if keeper else ())
         progress = Progress(setup.limits.plan, done, quiet, left, stalled)
         stack.enter_context(closing(progress))
         state, watch = begin, Stopwatch()

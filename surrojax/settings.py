@@ -103,8 +103,10 @@ LEAST: dict[str, float] = {
     "fidelity.seeds": 1,
 }
 
-GROUPS = {"coefficients": "lambda_", "ratios": "p_"}
-"""What `tune` may name instead of single hyper-parameters."""
+ALL = "all"
+
+GROUPS = {ALL: "", "coefficients": "lambda_", "ratios": "p_"}
+"""What `tune` may name instead of single hyper-parameters, and how those begin."""
 
 
 MOST: dict[str, float] = {

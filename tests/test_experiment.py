@@ -392,8 +392,11 @@ def test_a_network_that_learns_nothing_is_said_once(small, tmp_path, capsys):
     config.learning_rate.base = 0.0
     train(config, tmp_path)
     out = capsys.readouterr().out.splitlines()
-    said = [i for i, line in enumerate(out) if line.startswith("mind: after 2 rounds")]
+    said = [i for i, line in enumerate(out) if line.startswith("mind: for 2 rounds")]
     assert len(said) == 1 and out[said[0] - 1].startswith("round 2/4")
+    config.max_iterations = 24
+    train(config, tmp_path)
+    assert "mind: " not in capsys.readouterr().out
 
 
 def test_steps_that_make_no_round_are_said(small, tmp_path, capsys):

@@ -31,6 +31,13 @@ def test_a_run_is_told_once_after_two_rounds_in_a_row():
     assert told == [False, False, False, True, False, False]
 
 
+def test_rounds_that_were_done_before_count_and_are_not_told_again():
+    labels = np.array([0] * 6 + [1] * 4)
+    assert Stalled(labels, [0.6]).told(0.6) is not None
+    again = Stalled(labels, [0.6, 0.6])
+    assert [again.told(0.6), again.told(0.9), again.told(0.6)] == [None] * 3
+
+
 def test_where_all_labels_are_one_nothing_is_told():
     stalled = Stalled(np.zeros(5, np.int64))
     assert [stalled.told(1.0), stalled.told(0.0), stalled.told(0.0)] == [None] * 3

@@ -89,9 +89,9 @@ def test_a_folder_of_an_earlier_version_lacks_fields(folder, field, value, refus
     [
         ("sweep.csv", "", "holds a sweep or a comparison"),
         ("metrics.jsonl", "", r"holds a run without a config\.json"),
-        ("weights.safetensors", "", "holds a weights.safetensors of something else"),
-        ("schedule.csv", "", "holds a schedule.csv of something else, which a run wo"),
-        ("result.json", "{", "holds a result.json of something else"),
+        ("weights.safetensors", "", r"weights\.safetensors: is of something else"),
+        ("schedule.csv", "", r"schedule\.csv: is of something else, and a run would"),
+        ("result.json", "{", r"result\.json: is of something else"),
         ("config.json", "{", r"config\.json: cannot be read"),
         ("config.json", "[]", r"config\.json: is no run's config\.json"),
     ],
@@ -108,9 +108,10 @@ def test_a_folder_that_holds_something_else_is_left_alone(
 @pytest.mark.parametrize("name", ["schedule.csv", "config.json"])
 def test_nothing_is_left_in_a_folder_that_is_refused(tmp_path, name):
     (tmp_path / name).write_text("{}")
-    with RunFolder(tmp_path) as folder, pytest.raises(InputError):
-        folder.claim(description())
-    assert [file.name for file in tmp_path.iterdir()] == [name]
+    (tmp_path / "plots").mkdir()  # which holds nothing
+    with pytest.raises(InputError, match=name):
+        RunFolder(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {name, "plots"}
 
 
 def test_one_process_at_a_time(folder):

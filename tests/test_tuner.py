@@ -249,7 +249,7 @@ def test_scores_are_counted_and_must_not_be_infinite():
     tuner = Tuner(BOUNDS)
     tuner.ask()
     by_number = {number: 0.1 for number in range(6)}
-    for given in (by_number, "scores", 0.1):
+    for given in (by_number, set(by_number), "scores", b"scores", 0.1):
         with pytest.raises(InputError, match="must be a score for each setting"):
             tuner.tell(given)
     with pytest.raises(InputError, match="tell: 2 scores for 6 settings"):
@@ -278,6 +278,17 @@ def test_scores_are_told_once_of_what_was_asked_for(tmp_path):
         with pytest.raises(InputError, match=message.format(2)):
             once.tell([0.1] * 6)
     assert tuner.round == 1
+
+
+def test_a_file_of_an_earlier_version_goes_on(tmp_path):
+    tuner, file = go(Tuner(BOUNDS, search="de", seed=3), 2), tmp_path / "tuner.json"
+    tuner.save(file)
+    whole = json.loads(file.read_text())
+    del whole["asked"]
+    whole["arguments"]["optimizer"] = whole["arguments"].pop("search")
+    file.write_text(json.dumps(whole))
+    older = Tuner.load(file)
+    assert go(older, 2).history == go(tuner, 2).history
 
 
 def reloaded(tuner, file):

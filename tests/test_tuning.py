@@ -519,7 +519,10 @@ def changed(values, row, value):
         ),
         ({"train": (TABLE, LABELS + 0.5)}, "train: labels of type float64"),
         ({"train": (TABLE, LABELS.astype(str))}, "labels of type <U21.*np.unique"),
-        ({"train": {"x": TABLE, "y": LABELS}}, "train: is a dict of x, y; give a pair"),
+        (
+            {"train": {"x": TABLE, "y": LABELS}},
+            "train: is a dict; give a pair of arrays",
+        ),
         ({"lr": 0.1}, r"lr: is no setting .did you mean 'learning_rate'"),
         ({"epochs": 3}, r"epochs: is no setting .did you mean 'max_iterations'"),
         ({"learning_rate": "0.1"}, "learning_rate: '0.1' is no number"),
@@ -699,7 +702,7 @@ def test_hints_are_said_and_no_more_than_hints(capsys):
         "validation: has no example of class 0, of 3",
         "batch_size: 16 is more than the 10 examples",
         "train: inputs are large",
-        "after 2 rounds the network is no better",
+        "for 2 rounds the network has been no better",
         "the network has not learnt",
     ):
         assert sum(text in line for line in said) == 1, text

@@ -66,7 +66,7 @@ class Budget:
         Raises:
           InputError: it does not.
         """
-        if self.runs < 1:
+        if _whole(self.runs) < 1:
             raise InputError(
                 f"a budget of {self.runs:.2f} trainings pays for no whole one; give "
                 "more with --budgets"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,10 +22,10 @@ def split_of(name: str, examples: Examples) -> Split:
     Raises:
       InputError: they are no inputs and labels.
     """
-    if isinstance(examples, Mapping):
+    if not isinstance(examples, tuple | list | np.ndarray | jax.Array):
+        what = type(examples).__name__
         raise InputError(
-            f"{name}: is a dict of {', '.join(map(str, examples))}; give a pair of "
-            "arrays, inputs and labels"
+            f"{name}: is a {what}; give a pair of arrays, inputs and labels"
         )
     try:
         inputs, labels = (np.asarray(part) for part in examples)

@@ -4,9 +4,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
-from types import MappingProxyType
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from surrojax.errors import InputError
@@ -14,11 +15,9 @@ from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import BLIND, Surrogate
 from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
+from surrojax.settings import ALL
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import UNITS, Space
-
-ALL = "all"
-"""All hyper-parameters that a network has."""
 
 ROUNDS, NI = 5, 5_000
 """Rounds of a run where NI is not said, and the most steps of one."""
@@ -38,32 +37,28 @@ WIDTH = {"coefficient": 1.0, "ratio": math.log(HIGHEST / LOWEST) / 2}
 AROUND = {"coefficient": 1.0, "ratio": 0.5}
 """Half the width of the box around a beginning that is said."""
 
-FER2013: Mapping[str, Any] = MappingProxyType(
-    {
-        "tune": ALL,
-        "center": {"ratio": 0.5},
-        "start": {"p_V": 0.1, "p_W": 0.1},
-    }
-)
+FER2013: dict[str, Any] = {
+    "tune": ALL,
+    "center": {"ratio": 0.5},
+    "start": {"p_V": 0.1, "p_W": 0.1},
+}
 """The beginning that was chosen on FER2013: `tune(..., **FER2013)`.
 
 Penalties are searched as well, and ratios begin around 0.5 at what the layers receive,
 0.1 at their weights.
 """
 
-PAPER: Mapping[str, Any] = MappingProxyType(
-    {
-        "tune": ALL,
-        "center": {"ratio": 0.5},
-        "start": {},
-        "surrogate": "fitted",
-        "stage1_settings": 2,
-        "stage2_share": 1.0,
-        "objective": "accuracy",
-        "reevaluate_incumbent": False,
-        "noise": {},
-    }
-)
+PAPER: dict[str, Any] = {
+    "tune": ALL,
+    "center": {"ratio": 0.5},
+    "start": {},
+    "surrogate": "fitted",
+    "stage1_settings": 2,
+    "stage2_share": 1.0,
+    "objective": "accuracy",
+    "reevaluate_incumbent": False,
+    "noise": {},
+}
 """The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`.
 
 Lengths and rates are not in it: the paper's `iterations_per_round` is 1,000, its
@@ -80,7 +75,7 @@ ELSEWHERE = {
     "num_steps": "max_iterations",
     "steps": "max_iterations",
 }
-"""What other packages call a setting."""
+"""What a setting is called elsewhere, or was before."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +153,8 @@ class Settings:
     evaluation_batch: int = 512
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).copy().items():
+            object.__setattr__(self, name, _plain(value))
         if callable(self.learning_rate):
             raise InputError(
                 "learning_rate: is a function, where a number is wanted; the rate "
@@ -222,10 +219,11 @@ class Settings:
             if name not in known:
                 words = [*others, *known]
                 meant = suggest(ELSEWHERE.get(name, name), words)
+                steps = ", which counts steps" if name in ("epochs", "n_trials") else ""
                 raise InputError(
-                    f"{name}: is no setting{meant}; there are {', '.join(words)}"
+                    f"{name}: is no setting{meant}{steps}; there are {', '.join(words)}"
                 )
-        return cls(**_plain(given))
+        return cls(**given)
 
     @property
     def steps_per_round(self) -> int:
@@ -266,10 +264,10 @@ class Settings:
 
     def tuned(self, names: Sequence[str], surrogate: Surrogate) -> tuple[str, ...]:
         """What is asked to be searched, of a network's hyper-parameters."""
-        if self.tune != ALL:
-            return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
-        held = surrogate == "shared" and not self.shared_layers
-        return tuple(n for n in names if not (held and n == BLIND))
+        if isinstance(self.tune, str) and self.tune == ALL:
+            held = surrogate == "shared" and not self.shared_layers
+            return tuple(n for n in names if not (held and n == BLIND))
+        return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
 
     def search_in(self, space: Space) -> Search:
         """The optimiser, within a space.
@@ -294,7 +292,12 @@ def _plain(given: Any) -> Any:
         return {name: _plain(value) for name, value in given.items()}
     if type(given) in (tuple, list):
         return type(given)(map(_plain, given))
-    return given.item() if getattr(given, "ndim", None) == 0 else given
+    if isinstance(given, np.generic | np.ndarray | jax.Array):
+        if jnp.issubdtype(given.dtype, jax.dtypes.prng_key):
+            return given
+        values = np.asarray(given).tolist()
+        return tuple(values) if isinstance(values, list) else values
+    return given
 
 
 def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:

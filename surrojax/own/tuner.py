@@ -12,7 +12,7 @@ Nothing of JAX has to be on the other side: settings are dicts of floats.
 import math
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -189,7 +189,7 @@ class Tuner:
                 "call ask, and tell their scores once"
             )
         try:
-            if isinstance(scores, Mapping | str):
+            if isinstance(scores, Mapping | Set | str | bytes):
                 raise TypeError
             values = [number_of(f"tell: score {i}", s) for i, s in enumerate(scores)]
         except TypeError as error:
@@ -286,6 +286,8 @@ class Tuner:
         path = Path(file).expanduser()
         there = read_json(path, "name a file that Tuner.save wrote")
         try:
+            if "optimizer" in there["arguments"]:  # of earlier versions
+                there["arguments"]["search"] = there["arguments"].pop("optimizer")
             tuner = cls(**there["arguments"])
             state = {
                 name: jnp.asarray(_infinite(value), jnp.float32)
@@ -294,7 +296,7 @@ class Tuner:
             tuner._population = jnp.asarray(there["population"], jnp.float32)
             tuner._state = SearchState(**state)
             tuner.history = there["history"]
-            tuner._asked = bool(there["asked"])
+            tuner._asked = bool(there.get("asked", True))
             shapes = [
                 [leaf.shape for leaf in jax.tree.leaves((one._population, one._state))]
                 for one in (cls(**there["arguments"]), tuner)

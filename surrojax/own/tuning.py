@@ -55,19 +55,20 @@ from surrojax.own.method import (
 )
 from surrojax.own.outputs import check_outputs, check_seen
 from surrojax.own.reading import joined, trained
-from surrojax.own.settings import ALL, Settings
+from surrojax.own.settings import Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.run.diary import Diary, described
 from surrojax.run.execution import keep_programs
 from surrojax.run.learnt import Stalled, verdict
 from surrojax.run.outcome import classify, result
 from surrojax.run.progress import Progress, say
-from surrojax.run.records import Record, config_in, read_json
+from surrojax.run.records import Record, config_in, read_description
 from surrojax.run.replay import hash_of, read_schedule
 from surrojax.run.result import Result
 from surrojax.run.rounds import Placed, reported
 from surrojax.run.stopping import Limits
 from surrojax.schedule import Schedule
+from surrojax.settings import ALL
 from surrojax.sgd import Descent
 from surrojax.space import Values
 from surrojax.weights import flatten
@@ -224,7 +225,7 @@ def _ends(early_stop: Any, time_budget: Any) -> tuple[int, float]:
 def _saved(folder: Path) -> Record:
     """What config.json says of the run in a folder; nothing where there is none."""
     file = folder / "config.json"
-    saved = read_json(file) if file.exists() else None
+    saved = read_description(file) if file.exists() else None
     return {} if config_in(saved) is None else cast(Record, saved)
 
 
@@ -290,7 +291,8 @@ def _following(
       given: by the caller; a form such as `PAPER` says `tune="all"`.
       options: these and the defaults.
     """
-    if given.get("tune", ALL) != ALL or options.fixed:
+    asked = given.get("tune", ALL)
+    if not (isinstance(asked, str) and asked == ALL) or options.fixed:
         raise InputError(
             "schedule: says all settings by itself; leave out tune and fixed"
         )
@@ -356,7 +358,10 @@ def _train(job: Job, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
     fused = jax.default_backend() != "cpu"
     rounds = reported(method, data, state, job.max_iterations, fused)
     left = limits.left(records)
-    stalled = Stalled(job.splits["validation"].labels)
+    stalled = Stalled(
+        job.splits["validation"].labels,
+        [record["original"]["validation_accuracy"] for record in records],
+    )
     progress = Progress(limits.plan, len(records), quiet, left, stalled)
     with closing(progress):
         reason: str | None

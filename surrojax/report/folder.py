@@ -17,7 +17,13 @@ from surrojax.errors import InputError
 from surrojax.fields import flatten
 from surrojax.losses import OBJECTIVES
 from surrojax.run.outcome import cost_in_steps
-from surrojax.run.records import MAY_DIFFER, Record, config_in, read_json
+from surrojax.run.records import (
+    MAY_DIFFER,
+    Record,
+    config_in,
+    read_description,
+    read_json,
+)
 
 FILE = "report.html"
 
@@ -194,7 +200,7 @@ def read_run(path: Path) -> Run:
     Raises:
       InputError: a file is missing or damaged.
     """
-    description = read_json(path / "config.json")
+    description = read_description(path / "config.json")
     if "task" in (config_in(description) or {}):
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"

@@ -10,9 +10,11 @@ loading.py     a run from its folder; result.py: what it is worth
 
 How a run goes:
 
+setup.py       what a config stands for, made once
+keeper.py      the folder of a config's run; restoring.py: its network, taken up again
 rounds.py      Algorithm 1's rounds with what is reported of them
-execution.py   which of several equal ways it is computed in, and why
-stream.py      the same for data that stay on the host
+stream.py      the same rounds for data that stay on the host
+execution.py   which of several equal ways a run is computed in, and why
 processes.py   several processes that are one run
 stopping.py progress.py learnt.py stopwatch.py
 

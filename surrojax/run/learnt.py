@@ -1,5 +1,7 @@
 """Whether a network has learnt anything at all."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 PATIENCE = 2
@@ -46,12 +48,16 @@ class Stalled:
     """Notices, while a run goes on, that its network learns nothing.
 
     Args:
-      labels: `[n]` of the validation split.
+      labels: `[U]` of the validation split's units.
+      done: validation accuracies of the rounds that were done before, of which nothing
+        is said any more.
     """
 
-    def __init__(self, labels: np.ndarray) -> None:
+    def __init__(self, labels: np.ndarray, done: Sequence[float] = ()) -> None:
         self._most = share(labels)
         self._rounds = 0
+        for accuracy in done:
+            self.told(accuracy)
 
     def told(self, accuracy: float) -> str | None:
         """A line, once, after `PATIENCE` rounds in a row of which that is so.
@@ -64,7 +70,6 @@ class Stalled:
             return None
         self._most = 1.0  # said once
         return (
-            f"after {PATIENCE} rounds the network is no better than naming the most "
-            f"frequent class; it may never learn: if so, stop it and lower the "
-            "learning rate"
+            f"for {PATIENCE} rounds the network has been no better than naming the "
+            "most frequent class; if it stays so, try another learning rate"
         )

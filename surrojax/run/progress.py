@@ -86,7 +86,8 @@ class Progress:
             self._warm = True
             say(f"round {done}/{len(self._plan)}, step {record['step']}: {text}")
         accuracy = record["original"]["validation_accuracy"]
-        if self._stalled and (told := self._stalled.told(accuracy)):
+        is_last = record["round"] == len(self._plan)
+        if not is_last and self._stalled and (told := self._stalled.told(accuracy)):
             say(f"mind: {told}", self._quiet)
 
     def detail(

@@ -78,10 +78,8 @@ class RunFolder:
                 f"{self.path}: cannot make this folder ({error.strerror}); choose "
                 "another workdir"
             ) from error
-        self._file = self.path / ".lock"
-        # Of a folder that is refused, none is left.
-        self._is_new, self._claimed = not self._file.exists(), False
-        self._lock = FileLock(self._file)
+        _check_free(self.path)  # before anything is written
+        self._lock = FileLock(self.path / ".lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -101,9 +99,6 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-        if self._is_new and not self._claimed:
-            with suppress(OSError):
-                self._file.unlink()
 
     @property
     def checkpoints(self) -> Path:
@@ -136,35 +131,14 @@ class RunFolder:
         """
         file = self.path / "config.json"
         description = json.loads(json.dumps(description))
+        _check_free(self.path)
         if not file.exists():
-            if any((self.path / name).exists() for name in OF_SEVERAL):
-                raise InputError(
-                    f"{self.path}: holds a sweep or a comparison; choose another "
-                    "workdir for a run"
-                )
-            if self.metrics.exists() or self.checkpoints.exists():
-                raise InputError(
-                    f"{self.path}: holds a run without a config.json; choose another "
-                    "workdir"
-                )
-            for name in WRITTEN:
-                if (self.path / name).exists():
-                    raise InputError(
-                        f"{self.path}: holds a {name} of something else, which a run "
-                        "would write over; choose another workdir"
-                    )
             write_json(file, description)
-            self._claimed = True
             return
-        there = read_json(file)
-        if config_in(there) is None:
-            raise InputError(
-                f"{file}: is no run's config.json; restore it or choose another workdir"
-            )
+        there = read_description(file)
         parts = ("config", "data")
         old, new = ({p: of.get(p, {}) for p in parts} for of in (there, description))
         refuse_another(self.path, "a run", old, new, may_differ)
-        self._claimed = True
 
     def renew(self, description: Mapping[str, Any]) -> None:
         """Writes config.json anew where further rounds have other limits.
@@ -173,7 +147,7 @@ class RunFolder:
           description: of `claim`.
         """
         file = self.path / "config.json"
-        there, here = read_json(file)["config"], description["config"]
+        there, here = read_description(file)["config"], description["config"]
         if any(there.get(field) != here.get(field) for field in LIMITS):
             write_json(file, description)
 
@@ -247,6 +221,55 @@ class RunFolder:
 
     def write_result(self, result: Record) -> None:
         write_json(self.path / "result.json", result)
+
+
+def _check_free(path: Path) -> None:
+    """Sees that a folder holds a run, or nothing that a run would write over.
+
+    Raises:
+      InputError: it holds something else.
+    """
+    file = path / "config.json"
+    if file.exists():
+        if config_in(read_json(file)) is None:
+            raise InputError(
+                f"{file}: is no run's config.json; restore it or choose another workdir"
+            )
+        return
+    if any((path / name).exists() for name in OF_SEVERAL):
+        raise InputError(
+            f"{path}: holds a sweep or a comparison; choose another workdir for a run"
+        )
+    if (path / "metrics.jsonl").exists() or (path / "checkpoints").exists():
+        raise InputError(
+            f"{path}: holds a run without a config.json; choose another workdir"
+        )
+    for name in WRITTEN:
+        there = path / name
+        if any(there.iterdir()) if there.is_dir() else there.exists():
+            raise InputError(
+                f"{there}: is of something else, and a run would write over it; choose "
+                "another workdir"
+            )
+
+
+def read_description(file: Path) -> Any:
+    """What a config.json holds, by today's names.
+
+    Raises:
+      InputError: the file is missing or damaged.
+    """
+    there = read_json(file)
+    config = config_in(there)
+    # What `surrojax.tune` once called a search, and what trains the network.
+    if config is not None and "optimizer" in config and "search" not in config:
+        config["search"] = config.pop("optimizer")
+        if "descent" in config:
+            config["optimizer"] = config.pop("descent")
+        programs = there.get("programs")
+        if isinstance(programs, dict) and "descent" in programs:
+            programs["optimizer"] = programs.pop("descent")
+    return there
 
 
 def metrics_of(file: Path) -> list[Record]:

@@ -31,7 +31,6 @@ from surrojax.algorithm import (
 from surrojax.errors import InputError
 from surrojax.method import Data
 from surrojax.run.keeper import Keeper
-from surrojax.run.learnt import Stalled
 from surrojax.run.processes import here, want_one
 from surrojax.run.progress import Progress, say
 from surrojax.run.records import Record
@@ -159,9 +158,9 @@ def _together(
         partial(compile_replicas, donate=True),
     )
     start = time.perf_counter()
-    stalled = Stalled(setup.dataset.validation.labels)
+    stalled = {r.seed: setup.stalled(r.keeper.records) for r in replicas}
     plan = setup.limits.plan
-    with closing(Progress(plan, done, quiet, stalled=stalled)) as progress:
+    with closing(Progress(plan, done, quiet)) as progress:
         while going := [r for r in replicas if r.seed not in results]:
             states, found = next(rounds)
             tested = jax.device_get(evaluate(states.fusion, data["test"]))
@@ -190,6 +189,10 @@ def _together(
             if kept:
                 progress.update(_mean([record for _, record in kept], taken))
             for seed, record in kept:
+                accuracy = record["original"]["validation_accuracy"]
+                told = stalled[seed].told(accuracy)
+                if told and record["round"] < len(plan):
+                    say(f"mind: seed {seed}: {told}", quiet)
                 progress.detail(record, {}, f"seed {seed}")
     return results
 

@@ -1,6 +1,5 @@
 """The network of a run of a config, taken up again from its folder."""
 
-import logging
 import os
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +8,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from surrojax.algorithm import (
-    RunState,
-    initial_state,
-)
+from surrojax.algorithm import RunState, initial_state
 from surrojax.errors import InputError
 from surrojax.fields import are_words
 from surrojax.method import Method
@@ -28,8 +24,6 @@ from surrojax.settings import (
     make_views,
     resolve,
 )
-
-_log = logging.getLogger("surrojax")
 
 
 def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:

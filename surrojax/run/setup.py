@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,9 @@ from surrojax.data import Dataset, Split
 from surrojax.layout import Layout
 from surrojax.method import Method, macs_of
 from surrojax.run.execution import Execution, execution_of, prepare, settle
+from surrojax.run.learnt import Stalled
 from surrojax.run.progress import say
+from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.stopping import Limits
 from surrojax.run.stream import Streamed
@@ -99,6 +101,13 @@ class Setup:
             return self
         method = replace(self.method, layout=execution.layout)
         return replace(self, execution=execution, method=method)
+
+    def stalled(self, records: Sequence[Record]) -> Stalled:
+        """What notices that nothing is learnt, after the rounds of some records."""
+        return Stalled(
+            self.dataset.validation.units()[1],
+            [record["original"]["validation_accuracy"] for record in records],
+        )
 
     def say_opening(self, quiet: bool, who: str = "") -> None:
         """Says what is going to be done; with --verbose, how as well.
