@@ -244,7 +244,8 @@ def _check(config: ConfigDict) -> None:
     if values["max_iterations"] < values["iterations_per_round"]:
         raise InputError(
             f"config.max_iterations: {values['max_iterations']} is less than one round "
-            f"of iterations_per_round = {values['iterations_per_round']}"
+            f"of iterations_per_round = {values['iterations_per_round']}; give a "
+            "shorter one, and a learning_rate.halve_every that suits (a quarter of all)"
         )
 
 

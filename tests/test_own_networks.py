@@ -226,7 +226,7 @@ class Maps(nn.Module):
             Table(),
             table(),
             ("Dense_9",),
-            "'Dense_9' is none of this.*Dense_0",
+            r"'Dense_9' is none of this network's .did you mean 'Dense_.'.*Dense_0",
         ),
         (Twice(), table(), ("Dense_0",), "'Dense_0' is called 2 times"),
         (
@@ -567,7 +567,7 @@ def test_what_candidates_train_besides_is_told():
     split = {"train": Split(inputs, np.zeros(len(inputs), np.int32))}
     method = own_method(Deep(), inputs, shared_layers=1)
     told = opening("Deep", method, split, 10_000)
-    assert told.endswith("; candidates also train BatchNorm_2, Conv_2")
+    assert told.endswith("; candidates also train BatchNorm_2, Conv_2; compiling")
     method = own_method(Deep(), inputs)
     assert "also" not in opening("Deep", method, split, 10_000)
 

@@ -347,7 +347,20 @@ def test_a_finished_run_says_so(tmp_path, capsys):
     surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
     assert "Table: 120 for train" in capsys.readouterr().out
     surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **small)
-    assert capsys.readouterr().out == "the run has finished before, in 1 rounds\n"
+    before = "the run has finished before, in 1 rounds, 20 steps"
+    assert capsys.readouterr().out == f"{before}\n"
+    fewer = small | {"max_iterations": 10, "iterations_per_round": 20}
+    with pytest.raises(InputError, match="10 is less than one round"):
+        surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **fewer)
+    more = small | {"max_iterations": 40, "iterations_per_round": 20}
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **more)
+    assert "goes on after round 1\nround 2/2" in capsys.readouterr().out
+    fewer |= {"max_iterations": 20}
+    surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **fewer)
+    assert capsys.readouterr().out == (
+        "the run has finished before, in 2 rounds, 40 steps, where 20 are asked for "
+        "now\n"
+    )
 
 
 def test_a_network_with_statistics_is_loaded(tmp_path):
@@ -694,7 +707,7 @@ def test_hints_are_said_and_no_more_than_hints(capsys):
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == (
         f"Table: 10 for train, {len(few[1][0])} for validation; tuned: nothing; 3 "
-        "rounds of 20 steps, 5 of max_iterations left over"
+        "rounds of 20 steps, 5 of max_iterations left over; compiling"
     )
     said = [line for line in rest if line.startswith("mind: ")]
     for text in (

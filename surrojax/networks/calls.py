@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from surrojax.errors import InputError
-from surrojax.fields import are_words
+from surrojax.fields import are_words, suggest
 from surrojax.networks.stand_in import Passed, StandIn, class_of
 
 Path = tuple[str, ...]
@@ -222,9 +222,10 @@ def _chosen(
         times = sum(call.name == name for call in chosen)
         if times != 1:
             what = f"is called {times} times" if times else "is none of this network's"
+            others = _candidates(calls)
             raise InputError(
-                f"layers: {name!r} {what}; choose from "
-                f"{', '.join(_candidates(calls)) or 'none, as all are called twice'}"
+                f"layers: {name!r} {what}{suggest(name, others)}; choose from "
+                f"{', '.join(others) or 'none, as all are called twice'}"
             )
     return chosen
 

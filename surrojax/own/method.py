@@ -147,7 +147,8 @@ def make_method(
     try:
         own = adapt(network, seen, layers, form)
     except InputError as error:
-        if sample.dtype == jnp.uint8 and seen.dtype != sample.dtype:
+        flat = sample.ndim < 4  # neither images nor what was named wrongly
+        if sample.dtype == jnp.uint8 and seen.dtype != sample.dtype and flat:
             hint = "images have a channel axis, x[..., None]; " * (sample.ndim == 3)
             raise InputError(
                 f"{error}; inputs of type uint8 are taken for pixels and made float32: "

@@ -350,10 +350,16 @@ def _train(job: Job, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
         best = diary.best(begin) if records else best
         finished = diary.folder.read_result()
     if finished and finished["rounds"] == len(records) and limits.reached(records):
-        say(f"the run has finished before, in {len(records)} rounds", quiet)
+        steps = records[-1]["step"]
+        told = f"the run has finished before, in {len(records)} rounds, {steps} steps"
+        if steps > job.max_iterations:
+            told += f", where {job.max_iterations} are asked for now"
+        say(told, quiet)
         return Done(records, finished, state.fusion.original.variables, best)
     for line in job.told:
         say(line, quiet)
+    if records:
+        say(f"goes on after round {len(records)}", quiet)
     data: Placed = {name: place(split) for name, split in job.splits.items()}
     fused = jax.default_backend() != "cpu"
     rounds = reported(method, data, state, job.max_iterations, fused)

@@ -71,7 +71,8 @@ class Result:
         self._make, self._make_best = trained, best or trained
 
     def __repr__(self) -> str:
-        setting = ", ".join(f"{n}={v:.3g}" for n, v in self.setting.items())
+        on = [f"{n}={v:.3g}" for n, v in self.setting.items() if v]
+        setting = ", ".join(on) or "no regularisation"
         test = (
             ""
             if self.test_accuracy is None

@@ -29,6 +29,7 @@ from surrojax.run.stopping import Limits
 from surrojax.run.stream import Streamed
 from surrojax.settings import (
     load_data,
+    make_look,
     method_of,
     resolve,
 )
@@ -132,11 +133,19 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
     sizes = " / ".join(str(len(split)) for split in dataset.splits.values())
     units = " / ".join(str(len(split.units()[1])) for split in dataset.splits.values())
     left_over = config.max_iterations - sum(method.plan(config.max_iterations))
+    look = make_look(config, method.pair)
+    fold = "fold" in str(dataset.manifest.get("protocol"))
+    tuned = ", ".join(method.space.tune) or "nothing"
+    if method.schedule is not None:
+        tuned = "nothing, a schedule is followed"
     return (
-        f"{config.network} on {dataset.name}, {sizes} images"
+        f"{config.network} on {dataset.name}, "
+        + (f"fold {config.dataset.fold} of ten, " if fold else "")
+        + f"{look.side}x{look.side} {'grey' if look.channels == 1 else 'in colour'}"
+        + (", mirrored at random" if config.dataset.mirror else "")
+        + f", {sizes} images"
         + (f" of {units} sequences" if units != sizes else "")
-        + " to train / validate / test; tuned: "
-        f"{', '.join(method.space.tune) or 'nothing'}; {rounds} rounds "
+        + f" to train / validate / test; tuned: {tuned}; {rounds} rounds "
         f"of {config.iterations_per_round} steps"
         + (f", doubled every {every} rounds" if (every := method.double_every) else "")
         + (f", {left_over} steps of max_iterations left over" if left_over else "")
