@@ -380,9 +380,7 @@ def test_one_line_a_round_where_there_is_no_terminal(small, tmp_path, capsys):
     train(config_of(), tmp_path)
     opening, *rest = capsys.readouterr().out.splitlines()
     out = [line for line in rest if not line.startswith("mind: ")]
-    assert opening.startswith(
-        "lenet on faces, 6x6 grey, mirrored at random, 50 / 30 "
-    )
+    assert opening.startswith("lenet on faces, 6x6 grey, mirrored at random, 50 / 30 ")
     assert "3 rounds of 3 steps" in opening
     assert [line.split(",")[0] for line in out] == [f"round {n}/3" for n in (1, 2, 3)]
     assert all(" test " in line for line in out)

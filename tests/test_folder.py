@@ -3,11 +3,15 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from configs import fer2013_lenet
 from surrojax.data import folder
 from surrojax.data.listing import Frame, LeftOut, Listing
 from surrojax.errors import InputError
+from surrojax.run.setup import Setup
 
 
 def draw(root: Path, *files: str, **tables: str | bytes) -> Path:
@@ -390,3 +394,19 @@ def test_too_few_classes_say_how_to_lay_the_folder_out(tmp_path):
     draw(tmp_path, "happy/1.png")
     message = complaint(tmp_path)
     assert "only the class 'happy' of folder found; put the images into" in message
+
+
+def test_a_run_says_which_fold_it_is(tmp_path, capsys):
+    folder = tmp_path / "shapes"
+    rng = np.random.default_rng(0)
+    for label in ("disc", "square"):
+        (folder / label).mkdir(parents=True)
+        for number in range(10):
+            pixels = rng.integers(0, 255, (12, 12, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    config = fer2013_lenet.get_config()
+    config.dataset.name, config.dataset.dir = "folder", str(folder)
+    config.dataset.mirror, config.dataset.fold = False, 3
+    Setup.of(config).say_opening(quiet=False)
+    told = capsys.readouterr().out
+    assert "lenet on folder, fold 3 of ten, 28x28 grey, 16 / 2 / 2 images" in told
