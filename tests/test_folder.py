@@ -396,7 +396,8 @@ def test_too_few_classes_say_how_to_lay_the_folder_out(tmp_path):
     assert "only the class 'happy' of folder found; put the images into" in message
 
 
-def test_a_run_says_which_fold_it_is(tmp_path, capsys):
+def test_a_run_says_which_fold_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SURROJAX_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "shapes"
     rng = np.random.default_rng(0)
     for label in ("disc", "square"):
