@@ -400,7 +400,7 @@ def test_a_recurrent_network_is_tuned_and_given_back(tmp_path):
         (
             Table(nnx.Rngs(0)),
             {"layers": ("middle.x",)},
-            "layers: 'middle_x' is none of this network's; choose from",
+            "layers: 'middle_x' is none of this network's .did you mean 'middle'",
         ),
     ],
 )

@@ -534,7 +534,7 @@ def changed(values, row, value):
         ({"train": (TABLE, LABELS.astype(str))}, "labels of type <U21.*np.unique"),
         (
             {"train": {"x": TABLE, "y": LABELS}},
-            "train: is a dict; give a pair of arrays",
+            "train: is of dict; give a pair of",
         ),
         ({"lr": 0.1}, r"lr: is no setting .did you mean 'learning_rate'"),
         ({"epochs": 3}, r"epochs: is no setting .did you mean 'max_iterations'"),
@@ -544,7 +544,7 @@ def changed(values, row, value):
         ({"layers": ("Dense_9",)}, "layers: 'Dense_9' is none of this network's"),
         ({"workdirr": "here"}, "workdirr: .*did you mean 'workdir'"),
         ({"train": (TABLE[:0], LABELS[:0])}, "train: holds no examples"),
-        ({"train": 3}, "train: wants a pair of arrays"),
+        ({"train": 3}, "train: is of int; give a pair of arrays"),
         ({"validation": (TABLE[:, :5], LABELS)}, r"validation: inputs of shape \(5,\)"),
         ({"validation": (TABLE, LABELS - 1)}, "validation, row .*label -1"),
         ({"validation": (TABLE.astype(np.uint8), LABELS)}, "validation: .*uint8"),

@@ -223,8 +223,9 @@ def _chosen(
         if times != 1:
             what = f"is called {times} times" if times else "is none of this network's"
             others = _candidates(calls)
+            meant = "" if times else suggest(name, others)
             raise InputError(
-                f"layers: {name!r} {what}{suggest(name, others)}; choose from "
+                f"layers: {name!r} {what}{meant}; choose from "
                 f"{', '.join(others) or 'none, as all are called twice'}"
             )
     return chosen

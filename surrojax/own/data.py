@@ -25,7 +25,7 @@ def split_of(name: str, examples: Examples) -> Split:
     if not isinstance(examples, tuple | list | np.ndarray | jax.Array):
         what = type(examples).__name__
         raise InputError(
-            f"{name}: is a {what}; give a pair of arrays, inputs and labels"
+            f"{name}: is of {what}; give a pair of arrays, inputs and labels"
         )
     try:
         inputs, labels = (np.asarray(part) for part in examples)
