@@ -57,6 +57,11 @@ class Choice(NamedTuple):
     changes: Any
 
 
+def is_held(surrogate: str, shared_layers: int) -> bool:
+    """Whether candidates stand on a trunk of which they train nothing."""
+    return surrogate == "shared" and not shared_layers
+
+
 BLIND = HYPER_NAMES.coefficient.z
 """What candidates on a trunk that is held still cannot tell apart: its gradient goes
 into the trunk."""
@@ -151,10 +156,18 @@ class Method:
         return self.space.dimensions > 0
 
     @property
+    def tuned(self) -> str:
+        """What is searched, in words."""
+        if self.schedule is not None:
+            return "nothing, a schedule is followed"
+        return ", ".join(self.space.tune) or "nothing"
+
+    @property
     def blind(self) -> str | None:
         """A line on what is searched though no candidate can tell it apart."""
-        held = self.surrogate == "shared" and not self.shared_layers
-        if not (held and BLIND in self.space.tune):
+        if BLIND not in self.space.tune or not is_held(
+            self.surrogate, self.shared_layers
+        ):
             return None
         return (
             f"{BLIND} is searched, but candidates train nothing below z and cannot "

@@ -10,7 +10,6 @@ import numpy as np
 from surrojax.data import Dataset, Split
 from surrojax.data.dataset import Images
 from surrojax.errors import InputError
-from surrojax.sgd import Arrays, Targets
 
 Examples = tuple[Any, Any]
 """Inputs `[n, ...]` and their labels `[n]`, whole numbers from 0 on."""
@@ -171,8 +170,3 @@ def dataset_of(splits: Mapping[str, Split], classes: tuple[str, ...]) -> Dataset
         test=splits.get("test", splits["train"].take(np.arange(0))),
         manifest={"source": "arrays", "counts": counts},
     )
-
-
-def place(split: Split) -> Arrays:
-    """The split on the device."""
-    return Arrays(jnp.asarray(split.pixels()), Targets(jnp.asarray(split.labels)))

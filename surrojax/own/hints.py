@@ -34,12 +34,9 @@ def opening(
         if method.tunes and method.shared_layers
         else ()
     )
-    tuned = ", ".join(method.space.tune) or "nothing"
-    if method.schedule is not None:
-        tuned = "nothing, a schedule is followed"
     lengths = str(plan[0]) if len({*plan}) == 1 else f"{plan[0]} and more"
     return (
-        f"{network}: {sizes}; tuned: {tuned}; "
+        f"{network}: {sizes}; tuned: {method.tuned}; "
         f"{len(plan)} rounds of {lengths} steps"
         + (f"; candidates also train {', '.join(below)}" if below else "")
         + (f", {left} of max_iterations left over" if left else "")

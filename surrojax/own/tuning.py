@@ -30,7 +30,6 @@ from surrojax.own.data import (
     check,
     dataset_of,
     names_of,
-    place,
     split_of,
 )
 from surrojax.own.hints import hints, opening
@@ -66,6 +65,7 @@ from surrojax.run.records import Record, config_in, read_description
 from surrojax.run.replay import hash_of, read_schedule
 from surrojax.run.result import Result
 from surrojax.run.rounds import Placed, reported
+from surrojax.run.setup import arrays_of
 from surrojax.run.stopping import Limits
 from surrojax.schedule import Schedule
 from surrojax.settings import ALL
@@ -360,14 +360,11 @@ def _train(job: Job, begin: RunState, diary: Diary | None, quiet: bool) -> Done:
         say(line, quiet)
     if records:
         say(f"goes on after round {len(records)}", quiet)
-    data: Placed = {name: place(split) for name, split in job.splits.items()}
+    data: Placed = {name: arrays_of(split) for name, split in job.splits.items()}
     fused = jax.default_backend() != "cpu"
     rounds = reported(method, data, state, job.max_iterations, fused)
     left = limits.left(records)
-    stalled = Stalled(
-        job.splits["validation"].labels,
-        [record["original"]["validation_accuracy"] for record in records],
-    )
+    stalled = Stalled.after(job.splits["validation"].labels, records)
     progress = Progress(limits.plan, len(records), quiet, left, stalled)
     with closing(progress):
         reason: str | None

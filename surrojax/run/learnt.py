@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from surrojax.fields import Record
+
 PATIENCE = 2
 """Rounds in a row after which a run is told that it learns nothing."""
 
@@ -58,6 +60,11 @@ class Stalled:
         self._rounds = 0
         for accuracy in done:
             self.told(accuracy)
+
+    @classmethod
+    def after(cls, labels: np.ndarray, records: Sequence[Record]) -> "Stalled":
+        """The same, after the rounds of some records."""
+        return cls(labels, [r["original"]["validation_accuracy"] for r in records])
 
     def told(self, accuracy: float) -> str | None:
         """A line, once, after `PATIENCE` rounds in a row of which that is so.

@@ -105,10 +105,7 @@ class Setup:
 
     def stalled(self, records: Sequence[Record]) -> Stalled:
         """What notices that nothing is learnt, after the rounds of some records."""
-        return Stalled(
-            self.dataset.validation.units()[1],
-            [record["original"]["validation_accuracy"] for record in records],
-        )
+        return Stalled.after(self.dataset.validation.units()[1], records)
 
     def say_opening(self, quiet: bool, who: str = "") -> None:
         """Says what is going to be done; with --verbose, how as well.
@@ -135,9 +132,6 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
     left_over = config.max_iterations - sum(method.plan(config.max_iterations))
     look = make_look(config, method.pair)
     fold = "fold" in str(dataset.manifest.get("protocol"))
-    tuned = ", ".join(method.space.tune) or "nothing"
-    if method.schedule is not None:
-        tuned = "nothing, a schedule is followed"
     return (
         f"{config.network} on {dataset.name}, "
         + (f"fold {config.dataset.fold} of ten, " if fold else "")
@@ -145,7 +139,7 @@ def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) 
         + (", mirrored at random" if config.dataset.mirror else "")
         + f", {sizes} images"
         + (f" of {units} sequences" if units != sizes else "")
-        + f" to train / validate / test; tuned: {tuned}; {rounds} rounds "
+        + f" to train / validate / test; tuned: {method.tuned}; {rounds} rounds "
         f"of {config.iterations_per_round} steps"
         + (f", doubled every {every} rounds" if (every := method.double_every) else "")
         + (f", {left_over} steps of max_iterations left over" if left_over else "")
