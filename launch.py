@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def _run(config: ConfigDict, workdir: str) -> None:
-    from surrojax import report
+    from surrojax import filenames, report
     from surrojax.experiment import train
     from surrojax.run.processes import is_first
     from surrojax.settings import resolve
@@ -145,7 +145,7 @@ def _run(config: ConfigDict, workdir: str) -> None:
         f"after {result['rounds']} rounds",
         QUIET.value,
     )
-    page = Path(workdir).expanduser().absolute() / report.FILE
+    page = Path(workdir).expanduser().absolute() / filenames.REPORT
     if page.exists():  # a run that had finished before there were reports has none
         say(f"report: {report.shown(page)}", QUIET.value)
 

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.run.progress import say, show_warnings
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("predictions.csv"),
+        default=Path(filenames.PREDICTIONS),
         help="the file to write, or to replace; predictions.csv unless said",
     )
     parser.add_argument(

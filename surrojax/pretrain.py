@@ -19,6 +19,7 @@ import optax
 from flax import struct
 from ml_collections import ConfigDict
 
+from surrojax import filenames
 from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
@@ -144,7 +145,7 @@ def train(
     sides = deal(identities, config.seed, of.held_out, of.validation, of.min_photos)
     module = FaceNet(form=conv_form(config.convolution))
     with RunFolder(workdir) as folder:
-        if not (folder.path / "config.json").exists():
+        if not (folder.path / filenames.CONFIG).exists():
             # A photo that cannot be read should not show after hours of training.
             for _ in fetch(identities.photos, np.arange(len(identities.people)), 64):
                 pass
@@ -184,7 +185,7 @@ def train(
                 records.append(record)
                 checkpoints.save(record["round"], state)
                 say(_line(record), quiet)
-        save(folder.path / "weights.safetensors", state.params["face"])
+        save(folder.path / filenames.WEIGHTS, state.params["face"])
         result = _result(config, look, state, identities, sides, records)
         folder.write_result(result)
         return result

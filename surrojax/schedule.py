@@ -81,6 +81,16 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.ends)
 
+    def __repr__(self) -> str:
+        on = [
+            f"{name}={_span(column)}"
+            for name, column in zip(self.names, self.values.T, strict=True)
+            if column.any()
+        ]
+        setting = ", ".join(on) or "no regularisation"
+        rounds = f"{len(self)} round{'s' * (len(self) > 1)}"
+        return f"Schedule({rounds}, {self.ends[-1]} steps; {setting})"
+
     def at(self, step: Any) -> jax.Array:
         """The values `[..., M]` with which step `step` (`[...]`, from 0) is taken."""
         index = jnp.searchsorted(jnp.asarray(self.ends), step, side="right")
@@ -150,3 +160,9 @@ class Schedule:
         import pandas as pd
 
         return pd.DataFrame(self.rows()).set_index("round")
+
+
+def _span(values: np.ndarray) -> str:
+    """Of values by round: the first and the last, where they change."""
+    first, last = f"{values[0]:.3g}", f"{values[-1]:.3g}"
+    return first if np.all(values == values[0]) else f"{first}..{last}"

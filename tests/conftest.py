@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from forked import forked
 
-from surrojax import algorithm, plots, report
+from surrojax import algorithm, filenames, plots, report
 from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views
 from surrojax.method import Data, Method
@@ -171,7 +171,7 @@ def assert_close(a, b, rtol=1e-5):
 def draw_nothing(patch):
     """Figures and the report take half the time of a run that is small enough."""
     patch.setattr(plots, "write", lambda *_: None)
-    patch.setattr(report, "write", lambda folder, **_: folder / report.FILE)
+    patch.setattr(report, "write", lambda folder, **_: folder / filenames.REPORT)
 
 
 @pytest.fixture

@@ -84,6 +84,15 @@ def test_an_impossible_schedule_is_refused(names, ends, values, message):
         Schedule(names, np.array(ends, int), np.array(values))
 
 
+def test_a_schedule_is_printed_in_a_line():
+    changing = Schedule(
+        ("p_z", "lambda_z", "p_x"), [2, 4], [[0.5, 0, 0.1], [0.3, 0, 0.1]]
+    )
+    nothing = Schedule(("p_z",), [2], [[0.0]])
+    assert repr(changing) == "Schedule(2 rounds, 4 steps; p_z=0.5..0.3, p_x=0.1)"
+    assert repr(nothing) == "Schedule(1 round, 2 steps; no regularisation)"
+
+
 def test_lists_make_a_schedule():
     made = Schedule(NAMES, [10, 20], VALUES.tolist())
     np.testing.assert_array_equal(made.values, VALUES)

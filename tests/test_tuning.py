@@ -769,9 +769,26 @@ def test_missing_classes_are_named_up_to_five():
 
     split = Split(TABLE[:9], np.zeros(9, np.int32))
     method = surrojax.own_method(Many(), TABLE, batch_size=4)
-    assert hints(method, {"train": split}, 1000, None) == [
+    every = Split(np.zeros((1000, *TABLE.shape[1:])), np.arange(1000))
+    assert hints(method, {"train": split, "validation": every}, 1000, None) == [
         "train: has no example of class 1, 2, 3, 4, 5 and 994 more, of 1000 classes"
     ]
+
+
+@pytest.mark.parametrize(
+    ("many", "tune", "said"), [(99, "all", 1), (100, "all", 0), (99, (), 0)]
+)
+def test_a_validation_split_too_small_to_compare_on_is_told(many, tune, said):
+    method = surrojax.own_method(Table(), TABLE, batch_size=4, tune=tune)
+    every = {
+        n: Split(np.zeros((many, 8)), np.arange(many) % 3)
+        for n in ("train", "validation")
+    }
+    found = hints(method, every, 3, None)
+    assert len(found) == said
+    assert all(
+        "compared on 99 examples, each 1 points of accuracy" in line for line in found
+    )
 
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)

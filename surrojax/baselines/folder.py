@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surrojax import filenames
 from surrojax.baselines.store import Store, locked
 from surrojax.errors import InputError
 from surrojax.fields import flatten
@@ -66,11 +67,11 @@ class Folder:
           InputError: the folder holds runs of another one; the message names the
             fields.
         """
-        file = self.path / "baselines.json"
+        file = self.path / filenames.BASELINES
         mine = json.loads(json.dumps(description))
-        with locked(self.path / ".lock", wait=True):
+        with locked(self.path / filenames.LOCK, wait=True):
             if not file.exists():
-                if (self.path / "config.json").exists():
+                if (self.path / filenames.CONFIG).exists():
                     raise InputError(
                         f"{self.path}: holds a run; choose another --workdir for a "
                         "comparison"
@@ -89,9 +90,9 @@ class Folder:
         Raises:
           InputError: the row was made with another one.
         """
-        file = self.path / name / "config.json"
+        file = self.path / name / filenames.CONFIG
         mine = json.loads(json.dumps({"config": config}))
-        with locked(self.path / ".lock", wait=True):
+        with locked(self.path / filenames.LOCK, wait=True):
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 write_json(file, mine)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import experiment
+from surrojax import experiment, filenames
 from surrojax.algorithm import DivergedError
 from surrojax.baselines.attempt import Attempt, Bill, Kept
 from surrojax.baselines.trainer import Trial
@@ -86,11 +86,11 @@ def play(config: ConfigDict, attempt: Attempt) -> Kept:
         result = experiment.train(seeded, folder, options.command, options.quiet)
     except InputError as error:
         diverged = isinstance(error.__cause__, DivergedError)
-        if not diverged or not (folder / "result.json").exists():
+        if not diverged or not (folder / filenames.RESULT).exists():
             raise
         say(str(error), options.quiet)
-        result = read_json(folder / "result.json")
-    macs = read_json(folder / "config.json")["multiply_accumulates"]
+        result = read_json(folder / filenames.RESULT)
+    macs = read_json(folder / filenames.CONFIG)["multiply_accumulates"]
     attempt.bill = Bill(
         original_steps=result["original_steps"],
         surrogate_steps=result["surrogate_steps"],

@@ -18,6 +18,9 @@ BELOW = ("params", TRUNK)
 SHOWN = 5
 """Classes that a hint names."""
 
+FEW = 100
+"""Validation examples below which settings are told apart by chance."""
+
 SOME = 1_000
 """Examples that a hint about values looks at."""
 
@@ -70,6 +73,12 @@ def hints(
         found.append(
             f"batch_size: {method.batch_size} is more than the {len(train)} examples "
             "to train, so that each minibatch holds some several times"
+        )
+    if method.tunes and (few := len(splits["validation"])) < FEW:
+        found.append(
+            f"validation: settings are compared on {few} examples, each "
+            f"{100 / few:.2g} points of accuracy, so that chance decides; give {FEW} "
+            "or more, or say the ratios by fixed and tune nothing (tune=())"
         )
     if method.blind:
         found.append(method.blind)

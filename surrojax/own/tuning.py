@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surrojax import report
+from surrojax import filenames, report
 from surrojax.algorithm import DivergedError, RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
@@ -224,7 +224,7 @@ def _ends(early_stop: Any, time_budget: Any) -> tuple[int, float]:
 
 def _saved(folder: Path) -> Record:
     """What config.json says of the run in a folder; nothing where there is none."""
-    file = folder / "config.json"
+    file = folder / filenames.CONFIG
     saved = read_description(file) if file.exists() else None
     return {} if config_in(saved) is None else cast(Record, saved)
 

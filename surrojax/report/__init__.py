@@ -12,12 +12,13 @@ records that were kept without their checkpoints have their page as well. A fold
 import os
 from pathlib import Path
 
+from surrojax import filenames
 from surrojax.errors import InputError
-from surrojax.report.folder import FILE, Several, is_old, read, untuned_of
+from surrojax.report.folder import Several, is_old, read, untuned_of
 from surrojax.report.origin import shown
 from surrojax.run.records import write_text
 
-__all__ = ["FILE", "shown", "write"]
+__all__ = ["shown", "write"]
 
 
 def write(
@@ -44,7 +45,11 @@ def write(
     from surrojax.report import run, several
 
     found = read(Path(folder).expanduser().absolute())
-    out = found.path / FILE if file is None else Path(file).expanduser().absolute()
+    out = (
+        found.path / filenames.REPORT
+        if file is None
+        else Path(file).expanduser().absolute()
+    )
     if not isinstance(found, Several):
         if not found.records:
             raise InputError(
@@ -56,7 +61,7 @@ def write(
             continue
         untuned = untuned_of(one)
         if anew or is_old(one, untuned):
-            _put(one.path / FILE, run.page(one, untuned))
+            _put(one.path / filenames.REPORT, run.page(one, untuned))
     return _put(out, several.page(found))
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from surrojax import filenames
 from surrojax.cli.calls import named
 from surrojax.errors import InputError
 from surrojax.fields import flatten
@@ -25,15 +26,13 @@ from surrojax.run.records import (
     read_json,
 )
 
-FILE = "report.html"
-
 DEPTH = 2
 """Folders below that of a sweep in which its runs lie: a point, a seed of it."""
 
 REPEATS = ("seed", "dataset.fold", "fold")
 """Fields in which the runs of one setting differ."""
 
-POOLED = ("folds.json", "cross_database.json")
+POOLED = (filenames.FOLDS, filenames.CROSS)
 
 REMEDY = "restore the file, or let the run write it again"
 
@@ -157,9 +156,9 @@ def read(path: Path) -> Run | Several:
     """
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder; give that of a run")
-    if (path / "config.json").exists():
+    if (path / filenames.CONFIG).exists():
         return read_run(path)
-    if (path / "baselines.json").exists():
+    if (path / filenames.BASELINES).exists():
         raise InputError(
             f"{path}: holds a comparison of methods; its table is made by "
             f"python -m surrojax.baselines --workdir={path} --table"
@@ -171,8 +170,8 @@ def read(path: Path) -> Run | Several:
             runs[name] = read_run(folder)
         except InputError as error:
             broken[name] = str(error)
-    points = _points(path / "sweep.csv")
-    tables = [path / name for name in ("sweep.csv", *POOLED)]
+    points = _points(path / filenames.SWEEP)
+    tables = [path / name for name in (filenames.SWEEP, *POOLED)]
     if not (runs or broken or any(file.exists() for file in tables)):
         raise InputError(
             f"{path}: holds neither a run nor a sweep; give a folder with a config.json"
@@ -200,7 +199,7 @@ def read_run(path: Path) -> Run:
     Raises:
       InputError: a file is missing or damaged.
     """
-    description = read_description(path / "config.json")
+    description = read_description(path / filenames.CONFIG)
     if "task" in (config_in(description) or {}):
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"
@@ -213,11 +212,11 @@ def read_run(path: Path) -> Run:
     }
     if not _is_own(description):
         fields["config.dataset.name"] = str
-    _check(path / "config.json", description, fields)
-    _check_said(path / "config.json", description)
+    _check(path / filenames.CONFIG, description, fields)
+    _check_said(path / filenames.CONFIG, description)
     has_test = _has_test(description)
-    records = _read_metrics(path / "metrics.jsonl", has_test)
-    file = path / "result.json"
+    records = _read_metrics(path / filenames.METRICS, has_test)
+    file = path / filenames.RESULT
     result = read_json(file) if file.exists() else None
     if result is not None:
         _check_result(file, result, has_test)
@@ -270,7 +269,7 @@ def untuned_of(run: Run) -> Run | None:
     ]
     for folder in (file.parent for file in files):
         try:
-            if read_json(folder / "config.json")["config"]["tune"]:
+            if read_json(folder / filenames.CONFIG)["config"]["tune"]:
                 continue
             other = read_run(folder)
         except (InputError, KeyError, TypeError):
@@ -282,11 +281,11 @@ def untuned_of(run: Run) -> Run | None:
 
 def is_old(run: Run, untuned: Run | None) -> bool:
     """Whether a run has no report, or one that is older than what it would tell."""
-    page = run.path / FILE
+    page = run.path / filenames.REPORT
     if not page.exists():
         return True
-    sources = [run.path / name for name in ("config.json", "metrics.jsonl")]
-    sources += [of.path / "result.json" for of in (run, untuned) if of]
+    sources = [run.path / name for name in (filenames.CONFIG, filenames.METRICS)]
+    sources += [of.path / filenames.RESULT for of in (run, untuned) if of]
     newest = max(file.stat().st_mtime for file in sources if file.exists())
     return page.stat().st_mtime < newest
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from surrojax import plots
+from surrojax import filenames, plots
 from surrojax.report import result
 from surrojax.report.figures import Picture, picture
-from surrojax.report.folder import FILE, REPEATS, Run, Several
+from surrojax.report.folder import REPEATS, Run, Several
 from surrojax.report.origin import command, shown, title
 from surrojax.report.page import render
 from surrojax.report.tables import (
@@ -149,7 +149,7 @@ def _each(several: Several) -> Table:
     """A row for each run, with the way to its own report."""
     rows: list[list[Cell]] = []
     for name, run in several.runs.items():
-        link = Link(f"{name}/{FILE}", name) if run.records else name
+        link = Link(f"{name}/{filenames.REPORT}", name) if run.records else name
         if run.result is None:
             asked = count(run.config["max_iterations"])
             said = f"unfinished: {count(run.steps)} of {asked} steps"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import report
+from surrojax import filenames, report
 from surrojax.data import EXPRESSIONS
 from surrojax.errors import InputError
 from surrojax.run import pooling
@@ -75,7 +75,7 @@ def compare(
             results[row].append(result)
     pooled = {row: pooling.pool(found) for row, found in results.items() if found}
     say(pooling.table(pooled))
-    write_json(root / "cross_database.json", pooled)
+    write_json(root / filenames.CROSS, pooled)
     say(f"report: {report.shown(report.write(root))}", quiet)
     return outcomes
 

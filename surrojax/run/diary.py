@@ -11,7 +11,7 @@ from typing import Any, Self
 import jax
 from flax import serialization
 
-from surrojax import plots
+from surrojax import filenames, plots
 from surrojax.algorithm import RunState
 from surrojax.data import Dataset
 from surrojax.errors import InputError
@@ -25,9 +25,6 @@ from surrojax.weights import save, whole
 
 PLOT_EVERY = 10
 """Rounds between two drawings of the figures; they are drawn at the end as well."""
-
-BEST = "best.msgpack"
-"""The network of the highest validation accuracy so far, as Flax writes variables."""
 
 _log = logging.getLogger("surrojax")
 
@@ -88,7 +85,7 @@ class Diary:
         if latest:
             next_best = self._next_best(int(state.best_round))
             if next_best.exists():  # killed after that round's checkpoint
-                next_best.replace(self.folder.path / BEST)
+                next_best.replace(self.folder.path / filenames.BEST)
         for file in self.folder.path.glob(".best-*"):  # or before one
             file.unlink()
         return state
@@ -131,7 +128,7 @@ class Diary:
         self.checkpoints.save(record["round"], state)
         with explained(self.folder.path):
             if is_best:
-                next_best.replace(self.folder.path / BEST)
+                next_best.replace(self.folder.path / filenames.BEST)
             self._board.add(record)
             if record["round"] % PLOT_EVERY == 0:
                 plots.write(self.folder.plots, self.records)
@@ -158,8 +155,8 @@ class Diary:
         folder = self.folder
         with explained(folder.plots):
             plots.write(folder.plots, self.records, outcome)
-        write_text(folder.path / "predictions.csv", predictions_csv(dataset, found))
-        save(folder.path / "weights.safetensors", whole(variables))
+        write_text(folder.path / filenames.PREDICTIONS, predictions_csv(dataset, found))
+        save(folder.path / filenames.WEIGHTS, whole(variables))
         folder.write_result(outcome)
 
 
@@ -203,7 +200,7 @@ def best_of(path: Path, like: Any) -> Any:
     Raises:
       InputError: the file is missing or damaged.
     """
-    file = path / BEST
+    file = path / filenames.BEST
     try:
         return serialization.from_bytes(like, file.read_bytes())
     except (OSError, ValueError, KeyError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
 from surrojax.fields import are_words
@@ -41,9 +42,9 @@ def load(
       InputError: the folder holds no run, it is damaged, or its network is another.
     """
     path = Path(workdir).expanduser().absolute()
-    if not (path / "config.json").exists():
+    if not (path / filenames.CONFIG).exists():
         raise InputError(f"{path}: is no folder of a run; name one with a config.json")
-    saved = read_json(path / "config.json")
+    saved = read_json(path / filenames.CONFIG)
     if config_in(saved) is None:
         raise InputError(
             f"{path}: holds no run of launch.py or surrojax.tune; name a folder of one"
@@ -53,13 +54,15 @@ def load(
             f"{path}: holds a pre-training, which recognises no expression; give it "
             "to a run as --config.init_from"
         )
-    records = metrics_of(path / "metrics.jsonl")
-    outcome = result_of(path / "result.json")
+    records = metrics_of(path / filenames.METRICS)
+    outcome = result_of(path / filenames.RESULT)
     if outcome is not None and outcome["rounds"] != len(records):
         outcome = None  # of a run that is being extended
-    if outcome is None and (path / "checkpoints").exists():
+    if outcome is None and (path / filenames.CHECKPOINTS).exists():
         # A round's line is written before its checkpoint, which has the network.
-        with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
+        with closing(
+            Checkpoints(path / filenames.CHECKPOINTS, reading=True)
+        ) as checkpoints:
             records = records[: checkpoints.latest]
     finished = outcome is not None
     last: Callable[[], Trained]

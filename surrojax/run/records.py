@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.fields import Record, flatten
 
@@ -57,12 +58,12 @@ LATER: Record = {
 """Fields that folders of earlier versions lack, and what those versions did."""
 
 WRITTEN = (
-    *("schedule.csv", "result.json", "predictions.csv", "weights.safetensors"),
-    *("best.msgpack", "report.html", "plots", "tensorboard"),
+    *(filenames.SCHEDULE, filenames.RESULT, filenames.PREDICTIONS, filenames.WEIGHTS),
+    *(filenames.BEST, filenames.REPORT, filenames.PLOTS, filenames.TENSORBOARD),
 )
 """What a run writes beside config.json, metrics.jsonl and checkpoints."""
 
-OF_SEVERAL = ("sweep.csv", "cross_database.json")
+OF_SEVERAL = (filenames.SWEEP, filenames.CROSS)
 """Files of a folder that holds several runs."""
 
 
@@ -79,7 +80,7 @@ class RunFolder:
                 "another workdir"
             ) from error
         _check_free(self.path)  # before anything is written
-        self._lock = FileLock(self.path / ".lock")
+        self._lock = FileLock(self.path / filenames.LOCK)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -102,19 +103,19 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / filenames.CHECKPOINTS
 
     @property
     def plots(self) -> Path:
-        return self.path / "plots"
+        return self.path / filenames.PLOTS
 
     @property
     def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
+        return self.path / filenames.TENSORBOARD
 
     @property
     def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / filenames.METRICS
 
     def claim(
         self, description: Mapping[str, Any], may_differ: Collection[str] = MAY_DIFFER
@@ -129,7 +130,7 @@ class RunFolder:
         Raises:
           InputError: the folder holds another run; the message names the fields.
         """
-        file = self.path / "config.json"
+        file = self.path / filenames.CONFIG
         description = json.loads(json.dumps(description))
         _check_free(self.path)
         if not file.exists():
@@ -146,7 +147,7 @@ class RunFolder:
         Args:
           description: of `claim`.
         """
-        file = self.path / "config.json"
+        file = self.path / filenames.CONFIG
         there, here = read_description(file)["config"], description["config"]
         if any(there.get(field) != here.get(field) for field in LIMITS):
             write_json(file, description)
@@ -198,7 +199,7 @@ class RunFolder:
 
     def write_schedule(self, records: list[Record]) -> None:
         """The hyper-parameters by round, as CSV."""
-        write_text(self.path / "schedule.csv", csv_of(schedule_rows(records)))
+        write_text(self.path / filenames.SCHEDULE, csv_of(schedule_rows(records)))
 
     def mend_schedule(self, records: list[Record]) -> None:
         """Takes a round out of the CSV that was killed before its checkpoint.
@@ -206,7 +207,7 @@ class RunFolder:
         Args:
           records: of the rounds that are kept.
         """
-        file = self.path / "schedule.csv"
+        file = self.path / filenames.SCHEDULE
         with explained(file):
             if not records:
                 file.unlink(missing_ok=True)
@@ -217,10 +218,10 @@ class RunFolder:
 
     def read_result(self, length: str = "rounds") -> Record | None:
         """What `write_result` wrote; None before that. `length`: of `result_of`."""
-        return result_of(self.path / "result.json", length)
+        return result_of(self.path / filenames.RESULT, length)
 
     def write_result(self, result: Record) -> None:
-        write_json(self.path / "result.json", result)
+        write_json(self.path / filenames.RESULT, result)
 
 
 def _check_free(path: Path) -> None:
@@ -229,7 +230,7 @@ def _check_free(path: Path) -> None:
     Raises:
       InputError: it holds something else.
     """
-    file = path / "config.json"
+    file = path / filenames.CONFIG
     if file.exists():
         if config_in(read_json(file)) is None:
             raise InputError(
@@ -240,7 +241,7 @@ def _check_free(path: Path) -> None:
         raise InputError(
             f"{path}: holds a sweep or a comparison; choose another workdir for a run"
         )
-    if (path / "metrics.jsonl").exists() or (path / "checkpoints").exists():
+    if (path / filenames.METRICS).exists() or (path / filenames.CHECKPOINTS).exists():
         raise InputError(
             f"{path}: holds a run without a config.json; choose another workdir"
         )
@@ -282,7 +283,7 @@ def metrics_of(file: Path) -> list[Record]:
         lines = file.read_text().splitlines(keepends=True)
         records = [json.loads(line) for line in lines if line.endswith("\n")]
     except (OSError, ValueError) as error:
-        if not file.exists() and (file.parent / "config.json").exists():
+        if not file.exists() and (file.parent / filenames.CONFIG).exists():
             raise InputError(
                 f"{file.parent}: this run has finished no round yet; let it go on"
             ) from error

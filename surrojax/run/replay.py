@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.run.records import csv_of, write_json, write_text
 from surrojax.schedule import Schedule
-
-SCHEDULE_FILE = "schedule.csv"
-"""The file of a run's folder."""
 
 SUFFIXES = (".csv", ".json")
 
@@ -32,7 +30,7 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
     """
     file = Path(path).expanduser()
     if file.is_dir():
-        file = file / SCHEDULE_FILE
+        file = file / filenames.SCHEDULE
     _check_suffix(file)
     try:
         text = file.read_text(encoding="utf-8-sig")  # a spreadsheet's CSV has a mark

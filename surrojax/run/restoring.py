@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from surrojax import filenames
 from surrojax.algorithm import RunState, initial_state
 from surrojax.errors import InputError
 from surrojax.fields import are_words
@@ -15,7 +16,6 @@ from surrojax.method import Method
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.outcome import classify
 from surrojax.run.records import Record, config_in, read_json
-from surrojax.run.replay import SCHEDULE_FILE
 from surrojax.run.setup import place_split
 from surrojax.settings import (
     load_data,
@@ -41,7 +41,9 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
     """
     path = Path(workdir).expanduser().absolute()
     config, (classes, allowed) = config_of(path), classes_of(path)
-    with closing(Checkpoints(path / "checkpoints", reading=True)) as checkpoints:
+    with closing(
+        Checkpoints(path / filenames.CHECKPOINTS, reading=True)
+    ) as checkpoints:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
         method = make_method(config, len(classes), allowed)
@@ -55,13 +57,13 @@ def config_of(path: Path) -> ConfigDict:
     Raises:
       InputError: the folder holds no such run.
     """
-    saved = read_json(path / "config.json")
+    saved = read_json(path / filenames.CONFIG)
     if config_in(saved) is None:
         raise InputError(f"{path}/config.json: is no run's config.json; restore it")
     try:
         config = ConfigDict(_with_tuples(saved["config"]))
         if config.replay:  # its own copy is as good, and cannot have moved
-            config.replay = str(path / SCHEDULE_FILE)
+            config.replay = str(path / filenames.SCHEDULE)
         config.execution.devices = 0  # this machine may have others
         return resolve(config)
     except InputError:
@@ -83,7 +85,7 @@ def classes_of(path: Path) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
     Raises:
       InputError: the folder holds no such run.
     """
-    saved = read_json(path / "config.json")
+    saved = read_json(path / filenames.CONFIG)
     classes, allowed = (saved.get(name) for name in ("classes", "allowed"))
     if not (classes and are_words(classes)) or not (
         allowed is None or isinstance(allowed, list)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrojax import plots, report
+from surrojax import filenames, plots, report
 from surrojax.data.pictures import Preparation
 from surrojax.errors import InputError
 from surrojax.run.prediction import predict_files
@@ -218,7 +218,7 @@ class Result:
         """
         file = None if out is None else Path(out).expanduser()
         if file is not None and self.folder is not None:
-            own = self.folder / "predictions.csv"
+            own = self.folder / filenames.PREDICTIONS
             if file.absolute().resolve() == own.resolve():
                 raise InputError(
                     f"{file}: holds the run's own predictions; give another --out"

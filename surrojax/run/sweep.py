@@ -14,7 +14,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from surrojax import report
+from surrojax import filenames, report
 from surrojax.cli.calls import named, override, without
 from surrojax.errors import InputError
 from surrojax.experiment import train
@@ -90,11 +90,11 @@ def run_sweep(
         say(table(outcomes))
         if not succeeded(outcomes):
             return outcomes  # an earlier table is worth more
-        write_text(root / "sweep.csv", _csv(outcomes))
+        write_text(root / filenames.SWEEP, _csv(outcomes))
         if FOLD in outcomes[0][0]:
             pooled = _pool_folds(outcomes)
             say(pooling.table(pooled))
-            write_json(root / "folds.json", pooled)
+            write_json(root / filenames.FOLDS, pooled)
         say(f"report: {report.shown(report.write(root))}", quiet)
     return outcomes
 
@@ -129,7 +129,7 @@ def run_points(
     """
     if not dry_run:
         want_one("several runs want", "--dry_run prints the command of each")
-    if (root / "config.json").exists():
+    if (root / filenames.CONFIG).exists():
         raise InputError(f"{root}: holds a run; choose another --workdir for a sweep")
     if dry_run:
         for name, point in named:
@@ -342,7 +342,7 @@ def command_of(command: Sequence[str], point: Point, folder: Path) -> str:
 
 def _keep_table(root: Path, outcomes: Sequence[Outcome]) -> None:
     """Writes sweep.csv, unless an earlier call has left one that says more."""
-    file, text = root / "sweep.csv", _csv(outcomes)
+    file, text = root / filenames.SWEEP, _csv(outcomes)
     earlier = file.read_text() if file.exists() else ""
     if not earlier or _said(text) >= _said(earlier):
         write_text(file, text)

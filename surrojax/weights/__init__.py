@@ -9,7 +9,6 @@ network; docs/weights.md has the names, the shapes and examples.
 from surrojax.weights.files import (
     STATISTICS,
     SUFFIXES,
-    WEIGHTS_FILE,
     flatten,
     hash_of,
     load,
@@ -24,7 +23,6 @@ from surrojax.weights.pytorch import convert, from_torch
 __all__ = [
     "STATISTICS",
     "SUFFIXES",
-    "WEIGHTS_FILE",
     "Fitted",
     "convert",
     "fit_into",

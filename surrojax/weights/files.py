@@ -15,6 +15,7 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 
+from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.run.records import write_bytes
 
@@ -24,9 +25,6 @@ Weights = dict[str, np.ndarray]
 SUFFIXES = (".safetensors", ".npz")
 
 TORCH_SUFFIXES = (".pt", ".pth")
-
-WEIGHTS_FILE = "weights.safetensors"
-"""The file of a run's folder."""
 
 METADATA = "__metadata__"
 """Where safetensors keeps its metadata, as JSON; an .npz has an array of that name."""
@@ -122,7 +120,7 @@ def load(file: Path) -> Weights:
         not of finite floating-point numbers.
     """
     if file.is_dir():
-        file = file / WEIGHTS_FILE
+        file = file / filenames.WEIGHTS
         if not file.exists():
             raise InputError(
                 f"{file}: is not there; a run writes it when it has finished: finish "

@@ -1,0 +1,21 @@
+"""What the files in a run's folder, and in that of several runs, are called."""
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+SCHEDULE = "schedule.csv"
+RESULT = "result.json"
+PREDICTIONS = "predictions.csv"
+WEIGHTS = "weights.safetensors"
+BEST = "best.msgpack"
+"""The network of the highest validation accuracy so far, as Flax writes variables."""
+
+REPORT = "report.html"
+CHECKPOINTS = "checkpoints"
+PLOTS = "plots"
+TENSORBOARD = "tensorboard"
+LOCK = ".lock"
+
+SWEEP = "sweep.csv"
+FOLDS = "folds.json"
+CROSS = "cross_database.json"
+BASELINES = "baselines.json"
