@@ -95,6 +95,11 @@ VARIANTS = {
         IMPROVED,
         falling(25_000),
     ),
+    "ratios": Variant(
+        "the improved form, ratios alone",
+        IMPROVED,
+        (*falling(25_000), "--config.tune=ratios"),
+    ),
     "from_light": Variant(
         "the improved form from p_z = p_x = 0.1",
         IMPROVED,

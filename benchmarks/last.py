@@ -21,7 +21,7 @@ from configs import fer2013_lenet
 from surrojax.baselines.black_box import TUNERS
 from surrojax.baselines.folder import Folder, Run
 from surrojax.baselines.methods import OURS
-from surrojax.baselines.rows import Mean, rows_of
+from surrojax.baselines.rows import Mean, Row, rows_of
 from surrojax.baselines.runner import Asked, Bench
 from surrojax.baselines.table import interval, number
 from surrojax.baselines.trainer import figures_of
@@ -67,6 +67,13 @@ def train(bench: Bench, record: Record) -> Record:
     )
 
 
+def compared(results: Path) -> list[Row]:
+    """The tuners after their longer training, beside the method."""
+    ours = [r for r in Folder(results / SOURCE).runs() if r["method"] == OURS]
+    rows = rows_of([*ours, *Folder(results / TARGET).runs()])
+    return [row for row in rows if row.method != OURS]
+
+
 def table(results: Path) -> str:
     """A line a tuner: before and after, and what is left of the method's lead."""
     before = list(Folder(results / SOURCE).runs())
@@ -76,10 +83,7 @@ def table(results: Path) -> str:
         "95 % interval | cost [runs] | seeds |",
         "| --- |" + " ---: |" * 9,
     ]
-    ours = [record for record in before if record["method"] == OURS]
-    for row in rows_of([*ours, *after]):
-        if row.method == OURS:
-            continue
+    for row in compared(results):
         seeds = {r["seed"] for r in after if r["method"] == row.method}
         was = Mean.of(
             [

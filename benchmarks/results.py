@@ -1,9 +1,9 @@
-"""Makes results/summary.json and the tables and figures of docs/results.md.
+"""Makes results/summary.json, the tables and figures of docs/results.md, and README's.
 
     python -m benchmarks.results
 
 Tables come from the records in results/, and nothing in them is written by hand: text
-between `<!-- NAME -->` and `<!-- end -->` of the page is replaced.
+between `<!-- NAME -->` and `<!-- end -->` of the pages is replaced.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, figures, last, records, shifted
+from benchmarks import ablation, figures, last, readme, records, shifted
 from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
@@ -26,7 +26,8 @@ from surrojax.baselines.table import markdown
 from surrojax.run.pooling import mean_and_error
 from surrojax.run.records import Record
 
-PAGE = Path(__file__).parent.parent / "docs" / "results.md"
+ROOT = Path(__file__).parent.parent
+PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 
 Summary = dict[str, Any]
 
@@ -121,7 +122,7 @@ def replace(page: str, name: str, text: str) -> str:
         pattern, lambda m: m[1] + text + m[2], page, flags=re.DOTALL
     )
     if count != 1:
-        raise SystemExit(f"{PAGE}: no place <!-- {name} --> ... <!-- end -->")
+        raise SystemExit(f"no place <!-- {name} --> ... <!-- end -->")
     return changed
 
 
@@ -184,11 +185,11 @@ def compared(comparison: Comparison) -> str:
 def corrected(rows: Sequence[ComparedRow]) -> str:
     """What is left of the differences where there are so many of them."""
     values = {row.method: row.gain.p_value for row in rows if _spends(row)}
-    *_, largest = holm(values).values()
+    found = ", ".join(f"{name} {p:.3f}" for name, p in holm(values).items())
     return (
-        f"{len(values)} methods spend the budget and have {SEEDS} seeds or more. With "
-        "Holm's correction for their number, the largest p-value of a gain (two-sided, "
-        f"Student's t) is {largest:.3f}."
+        f"{len(values)} methods spend the budget and have {SEEDS} seeds or more. "
+        "P-values of their differences (two-sided, Student's t), with Holm's "
+        f"correction for that number: {found}."
     )
 
 
@@ -262,13 +263,16 @@ def main() -> None:
     for study in (ablation.STUDY, shifted.STUDY):
         page = replace(page, study.name, study.table(RESULTS))
     page = replace(page, "wide", against("surrojax_wide"))
-    page = replace(page, "last", last.table(RESULTS))
+    after = corrected(last.compared(RESULTS))
+    page = replace(page, "last", f"{last.table(RESULTS)}\n\n{after}")
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "figures", figures.text(RESULTS))
     figures.draw(RESULTS)
     for of in COMPARISONS:
         page = replace(page, f"compared {of.name}", compared(of))
     PAGE.write_text(page)
+    text = replace(README.read_text(), "results", readme.table(RESULTS))
+    README.write_text(text)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,20 @@ import re
 from dataclasses import replace
 from importlib import import_module
 
+import numpy as np
 import pytest
 
-from benchmarks import ablation, figures, last, paper, records, results, rows, shifted
+from benchmarks import (
+    ablation,
+    figures,
+    last,
+    paper,
+    readme,
+    records,
+    results,
+    rows,
+    shifted,
+)
 from benchmarks.compared import LENET
 from surrojax.fields import flatten
 from surrojax.run.sweep import at, points
@@ -67,8 +78,8 @@ def test_what_was_not_run_says_so_with_its_time(there):
     put(there / BASELINE.folder("printed"), 0.5)
     found = [results.summary(BASELINE, schedule) for schedule in rows.SCHEDULES]
     line = results.table(found, 4).splitlines()[2]
-    # 3 seeds of 25,000 steps of 4 ms.
-    assert "50.00 (20k)" in line and "not run, about 5 min" in line
+    # 3 seeds of 25,000 steps of 21 ms.
+    assert "50.00 (20k)" in line and "not run, about 26 min" in line
     assert line.endswith("| 1 / 0 |")
     assert found[1]["test_mean"] is None and found[1]["seeds"] == []
 
@@ -204,9 +215,54 @@ def test_the_page_and_the_summary_are_up_to_date(tmp_path, monkeypatch):
         lambda file, text: written.update({file: text}),
     )
     results.main()
-    assert set(written) == {results.PAGE, results.RESULTS / "summary.json"}
+    made = {results.PAGE, results.README, results.RESULTS / "summary.json"}
+    assert set(written) == made
     for file, text in written.items():
         assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("tool", "method"),
+    [
+        ("surrojax, improved form", "surrojax"),
+        ("Optuna 5", "tpe"),
+        ("Ray Tune 2.60, PBT", "pbt"),
+        ("HORD (pySOT 0.3.3), the paper's RBF rival", "hord"),
+    ],
+)
+def test_figures_beside_other_tools_are_of_the_records(tool, method):
+    [line] = [
+        line
+        for line in results.README.read_text().splitlines()
+        if line.startswith(f"| {tool} |")
+    ]
+    records = [
+        json.loads(file.read_text())
+        for file in (results.RESULTS / LENET.folder / method).glob("budget=1/*.json")
+    ]
+    found = 100 * np.array([record["test_accuracy"] for record in records])
+    error = found.std(ddof=1) / np.sqrt(len(found))
+    said = f"{found.mean():.2f} ± {error:.2f} ({len(found)} seeds) |"
+    assert line.endswith(said)
+
+
+def test_readme_has_how_far_others_are_behind_on_the_seeds_that_both_have(tmp_path):
+    folder = tmp_path / LENET.folder
+    for method, tests in (("surrojax", (0.57, 0.58, 0.6)), ("tpe", (0.55, 0.57))):
+        (folder / method / "budget=1").mkdir(parents=True)
+        for seed, test in enumerate(tests):
+            record = {"method": method, "budget": 1.0, "seed": seed}
+            record |= {"test_accuracy": test, "original_steps": 30_000 + 1_000 * seed}
+            file = folder / method / "budget=1" / f"seed={seed}.json"
+            file.write_text(json.dumps(record))
+    runs = [readme.Line("x", {0: 55.0}, {0: 10})]
+    assert runs[0].markdown({0: 57.0}) == "| x |  | 55.00 |  | 10 | 1 |"
+    [ours, tpe] = [line for line in readme.compared(tmp_path) if line.tests]
+    assert ours.markdown({}).endswith(
+        "58.33 ± 0.88 |  | 30,000 or 31,000 or 32,000 | 3 |"
+    )
+    # Paired: 2 and 1; Student's t with one degree of freedom is 12.7.
+    assert "| 56.00 ± 1.00 | 1.50 (-4.85 to 7.85) |" in tpe.markdown(ours.tests)
 
 
 def test_figures_are_drawn_of_the_rows_that_were_run(tmp_path):
@@ -226,10 +282,10 @@ def test_a_row_of_many_trainings_is_of_a_comparison(
     there, tmp_path, monkeypatch, capsys
 ):
     [row] = [r for r in rows.ROWS if r.name == "grid_paper"]
-    # 49 trainings of 10,000 steps of 77 ms.
-    assert row.hours() == pytest.approx(49 * 10_000 * 0.077 / 3600)
+    # 49 trainings of 10,000 steps of 230 ms.
+    assert row.hours() == pytest.approx(49 * 10_000 * 0.23 / 3600)
     line = paper_lines(monkeypatch, capsys, "--list", "--row=grid_paper")
-    assert "about 10.5 h" in line[0] and "--methods=grid_paper --budgets=10" in line[1]
+    assert "about 31.3 h" in line[0] and "--methods=grid_paper --budgets=10" in line[1]
     found = results.summary(row, "printed")
     assert found["seeds"] == [] and found["paper"] == 0.5868
     record = {"seed": 0, "max_iterations": 10_000, "test_accuracy": 0.57}

@@ -163,7 +163,7 @@ def plot_importance(records: Sequence[Record]) -> Figure:
     """Rank correlation of each hyper-parameter with the score, centred by round.
 
     Bars to the right: larger values had the better scores. Between the dotted lines
-    lie 95 % of what chance alone would yield.
+    lie 95 % of what chance alone would yield; bars that end there are grey.
 
     Args:
       records: lines of metrics.jsonl; see `surrojax.run.importance.importance`.
@@ -178,15 +178,13 @@ def plot_importance(records: Sequence[Record]) -> Figure:
     values = [found[name] for name in names]
     figure = Figure(figsize=(7, 1.4 + 0.35 * len(names)), layout="constrained")
     axes = figure.subplots()
-    bars = axes.barh(
-        [symbol(name) for name in names],
-        values,
-        color=["C0" if value > 0 else "C3" for value in values],
-    )
+    limit = 1.96 * chance(records)
+    colors = ["C0" if v > limit else "C3" if v < -limit else "0.7" for v in values]
+    bars = axes.barh([symbol(name) for name in names], values, color=colors)
     axes.bar_label(bars, fmt="{:+.2f}", padding=3)
     axes.axvline(0, color="0.5", lw=0.8)
-    for side in (-1.96, 1.96):
-        axes.axvline(side * chance(records), color="0.5", lw=0.8, ls=":")
+    for side in (-limit, limit):
+        axes.axvline(side, color="0.5", lw=0.8, ls=":")
     candidates, rounds = compared(records)
     axes.set_title(f"{candidates} candidates of {rounds} rounds", fontsize="medium")
     axes.set(xlabel="rank correlation with the score, within rounds", xlim=(-1.1, 1.1))

@@ -1,0 +1,171 @@
+"""The README's table of results, from the records in results/."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import shifted
+from benchmarks.compared import LENET
+from benchmarks.records import read
+from benchmarks.rows import ROWS
+from surrojax.baselines.folder import Folder
+from surrojax.baselines.methods import OURS
+from surrojax.baselines.rows import Mean
+
+FEWEST = 2
+"""Seeds from which on there is an interval."""
+
+PAPER = {
+    (4, "baseline"): "no regularisation",
+    (3, "p_z_p_x_pso"): "p_z and p_x tuned by PSO",
+    (4, "coefficients_ratios_pso"): "all eight tuned by PSO",
+}
+"""Rows of the paper's tables, at its learning rates."""
+
+COMPARED = {
+    OURS: "**tuned in the improved form**",
+    "surrojax_wide": "the same, no setting to begin with",
+    "longer": "p_z = p_x = 0.5, not tuned",
+    "longer_start": "where the improved form's search begins, not tuned",
+    "longer_untuned": "no regularisation",
+    "nevergrad_de": "Nevergrad's DE, then the best setting",
+    "nevergrad_pso": "Nevergrad's PSO",
+    "tpe": "Optuna's TPE",
+    "random": "the best of three random settings",
+}
+"""Methods of the comparison on LeNet."""
+
+SHIFTED = {
+    "improved_long": "**tuned in the improved form**",
+    "untuned_long": "no regularisation",
+    "light_long": "p_z = p_x = 0.1, not tuned",
+    "start_long": "where that search begins, not tuned",
+}
+"""Variants of the runs on shifted images; the first is ours."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table.
+
+    Attributes:
+      title: what was done.
+      tests: test accuracy by seed, in percent.
+      steps: of the network, by seed.
+      paper: the paper's figure in percent, where it has one.
+    """
+
+    title: str
+    tests: Mapping[int, float]
+    steps: Mapping[int, int]
+    paper: float | None = None
+
+    def markdown(self, ours: Mapping[int, float]) -> str:
+        """As a line of the table.
+
+        Args:
+          ours: test accuracy by seed of what may be ahead of it; nothing: no such.
+        """
+        lengths = sorted(set(self.steps.values()))
+        cells = [
+            self.title,
+            "" if self.paper is None else f"{self.paper:.2f}",
+            _with_error(Mean.of(list(self.tests.values()))),
+            _ahead([ours[s] - t for s, t in self.tests.items() if s in ours]),
+            " or ".join(f"{length:,}" for length in lengths),
+            str(len(self.tests)),
+        ]
+        return f"| {' | '.join(cells)} |"
+
+
+def table(results: Path) -> str:
+    """The table, with a heading before each group of rows.
+
+    Args:
+      results: the folder of records.
+    """
+    groups: dict[str, Sequence[Line]] = {
+        "*the paper's learning rates*": _of_the_paper(results),
+        "*higher rates, for 3.4 to 3.5 trainings of 10,000 steps*": compared(results),
+        "*images shifted at random, for 11 such trainings*": _shifted(results),
+    }
+    lines = [
+        "| | paper | here | behind the tuned one by | steps | seeds |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for title, group in groups.items():
+        lines.append(f"| {title} | | | | | |")
+        first, *others = group
+        ours = first.tests if first.paper is None else {}
+        lines.append(first.markdown({}))
+        lines += [line.markdown(ours) for line in others]
+    return "\n".join(lines)
+
+
+def _of_the_paper(results: Path) -> list[Line]:
+    rows = {(row.table, row.name): row for row in ROWS}
+    return [
+        _line(title, rows[key].runs(results, "printed"), rows[key].paper)
+        for key, title in PAPER.items()
+    ]
+
+
+def compared(results: Path) -> list[Line]:
+    """Rows of the comparison on LeNet, ours first."""
+    runs = list(Folder(results / LENET.folder).runs())
+    found = []
+    for method, title in COMPARED.items():
+        of = [r for r in runs if r["method"] == method and r["budget"] == 1]
+        found.append(
+            Line(
+                title,
+                {r["seed"]: 100 * r["test_accuracy"] for r in of},
+                {r["seed"]: r["original_steps"] for r in of},
+            )
+        )
+    return found
+
+
+def _shifted(results: Path) -> list[Line]:
+    return [
+        _line(title, _finished(results / shifted.STUDY.name / variant))
+        for variant, title in SHIFTED.items()
+    ]
+
+
+def _finished(folder: Path) -> list[dict[str, Any]]:
+    """Of a sweep of seeds: what its runs found, and their MaxIter."""
+    files = sorted(folder.glob("seed=*/result.json"))
+    configs = [read(file.with_name("config.json"))["config"] for file in files]
+    return [
+        read(file) | {"max_iterations": config["max_iterations"]}
+        for file, config in zip(files, configs, strict=True)
+    ]
+
+
+def _line(
+    title: str, runs: Sequence[Mapping[str, Any]], paper: float | None = None
+) -> Line:
+    """Of `launch.py`'s runs; of several lengths, the longest."""
+    most = max((run["max_iterations"] for run in runs), default=0)
+    longest = [run for run in runs if run["max_iterations"] == most]
+    return Line(
+        title,
+        {run["seed"]: 100 * run["test_accuracy"] for run in longest},
+        {run["seed"]: most for run in longest},
+        paper,
+    )
+
+
+def _with_error(mean: Mean) -> str:
+    return f"{mean.mean:.2f}" + (f" ± {mean.error:.2f}" if mean.size > 1 else "")
+
+
+def _ahead(differences: Sequence[float]) -> str:
+    """By how much ours is ahead, with a 95 % interval over paired seeds."""
+    if len(differences) < FEWEST:
+        return ""
+    mean = Mean.of(differences)
+    low, high = mean.interval
+    return f"{mean.mean:.2f} ({low:.2f} to {high:.2f})"
