@@ -156,7 +156,7 @@ def tune(name: str) -> dict[str, float]:
         of_settings = quick_jit(jax.vmap(of_seeds, in_axes=(0, None)))
         reached, _ = of_settings(settings, seeds)
         loss += np.median(reached, axis=1) / np.sqrt(n) / len(VARIABLES)
-    best = int(loss.argmin())
+    best = int(np.argmin(loss))
     return {
         constant: round(float(values[best]), 3) for constant, values in settings.items()
     }

@@ -137,7 +137,7 @@ def compare(settings: Sequence[Record]) -> Record:
     for name, (_, originals) in high.items():
         mean = originals.mean(axis=0)
         usable = mean[np.isfinite(mean)]
-        best = usable.max() if usable.size else np.nan
+        best = np.max(usable) if usable.size else np.nan
         regret[name] = {
             "surrogate": finite(best - mean[choice]),
             "random": finite(best - usable.mean()) if usable.size else None,

@@ -37,7 +37,7 @@ def check_seen(method: Method, name: str, inputs: Any) -> None:
         if not fine.all():
             raise InputError(
                 f"preprocess: makes NaN or infinity of {name}, row "
-                f"{at + fine.argmin()}; let it yield finite numbers"
+                f"{at + np.argmin(fine)}; let it yield finite numbers"
             )
 
 

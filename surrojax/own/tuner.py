@@ -205,7 +205,7 @@ class Tuner:
             )
         lost = np.isposinf(found) | (np.isneginf(found) & np.isfinite(values))
         if lost.any():
-            index = int(lost.argmax())
+            index = int(np.argmax(lost))
             what = "infinite" if math.isinf(values[index]) else "too large for 32 bits"
             raise InputError(
                 f"tell: the score of setting {index} is {what}; give finite numbers, "

@@ -16,7 +16,7 @@ def share(labels: np.ndarray) -> float:
     Args:
       labels: `[n]`, of which there is at least one.
     """
-    return float(np.bincount(labels).max()) / len(labels)
+    return float(np.max(np.bincount(labels))) / len(labels)
 
 
 def nothing(accuracy: float, most: float) -> bool:
