@@ -174,13 +174,13 @@ def load(
     _require(0 <= difficulty <= 2, "difficulty", difficulty, "use 0 to 2")
 
     splits, people, classes = {}, {}, np.arange(k, dtype=np.int32)
-    parts = np.array_split(np.arange(subjects), 3)
+    repeats, parts = images_per_subject // k, np.array_split(np.arange(subjects), 3)
     for name, part in zip(("train", "validation", "test"), parts, strict=True):
-        each = [_sample(seed, s, images_per_subject // k, difficulty) for s in part]
+        each = [_sample(seed, s, repeats, difficulty) for s in part.tolist()]
         scenes = {key: np.concatenate([one[key] for one in each]) for key in DEFAULTS}
         splits[name] = Split(
             images=_render(scenes, image_size, channels),
-            labels=np.tile(classes, len(part) * images_per_subject // k),
+            labels=np.tile(classes, len(part) * repeats),
             subjects=np.repeat([f"s{s:04d}" for s in part], images_per_subject),
         )
         people[name] = len(part)
