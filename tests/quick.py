@@ -20,5 +20,6 @@ def flags():
         return ""
     with libraries[0].open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    names = {flag: flag.strip("-").partition("=")[0].encode() for flag in QUICK}
+    # A string of C's; one that was taken away still stands among names of fields.
+    names = {flag: f"\0{flag.strip('-').split('=')[0]}\0".encode() for flag in QUICK}
     return " ".join(flag for flag in QUICK if content.find(names[flag]) >= 0)
