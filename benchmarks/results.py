@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, figures, last, readme, records, shifted
+from benchmarks import ablation, figures, last, readme, records, shifted, single
 from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
@@ -266,6 +266,9 @@ def main() -> None:
     after = corrected(last.compared(RESULTS))
     page = replace(page, "last", f"{last.table(RESULTS)}\n\n{after}")
     page = replace(page, "fidelity", fidelity_table())
+    page = replace(page, "class weights", single.class_weights(RESULTS))
+    page = replace(page, "fine-tuning", single.fine_tuning(RESULTS))
+    page = replace(page, "toy", single.toy())
     page = replace(page, "figures", figures.text(RESULTS))
     figures.draw(RESULTS)
     for of in COMPARISONS:

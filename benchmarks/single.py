@@ -1,0 +1,84 @@
+"""Tables of what was run once: class weights, fine-tuning, and the toy problem."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.records import read
+
+CLASS_WEIGHTS = {"balanced": "`class_weights=balanced`", "plain": "none"}
+
+TOY = Path(__file__).parent / "results" / "toy.json"
+
+VARIABLES = ("1", "4", "8")
+"""Numbers of variables of the toy problem."""
+
+
+def class_weights(results: Path) -> str:
+    """Accuracy and what speaks of rare classes, with weights and without."""
+    lines = [
+        "| | accuracy | mean recall | macro-F1 | recall of disgust |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, title in CLASS_WEIGHTS.items():
+        found = read(results / "class_weights" / name / "seed=0" / "result.json")
+        recalls = list(found["recall"].values())
+        values = (found["test_accuracy"], sum(recalls) / len(recalls))
+        cells = [f"{100 * v:.2f}" for v in (*values, found["macro_f1"])]
+        cells.append(f"{100 * found['recall']['disgust']:.1f}")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def fine_tuning(results: Path) -> str:
+    """The parent network's verification, and M-ResNet without it and with it."""
+    parent = read(results / "pretrain_lfw" / "result.json")
+    config = read(results / "pretrain_lfw" / "config.json")["config"]
+    pixels = parent["pixels"]
+    size = f"{config['dataset']['height']}x{config['dataset']['width']}"
+    verified = _verified(
+        parent["verification_accuracy"],
+        parent["verification_standard_error"],
+        parent["verification_auc"],
+    )
+    plain = _verified(pixels["accuracy"], pixels["standard_error"], pixels["auc"])
+    tests = {
+        name: read(results / f"fer2013_mresnet99_{name}" / "result.json")
+        for name in ("scratch", "finetuned")
+    }
+    steps = tests["scratch"]["original_steps"]
+    return "\n".join(
+        [
+            "| | |",
+            "|---|---:|",
+            f"| parent, {parent['steps']:,} steps at {size}: verification of "
+            f"{parent['verification_people']} others, "
+            f"{parent['verification_pairs']:,} pairs | {verified} |",
+            f"| the same by plain pixels | {plain} |",
+            f"| M-ResNet on FER2013, {steps:,} steps from scratch, untuned: "
+            f"PrivateTest | {_percent(tests['scratch'])} |",
+            "| the same from the parent (26 layers loaded; CoPr1 and the FC layers "
+            f"fresh) | {_percent(tests['finetuned'])} |",
+        ]
+    )
+
+
+def _verified(accuracy: float, error: float, area: float) -> str:
+    return f"{100 * accuracy:.2f} ± {100 * error:.2f} % (AUC {area:.3f})"
+
+
+def _percent(found: dict[str, Any]) -> str:
+    return f"{100 * found['test_accuracy']:.2f} %"
+
+
+def toy(file: Path = TOY) -> str:
+    """Median distances to the optimum, by optimiser and number of variables."""
+    lines = [
+        "| optimiser | constants | " + " | ".join(f"n = {n}" for n in VARIABLES) + " |",
+        "|---|---|" + "---:|" * len(VARIABLES),
+    ]
+    for row in read(file)["rows"]:
+        values = ", ".join(f"{n} {v:g}" for n, v in row.get("values", {}).items())
+        constants = f"{row['constants']}: {values}" if values else ""
+        medians = " | ".join(f"{row['median_distance'][n]:.2g}" for n in VARIABLES)
+        lines.append(f"| {row['optimiser']} | {constants} | {medians} |")
+    return "\n".join(lines)
