@@ -246,6 +246,24 @@ def test_figures_beside_other_tools_are_of_the_records(tool, method):
     assert line.endswith(said)
 
 
+def test_readme_s_demo_is_that_of_the_records():
+    text = results.README.read_text()
+    found = {
+        name: records.read(results.RESULTS / "demo" / name / "result.json")
+        for name in ("tune=none", "tune=coefficients+ratios", "dropout")
+    }
+    shown = [f"{100 * run['test_accuracy']:.2f}" for run in found.values()]
+    assert f"held for as many steps, without tuning, has {shown[2]}" in " ".join(
+        text.split()
+    )
+    for (name, run), test in zip(list(found.items())[:2], shown, strict=False):
+        gain = run["test_accuracy"] - found["tune=none"]["test_accuracy"]
+        [line] = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+        others = [100 * run[f"{split}_accuracy"] for split in ("validation", "train")]
+        figures = [test, *(f"{other:.2f}" for other in others), f"{100 * gain:+.2f}"]
+        assert line.split()[1:5] == figures
+
+
 def test_readme_has_how_far_others_are_behind_on_the_seeds_that_both_have(tmp_path):
     folder = tmp_path / LENET.folder
     for method, tests in (("surrojax", (0.57, 0.58, 0.6)), ("tpe", (0.55, 0.57))):
