@@ -46,7 +46,7 @@ def summary(row: Row, schedule: str) -> Summary:
     validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
 
     def total(name: str) -> float | None:
-        return sum(r[name] for r in results) if results else None
+        return round(sum(r[name] for r in results), 1) if results else None
 
     return {
         "table": row.table,
@@ -155,7 +155,7 @@ def compared_rows(comparison: Comparison) -> list[Summary]:
                 "paper": None,
                 "original_steps": sum(r["original_steps"] for r in of),
                 "surrogate_steps": sum(r["surrogate_steps"] for r in of),
-                "seconds": sum(r["seconds"] for r in of),
+                "seconds": round(sum(r["seconds"] for r in of), 1),
                 "command": comparison.command(
                     [method], budget, [r["seed"] for r in of]
                 ),

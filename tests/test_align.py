@@ -190,6 +190,16 @@ def test_largest_face_is_taken(monkeypatch):
     assert found.tolist() == [[50, 0], [51, 10], [52, 20], [53, 30], [54, 40]]
 
 
+def test_key_points_come_in_the_template_s_order(monkeypatch):
+    """Those of a face that is the template, by the names that MTCNN has for them."""
+    names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    places = dict(zip(names, align.TEMPLATE.round().tolist(), strict=True))
+    keypoints = {name: places[name] for name in sorted(places)}
+    mtcnn = OneOf({"box": [0, 0, 90, 90], "keypoints": keypoints})
+    found = detector(monkeypatch, mtcnn).landmarks(picture(112))
+    np.testing.assert_array_equal(found, align.TEMPLATE.round())
+
+
 def test_small_image_is_enlarged_and_points_come_back(monkeypatch):
     mtcnn = OneOf(OneOf.face(20, 39))
     image = picture(100)[:50]

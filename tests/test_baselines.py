@@ -1,5 +1,6 @@
 """What the method is compared with: paired, charged, resumed, chosen by validation."""
 
+import itertools
 import json
 import time
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from conftest import assert_close
 
 from configs import common
-from surrojax import settings
+from surrojax import experiment, settings
 from surrojax.algorithm import DivergedError
 from surrojax.baselines import black_box, hyperband, methods, pbt
 from surrojax.baselines.attempt import Options
@@ -135,6 +136,23 @@ def test_a_training_is_paired_with_the_run_of_its_seed(small, tmp_path):
     assert bench.attempt(Run("here", 1, 4)).train(setting).trial != found
 
 
+def test_a_training_is_tested_as_the_run_is(small, tmp_path, monkeypatch):
+    """Over the crops of an image, and without classes that must not be predicted."""
+    validation, test = (
+        replace(part, labels=part.labels % 2)
+        for part in (small.validation, split(200, 2))
+    )
+    allowed = (True, True) + 5 * (False,)
+    masked = replace(small, validation=validation, test=test, allowed=allowed)
+    monkeypatch.setattr(settings.data, "load", lambda *_: masked)
+    changes = {"dataset.crops": 4, "max_iterations": 5}
+    bench = bench_of(tmp_path / "mine", **changes)
+    attempt = bench.attempt(Run("here", 1, 0))
+    tested = attempt.keep(attempt.train(dict.fromkeys(NAMES, 0.0))).test()
+    theirs = train(config_of(tune=(), **changes), tmp_path / "run", quiet=True)
+    assert tested == pytest.approx(theirs["test_accuracy"])
+
+
 def test_an_original_that_is_tuned_begins_like_its_baselines(small, tmp_path):
     bench = bench_of(tmp_path)
     tuned = Setup.of(config_of()).begin(5).fusion.original
@@ -217,6 +235,138 @@ def test_trainings_are_compared_by_what_the_method_selects_by(small, tmp_path):
         record = record_of(folder, "twice")
         assert record["validation_accuracy"] == best["validation_accuracy"]
         assert record["test_accuracy"] == best["test_accuracy"]
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """Trials that are right more often, with a higher loss, each time one is asked for.
+
+    Nothing is trained.
+    """
+    count, seen = itertools.count(1), []
+
+    def validate(self, fusions):
+        copies = len(jax.tree.leaves(fusions)[0])
+        seen.append([Trial(i / 1000, i) for i in itertools.islice(count, copies)])
+        return seen[-1]
+
+    monkeypatch.setattr(Trainer, "validate", validate)
+    monkeypatch.setattr(Trainer, "advance", lambda self, fusions, *_: fusions)
+    monkeypatch.setattr(Trainer, "test", lambda *_: 0.5)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["random", "grid", "tpe", "hyperband", "pbt"])
+@pytest.mark.parametrize(("by", "choose"), [("accuracy", max), ("cross_entropy", min)])
+def test_every_tuner_keeps_what_the_method_would(
+    small, tmp_path, monkeypatch, looked_at, name, by, choose
+):
+    if name in ("tpe", "hyperband"):
+        pytest.importorskip("optuna", reason="of the extra `baselines`")
+    monkeypatch.setattr(  # none is stopped before its end
+        hyperband,
+        "_follow",
+        lambda attempt, *_: (attempt.trainer.begin(0, 1), attempt.trainer.rounds),
+    )
+    play(tmp_path, name, config=config_of(selection=by), budgets=(3,))
+    ends = looked_at[-1] if name == "pbt" else sum(looked_at, [])
+    assert len(ends) >= 4
+    kept = record_of(tmp_path, name, budget=3)["validation_accuracy"]
+    assert kept == choose(trial.validation_accuracy for trial in ends)
+
+
+class Deaf:
+    """A tuner that asks for the same setting, and remembers its scores."""
+
+    def __init__(self, problem):
+        self.dimensions, self.told = problem.dimensions, []
+
+    def ask(self):
+        return np.full(self.dimensions, 0.5)
+
+    def tell(self, _, score):
+        self.told.append(score)
+
+
+def test_a_tuner_is_told_what_the_method_selects_by(
+    small, tmp_path, monkeypatch, looked_at
+):
+    made = []
+
+    def make(name, problem):
+        made.append(Deaf(problem))
+        return made[-1]
+
+    monkeypatch.setattr(black_box, "make", make)
+    # Trainings of equal settings are done once, so each is of another seed.
+    seeds = itertools.count()
+    plan = Trainer.plan
+    monkeypatch.setattr(
+        Trainer,
+        "plan",
+        lambda self, schedule, seed, rounds: plan(self, schedule, next(seeds), rounds),
+    )
+    config = config_of(selection="cross_entropy")
+    play(tmp_path, "tpe", config=config, budgets=(3,))
+    assert made[0].told == [-i for i in range(1, 15)]
+
+
+def test_hyperband_is_told_what_the_method_selects_by(
+    small, tmp_path, monkeypatch, looked_at
+):
+    optuna = pytest.importorskip("optuna", reason="Hyperband is Optuna's")
+    told, report = [], optuna.Trial.report
+
+    def reported(self, value, step):
+        told.append(value)
+        report(self, value, step)
+
+    monkeypatch.setattr(optuna.Trial, "report", reported)
+    play(tmp_path, "hyperband", config=config_of(selection="cross_entropy"))
+    assert told[:3] == [-1, -2, -3]  # the first one is looked at after each round
+
+
+@pytest.mark.parametrize("name", ["random", "hyperband", "pbt"])
+def test_another_seed_searches_elsewhere(small, tmp_path, monkeypatch, looked_at, name):
+    if name == "hyperband":
+        pytest.importorskip("optuna", reason="Hyperband is Optuna's")
+    asked = {3: set(), 4: set()}
+
+    def advance(self, fusions, settings, seed, *_):
+        asked[seed].update(map(tuple, settings))
+        return fusions
+
+    monkeypatch.setattr(Trainer, "advance", advance)
+    play(tmp_path, name, seeds=(3, 4))
+    assert len(asked[3]) > 1 and not asked[3] & asked[4]
+
+
+def test_a_seed_of_the_method_is_a_run_of_that_seed(small, tmp_path, monkeypatch):
+    found = []
+
+    def refuse(config, *_):
+        found.append((config.seed, config.replicas))
+        raise InputError("enough")
+
+    monkeypatch.setattr(experiment, "train", refuse)
+    play(tmp_path, "surrojax", config=config_of(seed=7, replicas=3), seeds=(2, 5))
+    assert found == [(2, 1), (5, 1)]
+
+
+def test_learning_rates_fall_as_a_training_s_plan_says(small, tmp_path):
+    trainer = bench_of(tmp_path).attempt(Run("here", 1, 0)).trainer
+    off = [trainer.values(dict.fromkeys(NAMES, 0.0))]
+    fast, slow = (
+        trainer.advance(trainer.begin(0, 1), off, 0, 3, halve_every)
+        for halve_every in (0.5, 1e6)
+    )
+    begun, fast, slow = (
+        np.asarray(of.original.params["Dense_0"]["kernel"])
+        for of in (trainer.begin(0, 1), fast, slow)
+    )
+    # After 15 steps that halve it every half step, a rate is next to nothing.
+    np.testing.assert_allclose(fast, begun, atol=1e-6)
+    assert np.abs(slow - begun).max() > 1e-3
 
 
 def test_a_row_of_the_method_has_one_config(small, tmp_path):
@@ -361,6 +511,12 @@ def test_a_training_that_diverges_is_never_kept(small, tmp_path):
     assert record["validation_accuracy"] is None and record["test_accuracy"] >= 0
     assert max([DIVERGED, Trial(0.0, 9.0)], key=Trial.rank) == (0.0, 9.0)
     assert black_box.score_of(DIVERGED) == 0
+
+
+@pytest.mark.parametrize("by", ["accuracy", "cross_entropy"])
+def test_a_tuner_is_told_that_a_training_that_diverged_is_bad(by):
+    bad = Trial(0.1, 20.0)
+    assert black_box.score_of(DIVERGED, by) < black_box.score_of(bad, by)
 
 
 def test_a_run_of_the_method_that_diverges_counts(small, tmp_path, monkeypatch):

@@ -59,6 +59,21 @@ def test_what_has_not_been_run_is_listed(folder, capsys):
     assert ("dropout", "10") not in named and ("twice", "1") not in named
 
 
+def test_gains_are_over_budget_1_whatever_comes_first(tmp_path):
+    write(tmp_path, "twice", [0.9], budget=1.5)
+    write(tmp_path, "twice", [0.6])
+    write(tmp_path, "random", [0.7])
+    records = list(Folder(tmp_path).runs())
+    for order in (records, records[::-1]):
+        gains = {
+            (row.method, row.budget): row.gain.mean
+            for row in rows.rows_of(order, against="twice")
+        }
+        assert gains == pytest.approx(
+            {("twice", 1): 0.0, ("twice", 1.5): 30.0, ("random", 1): 10.0}
+        )
+
+
 def test_p_values_and_their_correction(folder):
     [untuned] = [
         r for r in rows.rows_of(Folder(folder).runs()) if r.method == "untuned"

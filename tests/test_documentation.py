@@ -123,7 +123,10 @@ def test_commands_of_baselines_parse(tmp_path):
         if len(words) > 3  # else it is named, and not given
     ]
     assert len(found) > 3
-    assert wrong("baselines", found, tmp_path) == []
+    said = wrong("baselines", found, tmp_path)
+    if sys.version_info >= (3, 12):  # for which there is no pySOT
+        said = [line for line in said if not line.endswith("leave hord out here")]
+    assert said == []
 
 
 def test_a_command_that_is_wrong_is_found(tmp_path):

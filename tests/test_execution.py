@@ -1,14 +1,20 @@
 """What a run chooses by itself, what can be forced, and replicas side by side."""
 
+import gc
+import itertools
 import json
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import assert_close, tiny_arrays, tiny_method
 from test_experiment import config_of, lines, lines_of, small, timeless  # noqa: F401
 
+import surrojax
 from configs import common, fer2013_resnet20
 from surrojax import settings
 from surrojax.algorithm import DivergedError, initial_state
@@ -218,6 +224,16 @@ def test_replicas_have_a_time_budget_each(small, tmp_path, capsys):  # noqa: F81
     assert replicas.train(config, tmp_path, quiet=True) == found
 
 
+def test_replicas_share_the_seconds_that_a_round_takes(small, tmp_path, monkeypatch):  # noqa: F811
+    clock = itertools.count()
+    ticks = SimpleNamespace(perf_counter=lambda: next(clock))
+    monkeypatch.setattr(replicas, "time", ticks)
+    replicas.train(config_of(replicas=2, max_iterations=6), tmp_path, quiet=True)
+    for seed in (0, 1):
+        seconds = [record["seconds"] for record in lines(tmp_path / f"seed={seed}")]
+        assert seconds == [0.5, 0.5]
+
+
 def test_a_replica_that_diverges_stops_config_of(small, tmp_path, monkeypatch):  # noqa: F811
     def poisoned(method, key, inner=setup.initial_state):
         state = inner(method, key)
@@ -275,3 +291,25 @@ def test_replicas_want_their_images_on_the_device(small, tmp_path):  # noqa: F81
     config = config_of(replicas=2, **{"dataset.stream": "always"})
     with pytest.raises(InputError, match="want their images on the device"):
         replicas.train(config, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("begin", ["a run", "tune"])
+def test_a_run_begins_without_what_earlier_ones_left(monkeypatch, begin):
+    """Arrays that only a cycle of objects reaches, as drawn figures leave them."""
+    monkeypatch.setattr(execution, "LEFT_OVER", 1000)
+    left = [jnp.zeros(1000)]
+    left.append(left)
+    reference = weakref.ref(left[0])
+    gc.disable()  # by itself, Python may look at any time
+    try:
+        del left
+        assert reference() is not None
+        if begin == "tune":
+            with pytest.raises(InputError, match="train: inputs"):
+                surrojax.tune(None, ([], []), ([], []))
+        else:
+            with pytest.raises(InputError, match="seed"):
+                setup.Setup.of(config_of(seed=-1))
+        assert reference() is None
+    finally:
+        gc.enable()

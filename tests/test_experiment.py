@@ -5,12 +5,13 @@ import json
 import shutil
 import struct
 from dataclasses import replace
+from types import SimpleNamespace
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import draw_nothing
+from conftest import draw_nothing, tiny_method
 from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
@@ -25,6 +26,8 @@ from surrojax.networks.head import Head
 from surrojax.run import restoring, rounds, setup
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.keeper import Keeper
+from surrojax.run.outcome import Voted
+from surrojax.run.outcome import result as outcome_of
 from surrojax.run.records import RunFolder
 from surrojax.run.setup import Setup, read_weights
 from surrojax.sites import HYPER_NAMES
@@ -262,6 +265,48 @@ def test_the_result_counts_what_was_trained_and_tested(small, tmp_path):
     assert result["best_round"]["validation_accuracy"] == best
 
 
+@pytest.mark.parametrize(
+    ("changes", "surrogate_steps"),
+    [
+        # Candidates train all of a round's steps, and beside each setting fits one.
+        ({}, 2 * 5 + 3 * 10 + 2 * 5 + 10),
+        ({"stage2_share": 0.4}, 2 * 2 + 3 * 4 + 2 * 5 + 10),
+        ({"surrogate": "shared"}, 2 * 5 + 3 * 10),
+    ],
+)
+def test_steps_are_counted_by_round(small, changes, surrogate_steps):
+    """Of two settings in a round of 5 steps, and one in a round of 10."""
+    rounds_ = [
+        {
+            "round": number,
+            "iterations": steps,
+            "stage1": dict.fromkeys(stage1),
+            "candidates": [{}] * candidates,
+            "original": {"validation_accuracy": accuracy},
+            "test": {"original": {"accuracy": accuracy / 2}},
+            "hyper": {"p_z": accuracy},
+            "seconds": 1.26,
+        }
+        for number, steps, stage1, candidates, accuracy in (
+            (1, 5, ("current", "previous"), 2, 0.8),
+            (2, 10, ("current",), 3, 0.6),
+        )
+    ]
+    labels, said = np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])
+    found = {"train": Voted(labels, said, np.zeros((4, 7)), 0.5)}
+    state, method = SimpleNamespace(best_round=1), tiny_method(**changes)
+    assert outcome_of(method, small, found, state, rounds_) == {
+        "validation_accuracy": 0.6,
+        "train_accuracy": 0.75,
+        "hyper": {"p_z": 0.6},
+        "best_round": {"round": 1, "validation_accuracy": 0.8, "test_accuracy": 0.4},
+        "rounds": 2,
+        "original_steps": 2 * 5 + 10,
+        "surrogate_steps": surrogate_steps,
+        "seconds": 2.5,
+    }
+
+
 def test_test_data_choose_nothing(small, tmp_path, monkeypatch):
     """Another test split changes the test figures and not one other number."""
 
@@ -433,6 +478,22 @@ def test_a_finished_run_is_tested_on_other_data(small, tmp_path, monkeypatch):
     monkeypatch.setattr(settings.data, "load", lambda *_: renamed)
     with pytest.raises(InputError, match="its network knows a, b, .* same classes"):
         restoring.retest(config_of(), tmp_path)
+
+
+def test_all_that_is_tested_is_tested_alike(small, tmp_path, monkeypatch):
+    """Over the crops of an image, and without classes that must not be predicted."""
+    validation, test = (
+        replace(part, labels=part.labels % 2)
+        for part in (small.validation, split(200, 2))
+    )
+    allowed = (True, True) + 5 * (False,)
+    masked = replace(small, validation=validation, test=test, allowed=allowed)
+    monkeypatch.setattr(settings.data, "load", lambda *_: masked)
+    config = config_of(max_iterations=3, **{"dataset.crops": 4})
+    result = train(config, tmp_path, quiet=True)
+    assert not np.array(result["confusion_matrix"])[:, 2:].any()
+    again = restoring.retest(config, tmp_path)
+    assert again == {name: result[name] for name in again}
 
 
 def in_sequences(part):

@@ -79,6 +79,27 @@ def test_classes_are_balanced_within_each_subject():
             assert np.bincount(labels).tolist() == [2] * len(EXPRESSIONS)
 
 
+def test_at_difficulty_0_a_subject_shows_an_expression_in_one_way():
+    for split in splits(faces.load(difficulty=0, **SMALL)):
+        shown = {}
+        of = zip(split.subjects.tolist(), split.labels.tolist(), strict=True)
+        for image, who_and_what in zip(split.images, of, strict=True):
+            shown.setdefault(who_and_what, set()).add(image.tobytes())
+        assert [len(images) for images in shown.values()] == [1] * 3 * len(EXPRESSIONS)
+        assert len(set.union(*shown.values())) == len(shown)
+
+
+def test_a_label_is_the_expression_that_is_shown():
+    train = faces.load(difficulty=0, **SMALL).train
+    mean = [train.images[train.labels == k].mean(axis=0) for k in range(7)]
+    drawn = [faces.draw(faces.action_units(name)) for name in EXPRESSIONS]
+    shown, known = (
+        np.reshape(images, (7, -1)) - np.mean(images, axis=0).ravel()
+        for images in (mean, drawn)
+    )
+    assert (known @ shown.T).argmax(axis=0).tolist() == list(range(7))
+
+
 def test_the_manifest_describes_the_splits():
     dataset = faces.load(seed=5, **SMALL)
     manifest = json.loads(json.dumps(dataset.manifest))

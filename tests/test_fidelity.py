@@ -6,7 +6,7 @@ import pytest
 from conftest import tiny_method
 
 from surrojax.algorithm import compile_programs, initial_state, play, record_of, run
-from surrojax.fidelity import compare, measure, tau, told
+from surrojax.fidelity import compare, measure, never, tau, told
 
 
 def setting(score, surrogate, *original):
@@ -45,6 +45,26 @@ def test_tau_and_regret_by_hand():
         assert found["regret"][name]["random"] == pytest.approx(0.52 - 1.22 / 3)
     interval = found["tau"]["accuracy"]
     assert -1 <= interval["low"] <= 1 / 3 <= interval["high"] <= 1
+
+
+def test_an_interval_holds_95_percent_of_resampled_settings():
+    rng = np.random.default_rng(2)
+    a = rng.random(20)
+    b = a + 0.5 * rng.random(20)
+    found = compare([setting(0.0, *pair) for pair in zip(a, b, strict=True)])
+    rows = rng.integers(0, 20, (2000, 20))
+    resampled = np.array([tau(a[r], b[r]) for r in rows])
+    interval = found["tau"]["accuracy"]
+    inside = (interval["low"] <= resampled) & (resampled <= interval["high"])
+    assert inside.mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_rankings_that_agree_have_no_doubt():
+    """Settings are resampled, and what both say of each stays together."""
+    found = compare([setting(a, a, a) for a in (0.3, 0.1, 0.5, 0.2, 0.4)])
+    for name in ("accuracy", "cross_entropy", "score"):
+        value, low, high = (found["tau"][name][key] for key in ("value", "low", "high"))
+        assert (value, low, high) == pytest.approx((1, 1, 1))
 
 
 def test_a_setting_that_failed_is_the_worst():
@@ -130,4 +150,10 @@ def test_a_measurement_in_a_line():
 def test_tau_is_against_the_first_seed():
     found = compare([setting(0.1, 0.1, 0.3, 0.4), setting(0.2, 0.2, 0.4, 0.3)])
     assert found["tau"]["accuracy"]["value"] == pytest.approx(1)
+    assert found["tau"]["score"]["value"] == pytest.approx(1)
     assert found["tau"]["ceiling_accuracy"]["value"] == pytest.approx(-1)
+
+
+def test_the_round_that_is_done_is_over_and_the_last_one_comes():
+    assert never((2,), 2, 3, tunes=True) == "2 is over already, as round 2 is done"
+    assert never((3,), 2, 3, tunes=True) is None

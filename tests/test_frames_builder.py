@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from surrojax.data import align, examples, frames_builder, keypoints, video
+from surrojax.data.dataset import digest_of
 from surrojax.data.frames_builder import BUILDERS, FramesConfig, Prepared, prepare
 from surrojax.data.listing import Frame, Listing
 from surrojax.errors import InputError
@@ -419,7 +420,7 @@ def test_half_a_record_is_dropped_and_a_wrong_one_named(tmp_path, finder):
     assert finder.looked == [2]
     again.flush()
     last = keypoints.KeyPoints(file, 3)
-    last.of(2, frame, draw(2))
+    np.testing.assert_array_equal(last.of(2, frame, draw(2)), POINTS)
     assert finder.looked == [2]
     with pytest.raises(InputError, match=r"points\.bin: .* damaged; delete this file"):
         keypoints.KeyPoints(file, 2)
@@ -454,6 +455,7 @@ def test_videos_are_decoded_once_and_bad_frames_listed(
     assert prepared.frames == frames[:4]
     for place, i in enumerate([12, 22, 10, 20]):
         np.testing.assert_array_equal(prepared.images[place], central(i))
+        assert prepared.digests[place] == digest_of(prepared.images[place])
     assert prepared.unreadable == ("v1.avi, frame 3", "v2.avi, frame 3")
     assert manifest(tmp_path)[1:] == [
         ["v1.avi", "3", "frame cannot be decoded"],

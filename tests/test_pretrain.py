@@ -89,6 +89,90 @@ def test_centers_follow_their_own_features_alone():
     np.testing.assert_array_equal(actual[1], centers[1])
 
 
+@pytest.fixture
+def begun():
+    """A config, a module and its state, and a minibatch of three people."""
+    config, module = config_of("x"), Tiny()
+    photos = RNG.integers(0, 256, (16, 48, 48, 3), dtype=np.uint8)
+    batch = pretrain.Batch(jnp.asarray(photos), jnp.asarray(RNG.integers(0, 3, 16)))
+    return config, module, pretrain.initial_state(config, module, 3), batch
+
+
+def test_features_are_those_of_a_photo_and_its_mirror_image(begun):
+    _, module, state, batch = begun
+    look = pretrain.make_features(module)
+    found, mirrored, upside_down = (
+        np.asarray(look(state.params["face"], photos))
+        for photos in (
+            batch.photos,
+            batch.photos[:, :, ::-1],
+            batch.photos[:, ::-1],
+        )
+    )
+    np.testing.assert_allclose(found, mirrored, atol=1e-4)
+    assert np.abs(found - upside_down).max() > 0.1
+
+
+def test_photos_are_changed_anew_in_each_step(begun):
+    config, module, state, batch = begun
+    step = pretrain.make_step(config, module)
+    losses = [
+        float(step(state.replace(step=jnp.int32(number)), batch)[1]["softmax"])
+        for number in (0, 0, 1, 2)
+    ]
+    assert losses[0] == losses[1] and len(set(losses)) == 3
+
+
+def test_features_are_drawn_to_the_center_of_their_own_person(begun):
+    config, module, state, batch = begun
+    config.dataset.shift = 0
+    half = batch.photos[:, :, :24]
+    photos = jnp.concatenate([half, half[:, :, ::-1]], axis=2)  # their own mirror image
+    centers = jnp.asarray(RNG.normal(size=state.centers.shape), jnp.float32)
+    _, losses = pretrain.make_step(config, module)(
+        state.replace(centers=centers), pretrain.Batch(photos, batch.people)
+    )
+    seen = (photos.astype(jnp.float32) - 127.5) / 128
+    features = pretrain.apply(module, state.params["face"], seen)
+    expected = center_loss(features, centers[batch.people])
+    assert float(losses["center"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_the_rate_warms_up_and_drops():
+    config = config_of("x", max_iterations=10, momentum=0.0, weight_decay=0.0)
+    config.clip, config.learning_rate.base = 1e9, 1.0
+    config.learning_rate.warm_up, config.learning_rate.drops = 0.2, (0.5, 0.8)
+    assert rates_of(config) == pytest.approx([0.5, *[1.0] * 4, *[0.1] * 3, 0.01, 0.01])
+    config.learning_rate.drops = (0.7, 0.7)  # two at once
+    assert rates_of(config) == pytest.approx([0.5, *[1.0] * 6, *[0.01] * 3])
+
+
+def rates_of(config):
+    """What a gradient of 1 moves a parameter by, step by step."""
+    rule, one = pretrain.optimizer(config), jnp.ones(1)
+    state, rates = rule.init(one), []
+    for _ in range(config.max_iterations):
+        update, state = rule.update(one, state, one)
+        rates.append(-float(update[0]))
+    return rates
+
+
+def test_every_step_has_a_minibatch_of_its_own(photos, tmp_path, monkeypatch):
+    seen = []
+
+    def make_step(config, module):
+        def step(state, batch):
+            seen.append(np.asarray(batch.photos))
+            losses = dict.fromkeys(("softmax", "center", "accuracy"), jnp.zeros(()))
+            return state.replace(step=state.step + 1), losses
+
+        return step
+
+    monkeypatch.setattr(pretrain, "make_step", make_step)
+    train(config_of(photos), tmp_path / "run", quiet=True)
+    assert len({batch.tobytes() for batch in seen}) == len(seen) == 60
+
+
 def lines(folder):
     return [json.loads(s) for s in (folder / "metrics.jsonl").read_text().splitlines()]
 
@@ -168,6 +252,21 @@ def test_held_out_people_decide_nothing(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain, "_verify", verify)
     train(config_of(photos, **{"dataset.validation": 21}), tmp_path / "run", quiet=True)
     assert seen == [(20, 21), (40, 21), (60, 21), (60, 20)]
+
+
+def test_pixels_are_asked_of_the_same_people(photos, tmp_path, monkeypatch):
+    """Who are verified: the people that are held out, by features and by pixels."""
+    seen = []
+    inner = pretrain._pairs
+
+    def pairs(config, identities, people):
+        seen.append(people.tolist())
+        return inner(config, identities, people)
+
+    monkeypatch.setattr(pretrain, "_pairs", pairs)
+    train(config_of(photos, max_iterations=20), tmp_path / "run", quiet=True)
+    chosen, held_out, of_pixels = seen
+    assert held_out == of_pixels and not set(held_out) & set(chosen)
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,14 @@ def test_a_joined_image_without_a_sequence_is_one_of_its_own():
     assert labels.tolist() == [0, 1, 2, 0, 2]
 
 
+def test_sequences_of_two_splits_stay_two_whatever_they_are_called():
+    first = a_split(4, sequences=["a", "a", "b", "b"])
+    second = a_split(3, sequences=["b", "b", "a"])
+    units, labels = concatenate([first, second]).units()
+    assert units.tolist() == [0, 0, 1, 1, 2, 2, 3]
+    assert labels.tolist() == [0, 2, 0, 2]
+
+
 def test_duplicates_are_counted_within_and_across_the_splits():
     where = np.array(["train"] * 10 + ["validation"] * 5 + ["test"] * 5)
     split = a_split(20)

@@ -52,6 +52,23 @@ def test_limits_may_differ_unless_they_decide_something(folder):
         folder.claim(description(max_iterations=20), may_differ=())
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", 1),
+        ("stage1_settings", 1),
+        ("stage2_share", 0.5),
+        ("shared_layers", 2),
+        ("class_weights", ("balanced",)),
+    ],
+)
+def test_a_run_does_not_go_on_as_another_one(folder, field, value):
+    here = common.get_config().to_dict()
+    folder.claim({"config": here | {field: value}, "data": {}})
+    with pytest.raises(InputError, match=f"Different: {field} "):
+        folder.claim({"config": here, "data": {}})
+
+
 def test_config_json_follows_the_limits_of_further_rounds(folder):
     folder.claim(description(max_iterations=10))
     folder.renew(description(max_iterations=20))

@@ -7,7 +7,7 @@ import pytest
 
 from configs import common
 from surrojax.errors import InputError
-from surrojax.run import sweep
+from surrojax.run import pooling, sweep
 from surrojax.run.sweep import name_of, points, run_sweep, table
 
 RESULT = {
@@ -263,6 +263,26 @@ def test_folds_are_pooled_beside_the_table(monkeypatch, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "66.67  0.00     66.67     55.00       62.50" in out
     assert "rows are labels, columns predictions" in out
+
+
+def test_folds_of_several_sizes_count_by_their_samples():
+    """The deviation is that of a sample, with n - 1."""
+    results = [
+        {
+            "test_accuracy": accuracy,
+            "test_frame_accuracy": accuracy,
+            "confusion_matrix": confusion,
+            "recall": {"happy": 0, "sad": 0},
+        }
+        for accuracy, confusion in (
+            (2 / 3, [[2, 0], [1, 0]]),
+            (1 / 4, [[0, 3], [0, 1]]),
+        )
+    ]
+    pooled = pooling.pool(results)
+    assert pooled["pooled_accuracy"] == pytest.approx(3 / 7)
+    assert pooled["mean"] == pytest.approx((2 / 3 + 1 / 4) / 2)
+    assert pooled["sd"] == pytest.approx((2 / 3 - 1 / 4) / 2**0.5)
 
 
 def test_a_failed_fold_is_not_pooled(monkeypatch, tmp_path):

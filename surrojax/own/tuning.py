@@ -57,7 +57,7 @@ from surrojax.own.reading import joined, trained
 from surrojax.own.settings import Settings
 from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.run.diary import Diary, described
-from surrojax.run.execution import keep_programs
+from surrojax.run.execution import forget_earlier_runs, keep_programs
 from surrojax.run.learnt import Stalled, verdict
 from surrojax.run.outcome import classify, result
 from surrojax.run.progress import Progress, say
@@ -137,6 +137,7 @@ def tune(
         message names what, and the remedy.
     """
     keep_programs()
+    forget_earlier_runs()
     module, trunk = as_linen(network), as_linen(surrogate)
     seed = seed_of(seed)
     early_stop, time_budget = _ends(early_stop, time_budget)

@@ -9,6 +9,7 @@ of `config.execution`, any of which forces a way.
 """
 
 import ctypes
+import gc
 import hashlib
 import os
 import platform
@@ -32,6 +33,9 @@ from surrojax.stage1 import Fusion, fit_settings
 
 TRIAL_STEPS = 10
 """Steps for which a way is timed."""
+
+LEFT_OVER = 100_000_000
+"""Bytes on the device that are worth a look for what can be freed."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,16 @@ def keep_programs() -> None:
         folder = cache_folder() / "xla" / _processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def forget_earlier_runs() -> None:
+    """Frees the arrays that earlier runs of this process have left.
+
+    Drawing their figures leaves cycles of objects that reach them, and Python looks for
+    cycles when many objects have been made, not when a device is full.
+    """
+    if sum(array.nbytes for array in jax.live_arrays()) > LEFT_OVER:
+        gc.collect()
 
 
 def _is_split(config: ConfigDict) -> bool:

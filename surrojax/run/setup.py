@@ -20,7 +20,13 @@ from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
 from surrojax.layout import Layout
 from surrojax.method import Method, macs_of
-from surrojax.run.execution import Execution, execution_of, prepare, settle
+from surrojax.run.execution import (
+    Execution,
+    execution_of,
+    forget_earlier_runs,
+    prepare,
+    settle,
+)
 from surrojax.run.learnt import Stalled
 from surrojax.run.progress import say
 from surrojax.run.records import Record
@@ -57,6 +63,7 @@ class Setup:
           InputError: the config cannot be used.
         """
         prepare(config)
+        forget_earlier_runs()
         config = resolve(config)
         weights = read_weights(config)
         dataset = load_data(config)
