@@ -51,7 +51,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     prepare(config)
     import jax
 
-    from surrojax import experiment
+    from surrojax import experiment, filenames
     from surrojax.run import rounds, setup
 
     spent: dict[str, list[float]] = defaultdict(list)
@@ -85,8 +85,8 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     rounds.compile_programs = programs
     with tempfile.TemporaryDirectory() as folder:
         experiment.train(config, folder, quiet=True)
-        lines = Path(folder, "metrics.jsonl").read_text().splitlines()
-        described = json.loads(Path(folder, "config.json").read_text())
+        lines = Path(folder, filenames.METRICS).read_text().splitlines()
+        described = json.loads(Path(folder, filenames.CONFIG).read_text())
     records = [json.loads(line) for line in lines]
     return {
         "seconds": [record["seconds"] for record in records],

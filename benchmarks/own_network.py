@@ -43,6 +43,7 @@ import optax
 
 import surrojax
 from benchmarks.records import measured_by
+from surrojax import filenames
 from surrojax.data.identities import read
 from surrojax.data.places import data_folder
 from surrojax.versions import PACKAGES
@@ -259,7 +260,7 @@ def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
         **settings,
     )
     outcome: Any = result.outcome
-    macs = json.loads((folder / "config.json").read_text())["multiply_accumulates"]
+    macs = json.loads((folder / filenames.CONFIG).read_text())["multiply_accumulates"]
     ratio = macs["surrogate"] / macs["original"]
     steps = outcome["original_steps"] + ratio * outcome["surrogate_steps"]
     print(f"{name}, seed {seed}: {result}, {time.perf_counter() - start:.0f} s")

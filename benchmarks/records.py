@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-KEPT = ("config.json", "metrics.jsonl", "schedule.csv", "result.json")
+from surrojax import filenames
+
+KEPT = (filenames.CONFIG, filenames.METRICS, filenames.SCHEDULE, filenames.RESULT)
 
 LAUNCH, BASELINES = ("launch.py",), ("-m", "surrojax.baselines")
 """Programs, as Python is given them."""
@@ -35,7 +37,7 @@ def launch(
 
 def copy_records(source: Path, target: Path) -> int:
     """Copies the small files of a sweep's finished runs; returns how many there are."""
-    done = sorted(source.glob("seed=*/result.json"))
+    done = sorted(source.glob(f"seed=*/{filenames.RESULT}"))
     for result in done:
         folder = target / result.parent.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +49,22 @@ def copy_records(source: Path, target: Path) -> int:
 def read(file: Path) -> Any:
     """What a JSON file holds."""
     return json.loads(file.read_text())
+
+
+def finished(folder: Path) -> list[dict[str, Any]]:
+    """Of a sweep of seeds: what its finished runs found, and their MaxIter."""
+    results = sorted(folder.glob(f"seed=*/{filenames.RESULT}"))
+    configs = [read(file.with_name(filenames.CONFIG))["config"] for file in results]
+    return [
+        read(file) | {"max_iterations": config["max_iterations"]}
+        for file, config in zip(results, configs, strict=True)
+    ]
+
+
+def longest(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those with the most iterations."""
+    most = max((run["max_iterations"] for run in runs), default=0)
+    return [run for run in runs if run["max_iterations"] == most]
 
 
 def measured_by(module: str, packages: Iterable[str]) -> dict[str, Any]:

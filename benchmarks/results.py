@@ -16,6 +16,7 @@ from benchmarks import ablation, figures, last, readme, records, shifted, single
 from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
+from surrojax import filenames
 from surrojax.baselines.figure import write as draw
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import METHODS, OURS
@@ -37,10 +38,8 @@ SEEDS = 5
 
 def summary(row: Row, schedule: str) -> Summary:
     """A row of `results/summary.json`; figures are None where it was not run."""
-    runs = row.runs(RESULTS, schedule)
-    iterations = max((run["max_iterations"] for run in runs), default=row.iterations)
-    # Of runs of several lengths, the longest.
-    results = [run for run in runs if run["max_iterations"] == iterations]
+    results = records.longest(row.runs(RESULTS, schedule))
+    iterations = results[0]["max_iterations"] if results else row.iterations
     seeds = sorted(r["seed"] for r in results)
     test, error = mean_and_error([r["test_accuracy"] for r in results])
     validation, _ = mean_and_error([r["validation_accuracy"] for r in results])
@@ -116,13 +115,13 @@ def commands(found: list[Summary]) -> str:
 
 
 def replace(page: str, name: str, text: str) -> str:
-    """The page with other text in a marked place."""
+    """A page with other text in a marked place."""
     pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
     changed, count = re.subn(
         pattern, lambda m: m[1] + text + m[2], page, flags=re.DOTALL
     )
     if count != 1:
-        raise SystemExit(f"no place <!-- {name} --> ... <!-- end -->")
+        raise SystemExit(f"{page[:40]!r}: no place <!-- {name} --> ... <!-- end -->")
     return changed
 
 
@@ -133,7 +132,7 @@ def compared_rows(comparison: Comparison) -> list[Summary]:
     records = list(Folder(folder).runs())
     if not records:
         return []
-    rate = read(folder / "baselines.json")["config"]["learning_rate"]
+    rate = read(folder / filenames.BASELINES)["config"]["learning_rate"]
     schedule = f"{rate['base']:g}, halved every {rate['halve_every']:g} steps"
     for method, budget in dict.fromkeys((r["method"], r["budget"]) for r in records):
         of = [r for r in records if (r["method"], r["budget"]) == (method, budget)]
@@ -185,10 +184,13 @@ def compared(comparison: Comparison) -> str:
 def corrected(rows: Sequence[ComparedRow]) -> str:
     """What is left of the differences where there are so many of them."""
     values = {row.method: row.gain.p_value for row in rows if _spends(row)}
-    found = ", ".join(f"{name} {p:.3f}" for name, p in holm(values).items())
+    found = ", ".join(
+        f"{name} {f'{p:.3f}' if p >= 0.0005 else '< 0.001'}"
+        for name, p in holm(values).items()
+    )
     return (
-        f"{len(values)} methods spend the budget and have {SEEDS} seeds or more. "
-        "P-values of their differences (two-sided, Student's t), with Holm's "
+        f"{len(values)} methods may spend the whole budget and have {SEEDS} seeds or "
+        "more. P-values of their differences (two-sided, Student's t), with Holm's "
         f"correction for that number: {found}."
     )
 
@@ -229,7 +231,7 @@ def fidelity_table() -> str:
         "accuracy | the network with itself | regret of its choice | of a random one |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for file in sorted((RESULTS / "fidelity").glob("*/metrics.jsonl")):
+    for file in sorted((RESULTS / "fidelity").glob(f"*/{filenames.METRICS}")):
         for line in file.read_text().splitlines():
             record = json.loads(line)
             if "fidelity" not in record:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks import records
-from benchmarks.records import read
 from surrojax.baselines.folder import Folder, Run
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -122,12 +121,7 @@ class Row:
           results: where records are kept.
           schedule: of `SCHEDULES`.
         """
-        folders = sorted((results / self.folder(schedule)).glob("seed=*"))
-        configs = [read(folder / "config.json")["config"] for folder in folders]
-        return [
-            read(folder / "result.json") | {"max_iterations": of["max_iterations"]}
-            for folder, of in zip(folders, configs, strict=True)
-        ]
+        return records.finished(results / self.folder(schedule))
 
     def keep(self, workdir: Path, results: Path, schedule: str) -> int:
         """Copies the small files of its finished runs; returns how many there are."""

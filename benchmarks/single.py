@@ -1,16 +1,14 @@
-"""Tables of what was run once: class weights, fine-tuning, and the toy problem."""
+"""Tables of class weights, fine-tuning and the toy problem."""
 
 from pathlib import Path
 from typing import Any
 
 from benchmarks.records import read
+from surrojax import filenames
 
 CLASS_WEIGHTS = {"balanced": "`class_weights=balanced`", "plain": "none"}
 
 TOY = Path(__file__).parent / "results" / "toy.json"
-
-VARIABLES = ("1", "4", "8")
-"""Numbers of variables of the toy problem."""
 
 
 def class_weights(results: Path) -> str:
@@ -20,7 +18,7 @@ def class_weights(results: Path) -> str:
         "|---|---:|---:|---:|---:|",
     ]
     for name, title in CLASS_WEIGHTS.items():
-        found = read(results / "class_weights" / name / "seed=0" / "result.json")
+        found = read(results / "class_weights" / name / "seed=0" / filenames.RESULT)
         recalls = list(found["recall"].values())
         values = (found["test_accuracy"], sum(recalls) / len(recalls))
         cells = [f"{100 * v:.2f}" for v in (*values, found["macro_f1"])]
@@ -31,8 +29,8 @@ def class_weights(results: Path) -> str:
 
 def fine_tuning(results: Path) -> str:
     """The parent network's verification, and M-ResNet without it and with it."""
-    parent = read(results / "pretrain_lfw" / "result.json")
-    config = read(results / "pretrain_lfw" / "config.json")["config"]
+    parent = read(results / "pretrain_lfw" / filenames.RESULT)
+    config = read(results / "pretrain_lfw" / filenames.CONFIG)["config"]
     pixels = parent["pixels"]
     size = f"{config['dataset']['height']}x{config['dataset']['width']}"
     verified = _verified(
@@ -42,13 +40,13 @@ def fine_tuning(results: Path) -> str:
     )
     plain = _verified(pixels["accuracy"], pixels["standard_error"], pixels["auc"])
     tests = {
-        name: read(results / f"fer2013_mresnet99_{name}" / "result.json")
+        name: read(results / f"fer2013_mresnet99_{name}" / filenames.RESULT)
         for name in ("scratch", "finetuned")
     }
     steps = tests["scratch"]["original_steps"]
     return "\n".join(
         [
-            "| | |",
+            "| network | accuracy |",
             "|---|---:|",
             f"| parent, {parent['steps']:,} steps at {size}: verification of "
             f"{parent['verification_people']} others, "
@@ -72,13 +70,15 @@ def _percent(found: dict[str, Any]) -> str:
 
 def toy(file: Path = TOY) -> str:
     """Median distances to the optimum, by optimiser and number of variables."""
+    rows = read(file)["rows"]
+    variables = list(rows[0]["median_distance"])
     lines = [
-        "| optimiser | constants | " + " | ".join(f"n = {n}" for n in VARIABLES) + " |",
-        "|---|---|" + "---:|" * len(VARIABLES),
+        "| optimiser | constants | " + " | ".join(f"n = {n}" for n in variables) + " |",
+        "|---|---|" + "---:|" * len(variables),
     ]
-    for row in read(file)["rows"]:
+    for row in rows:
         values = ", ".join(f"{n} {v:g}" for n, v in row.get("values", {}).items())
         constants = f"{row['constants']}: {values}" if values else ""
-        medians = " | ".join(f"{row['median_distance'][n]:.2g}" for n in VARIABLES)
+        medians = " | ".join(f"{row['median_distance'][n]:.2g}" for n in variables)
         lines.append(f"| {row['optimiser']} | {constants} | {medians} |")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from benchmarks import records
 from benchmarks.records import copy_records, launch, read
 from benchmarks.rows import RESULTS
+from surrojax import filenames
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.pooling import mean_and_error
 
@@ -124,10 +125,10 @@ def _mean(values: Sequence[float]) -> str:
 
 def _figures(folder: Path, of_candidate: int | None = None) -> tuple[float, ...]:
     """Cost in trainings of 10,000 steps; percent, and 100 times the cross-entropy."""
-    result = read(folder / "result.json")
-    macs = read(folder / "config.json")["multiply_accumulates"]
+    result = read(folder / filenames.RESULT)
+    macs = read(folder / filenames.CONFIG)["multiply_accumulates"]
     ratio = (of_candidate or macs["surrogate"]) / macs["original"]
-    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    last = json.loads((folder / filenames.METRICS).read_text().splitlines()[-1])
     return (
         cost_in_steps(result["original_steps"], result["surrogate_steps"], ratio)
         / 10_000,

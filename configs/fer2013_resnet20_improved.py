@@ -7,7 +7,7 @@ ResNet20 has one fully connected layer, 0.2 % of its weights: candidates that tr
 alone feel no dropout. They train the last residual block too, so that lambda_z can be
 told apart as well. 15,500 steps cost two trainings of 10,000, as the paper's form does.
 One seed ended level with the untuned network, for twice its cost (docs/results.md);
-begin with that one:
+begin with the untuned one:
 --config=configs/fer2013_resnet20.py "--config.tune=()".
 """
 

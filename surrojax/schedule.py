@@ -163,6 +163,6 @@ class Schedule:
 
 
 def _span(values: np.ndarray) -> str:
-    """Of values by round: the first and the last, where they change."""
-    first, last = f"{values[0]:.3g}", f"{values[-1]:.3g}"
-    return first if np.all(values == values[0]) else f"{first}..{last}"
+    """Of values by round: the least and the greatest, where they differ."""
+    least, most = f"{values.min():.3g}", f"{values.max():.3g}"
+    return least if least == most else f"{least} to {most}"

@@ -275,7 +275,7 @@ def test_every_tuner_keeps_what_the_method_would(
     assert kept == choose(trial.validation_accuracy for trial in ends)
 
 
-class Deaf:
+class Recorder:
     """A tuner that asks for the same setting, and remembers its scores."""
 
     def __init__(self, problem):
@@ -294,7 +294,7 @@ def test_a_tuner_is_told_what_the_method_selects_by(
     made = []
 
     def make(name, problem):
-        made.append(Deaf(problem))
+        made.append(Recorder(problem))
         return made[-1]
 
     monkeypatch.setattr(black_box, "make", make)

@@ -89,7 +89,7 @@ def test_a_schedule_is_printed_in_a_line():
         ("p_z", "lambda_z", "p_x"), [2, 4], [[0.5, 0, 0.1], [0.3, 0, 0.1]]
     )
     nothing = Schedule(("p_z",), [2], [[0.0]])
-    assert repr(changing) == "Schedule(2 rounds, 4 steps; p_z=0.5..0.3, p_x=0.1)"
+    assert repr(changing) == "Schedule(2 rounds, 4 steps; p_z=0.3 to 0.5, p_x=0.1)"
     assert repr(nothing) == "Schedule(1 round, 2 steps; no regularisation)"
 
 

@@ -786,9 +786,8 @@ def test_a_validation_split_too_small_to_compare_on_is_told(many, tune, said):
     }
     found = hints(method, every, 3, None)
     assert len(found) == said
-    assert all(
-        "compared on 99 examples, each 1 points of accuracy" in line for line in found
-    )
+    text = "compared on 99 examples, where one more or less is 1 % of accuracy"
+    assert all(text in line for line in found)
 
 
 XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)

@@ -1,5 +1,6 @@
 """Faces found by MTCNN, and turned to a template by five key points."""
 
+import importlib.util
 import math
 import sys
 import types
@@ -169,9 +170,9 @@ _EXPLICIT = b"\n\x04padsB\x04\x00\x00\x01\x01j\x08" + 8 * b" " + b"\xa0\x01\x07"
 
 def _mtcnn() -> Any:
     """MTCNN, imported without its warnings."""
-    if sys.version_info >= (3, 13):
-        # It dropped this module; MTCNN imports it for what is not used here.
-        sys.modules.setdefault("imghdr", types.ModuleType("imghdr"))
+    if "imghdr" not in sys.modules and importlib.util.find_spec("imghdr") is None:
+        # Python 3.13 dropped this module; MTCNN imports it for what is not used here.
+        sys.modules["imghdr"] = types.ModuleType("imghdr")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -76,9 +76,9 @@ def hints(
         )
     if method.tunes and (few := len(splits["validation"])) < FEW:
         found.append(
-            f"validation: settings are compared on {few} examples, each "
-            f"{100 / few:.2g} points of accuracy, so that chance decides; give {FEW} "
-            "or more, or say the ratios by fixed and tune nothing (tune=())"
+            f"validation: settings are compared on {few} examples, where one more or "
+            f"less is {100 / few:.2g} % of accuracy, so that chance decides; give "
+            f"{FEW} or more, or say the ratios by fixed and tune nothing (tune=())"
         )
     if method.blind:
         found.append(method.blind)

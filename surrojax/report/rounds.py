@@ -18,8 +18,8 @@ CAPTIONS = {
     "score's axis is the key to the colours.",
     "importance": "Rank correlation of each hyper-parameter with the score, centred by "
     "round. To the right: larger values scored better. Between the dotted lines lie "
-    "95 % of what chance alone yields; proposals that follow from each other are less "
-    "certain than that.",
+    "95 % of what chance alone yields, and bars that end there are grey; proposals "
+    "that follow from each other are less certain than that.",
     "fidelity": "How well the surrogate stands in for the network: the distances to "
     "which it was fitted; where it was measured, Kendall's tau between its ranking and "
     "the network's own with 95 % intervals, and what its choice loses.",
