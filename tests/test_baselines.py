@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import assert_close
+from conftest import assert_close, of_two_classes
 
 from configs import common
 from surrojax import experiment, settings
@@ -138,12 +138,7 @@ def test_a_training_is_paired_with_the_run_of_its_seed(small, tmp_path):
 
 def test_a_training_is_tested_as_the_run_is(small, tmp_path, monkeypatch):
     """Over the crops of an image, and without classes that must not be predicted."""
-    validation, test = (
-        replace(part, labels=part.labels % 2)
-        for part in (small.validation, split(200, 2))
-    )
-    allowed = (True, True) + 5 * (False,)
-    masked = replace(small, validation=validation, test=test, allowed=allowed)
+    masked = of_two_classes(small)
     monkeypatch.setattr(settings.data, "load", lambda *_: masked)
     changes = {"dataset.crops": 4, "max_iterations": 5}
     bench = bench_of(tmp_path / "mine", **changes)

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import draw_nothing, tiny_method
+from conftest import draw_nothing, of_two_classes, tiny_method
 from tensorboardX.proto.event_pb2 import Event
 
 from configs import common
@@ -482,12 +482,7 @@ def test_a_finished_run_is_tested_on_other_data(small, tmp_path, monkeypatch):
 
 def test_all_that_is_tested_is_tested_alike(small, tmp_path, monkeypatch):
     """Over the crops of an image, and without classes that must not be predicted."""
-    validation, test = (
-        replace(part, labels=part.labels % 2)
-        for part in (small.validation, split(200, 2))
-    )
-    allowed = (True, True) + 5 * (False,)
-    masked = replace(small, validation=validation, test=test, allowed=allowed)
+    masked = of_two_classes(small)
     monkeypatch.setattr(settings.data, "load", lambda *_: masked)
     config = config_of(max_iterations=3, **{"dataset.crops": 4})
     result = train(config, tmp_path, quiet=True)
