@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records import measured_by
+from benchmarks.records import measured_by, read
 
 PARTS = ("fit", "evaluate", "compete", "tell", "ask")
 
@@ -53,6 +53,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
 
     from surrojax import experiment, filenames
     from surrojax.run import rounds, setup
+    from surrojax.run.records import metrics_of
 
     spent: dict[str, list[float]] = defaultdict(list)
     inner, begun = rounds.compile_programs, given.began
@@ -85,9 +86,8 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     rounds.compile_programs = programs
     with tempfile.TemporaryDirectory() as folder:
         experiment.train(config, folder, quiet=True)
-        lines = Path(folder, filenames.METRICS).read_text().splitlines()
-        described = json.loads(Path(folder, filenames.CONFIG).read_text())
-    records = [json.loads(line) for line in lines]
+        records = metrics_of(Path(folder, filenames.METRICS))
+        described = read(Path(folder, filenames.CONFIG))
     return {
         "seconds": [record["seconds"] for record in records],
         "settings": [len(record["stage1"]) for record in records],

@@ -42,10 +42,12 @@ import numpy as np
 import optax
 
 import surrojax
-from benchmarks.records import measured_by
+from benchmarks import records
+from benchmarks.variants import with_error
 from surrojax import filenames
 from surrojax.data.identities import read
 from surrojax.data.places import data_folder
+from surrojax.run.outcome import cost_in_steps
 from surrojax.versions import PACKAGES
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
@@ -260,9 +262,9 @@ def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
         **settings,
     )
     outcome: Any = result.outcome
-    macs = json.loads((folder / filenames.CONFIG).read_text())["multiply_accumulates"]
+    macs = records.read(folder / filenames.CONFIG)["multiply_accumulates"]
     ratio = macs["surrogate"] / macs["original"]
-    steps = outcome["original_steps"] + ratio * outcome["surrogate_steps"]
+    steps = cost_in_steps(outcome["original_steps"], outcome["surrogate_steps"], ratio)
     print(f"{name}, seed {seed}: {result}, {time.perf_counter() - start:.0f} s")
     return {
         "seed": seed,
@@ -290,16 +292,9 @@ def table(found: dict[str, list[dict[str, float]]]) -> str:
             for r, p in zip(runs, plain, strict=True)
         ]
         cost = statistics.mean(r["cost"] for r in runs)
-        means = " | ".join(map(_with_error, (validation, test, gains)))
+        means = " | ".join(map(with_error, (validation, test, gains)))
         lines.append(f"| {name} | {cost:.2f} | {means} | {len(runs)} |")
     return "\n".join(lines)
-
-
-def _with_error(values: list[float]) -> str:
-    mean = f"{statistics.mean(values):.2f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(values) / len(values) ** 0.5:.2f}"
 
 
 def main() -> None:
@@ -320,7 +315,7 @@ def main() -> None:
     }
     print(table(found))
     if given.out:
-        of = measured_by("own_network", PACKAGES) | {
+        of = records.measured_by("own_network", PACKAGES) | {
             "device": jax.devices()[0].device_kind,
             "rows": found,
         }

@@ -1,6 +1,6 @@
 """The README's table of results, from the records in results/."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks import records, shifted
 from benchmarks.compared import LENET
 from benchmarks.rows import ROWS
+from benchmarks.variants import with_error
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean
@@ -51,14 +52,22 @@ class Line:
     Attributes:
       title: what was done.
       tests: test accuracy by seed, in percent.
-      steps: of the network in all its trainings, by seed.
+      steps: of the network in all its trainings, as many as runs have had.
       paper: the paper's figure in percent, where it has one.
     """
 
     title: str
     tests: Mapping[int, float]
-    steps: Mapping[int, int]
+    steps: Collection[int]
     paper: float | None = None
+
+    @classmethod
+    def of(
+        cls, title: str, runs: Sequence[Mapping[str, Any]], paper: float | None = None
+    ) -> "Line":
+        """Of what runs found, each of another seed."""
+        tests = {run["seed"]: 100 * run["test_accuracy"] for run in runs}
+        return cls(title, tests, {run["original_steps"] for run in runs}, paper)
 
     def markdown(self, ours: Mapping[int, float]) -> str:
         """As a line of the table.
@@ -66,13 +75,12 @@ class Line:
         Args:
           ours: test accuracy by seed of what may be ahead of it; nothing: no such.
         """
-        lengths = sorted(set(self.steps.values()))
         cells = [
             self.title,
             "" if self.paper is None else f"{self.paper:.2f}",
-            _with_error(Mean.of(list(self.tests.values()))),
+            with_error(list(self.tests.values())),
             _behind([ours[s] - t for s, t in self.tests.items() if s in ours]),
-            " or ".join(f"{length:,}" for length in lengths),
+            " or ".join(f"{steps:,}" for steps in sorted(self.steps)),
             str(len(self.tests)),
         ]
         return f"| {' | '.join(cells)} |"
@@ -106,7 +114,11 @@ def table(results: Path) -> str:
 def _of_the_paper(results: Path) -> list[Line]:
     rows = {(row.table, row.name): row for row in ROWS}
     return [
-        _line(title, rows[key].runs(results, "printed"), rows[key].paper)
+        Line.of(
+            title,
+            records.longest(rows[key].runs(results, "printed")),
+            rows[key].paper,
+        )
         for key, title in PAPER.items()
     ]
 
@@ -114,41 +126,17 @@ def _of_the_paper(results: Path) -> list[Line]:
 def compared(results: Path) -> list[Line]:
     """Rows of the comparison on LeNet, ours first."""
     runs = list(Folder(results / LENET.folder).runs())
-    found = []
-    for method, title in COMPARED.items():
-        of = [r for r in runs if r["method"] == method and r["budget"] == 1]
-        found.append(
-            Line(
-                title,
-                {r["seed"]: 100 * r["test_accuracy"] for r in of},
-                {r["seed"]: r["original_steps"] for r in of},
-            )
-        )
-    return found
+    return [
+        Line.of(title, [r for r in runs if (r["method"], r["budget"]) == (method, 1)])
+        for method, title in COMPARED.items()
+    ]
 
 
 def _shifted(results: Path) -> list[Line]:
     return [
-        _line(title, records.finished(results / shifted.STUDY.name / variant))
+        Line.of(title, records.finished(results / shifted.STUDY.name / variant))
         for variant, title in SHIFTED.items()
     ]
-
-
-def _line(
-    title: str, runs: Sequence[dict[str, Any]], paper: float | None = None
-) -> Line:
-    """Of `launch.py`'s runs; of several lengths, the longest."""
-    longest = records.longest(runs)
-    return Line(
-        title,
-        {run["seed"]: 100 * run["test_accuracy"] for run in longest},
-        {run["seed"]: run["original_steps"] for run in longest},
-        paper,
-    )
-
-
-def _with_error(mean: Mean) -> str:
-    return f"{mean.mean:.2f}" + (f" ± {mean.error:.2f}" if mean.size > 1 else "")
 
 
 def _behind(differences: Sequence[float]) -> str:

@@ -25,7 +25,7 @@ from surrojax.baselines.rows import holm, not_run, rows_of
 from surrojax.baselines.table import interval as interval_of
 from surrojax.baselines.table import markdown
 from surrojax.run.pooling import mean_and_error
-from surrojax.run.records import Record
+from surrojax.run.records import Record, metrics_of
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
@@ -232,8 +232,7 @@ def fidelity_table() -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for file in sorted((RESULTS / "fidelity").glob(f"*/{filenames.METRICS}")):
-        for line in file.read_text().splitlines():
-            record = json.loads(line)
+        for record in metrics_of(file):
             if "fidelity" not in record:
                 continue
             tau, lost = (record["fidelity"][name] for name in ("tau", "regret"))

@@ -19,9 +19,8 @@ def class_weights(results: Path) -> str:
     ]
     for name, title in CLASS_WEIGHTS.items():
         found = read(results / "class_weights" / name / "seed=0" / filenames.RESULT)
-        recalls = list(found["recall"].values())
-        values = (found["test_accuracy"], sum(recalls) / len(recalls))
-        cells = [f"{100 * v:.2f}" for v in (*values, found["macro_f1"])]
+        names = ("test_accuracy", "balanced_accuracy", "macro_f1")
+        cells = [f"{100 * found[name]:.2f}" for name in names]
         cells.append(f"{100 * found['recall']['disgust']:.1f}")
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)

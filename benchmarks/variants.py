@@ -5,7 +5,6 @@ keeps the small files of finished runs in results/.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from benchmarks.rows import RESULTS
 from surrojax import filenames
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.pooling import mean_and_error
+from surrojax.run.records import metrics_of
 
 
 class Variant(NamedTuple):
@@ -90,7 +90,7 @@ class Study:
                 lines.append(f"| {variant.title} | not run | | | | | 0 |")
                 continue
             found = [_figures(folder, variant.macs) for folder in folders]
-            cells = " | ".join(map(_mean, zip(*found, strict=True)))
+            cells = " | ".join(map(with_error, zip(*found, strict=True)))
             lines.append(f"| {variant.title} | {cells} | {len(folders)} |")
         return "\n".join(lines)
 
@@ -117,8 +117,8 @@ class Study:
         return 2 if failed else 0
 
 
-def _mean(values: Sequence[float]) -> str:
-    """With the standard error, where there are several."""
+def with_error(values: Sequence[float]) -> str:
+    """Their mean, with its standard error where there are several."""
     mean, error = mean_and_error(values)
     return f"{mean:.2f}" + ("" if error is None else f" ± {error:.2f}")
 
@@ -128,7 +128,7 @@ def _figures(folder: Path, of_candidate: int | None = None) -> tuple[float, ...]
     result = read(folder / filenames.RESULT)
     macs = read(folder / filenames.CONFIG)["multiply_accumulates"]
     ratio = (of_candidate or macs["surrogate"]) / macs["original"]
-    last = json.loads((folder / filenames.METRICS).read_text().splitlines()[-1])
+    last = metrics_of(folder / filenames.METRICS)[-1]
     return (
         cost_in_steps(result["original_steps"], result["surrogate_steps"], ratio)
         / 10_000,

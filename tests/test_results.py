@@ -37,7 +37,8 @@ def put(folder, test, iterations=20_000, seed=0, **more):
     config = {"config": {"max_iterations": iterations}, "multiply_accumulates": macs}
     (folder / "result.json").write_text(json.dumps(outcome | more))
     (folder / "config.json").write_text(json.dumps(config))
-    line = {"original": {"validation_cross_entropy": 1.25}}
+    line = {"round": 1, "step": iterations}
+    line |= {"original": {"validation_cross_entropy": 1.25}}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     (folder / "schedule.csv").write_text("round\n")
     return folder
@@ -273,7 +274,7 @@ def test_readme_has_how_far_others_are_behind_on_the_seeds_that_both_have(tmp_pa
             record |= {"test_accuracy": test, "original_steps": 30_000 + 1_000 * seed}
             file = folder / method / "budget=1" / f"seed={seed}.json"
             file.write_text(json.dumps(record))
-    runs = [readme.Line("x", {0: 55.0}, {0: 10})]
+    runs = [readme.Line("x", {0: 55.0}, {10})]
     assert runs[0].markdown({0: 57.0}) == "| x |  | 55.00 |  | 10 | 1 |"
     [ours, tpe] = [line for line in readme.compared(tmp_path) if line.tests]
     assert ours.markdown({}).endswith(
