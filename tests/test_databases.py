@@ -2,6 +2,8 @@
 
 import csv
 import json
+import logging
+import re
 
 import drawn
 import numpy as np
@@ -13,6 +15,7 @@ from small_run import use_small_networks
 from configs import ck_mresnet, cross_database
 from surrojax import settings
 from surrojax.data import EXPRESSIONS, Protocol, Source, load
+from surrojax.data.databases import read
 from surrojax.errors import InputError
 from surrojax.run import setup
 from surrojax.run.sweep import run_sweep
@@ -103,6 +106,29 @@ def test_a_folder_without_subjects_is_dealt_by_rows_and_its_copies_stay_together
         assert found["images_with_several_labels"] == 1
         assert found["test_in_train_or_validation"] == 0
         assert found["validation_in_train"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sequence", "told", "classes"),
+    [
+        ("", "24 images, no subjects; images", "12 happy, 12 sad"),
+        (
+            r"^(p\d)\d_",
+            "24 frames of 4 sequences, no subjects; sequences",
+            "2 happy, 2 sad",
+        ),
+    ],
+)
+def test_what_was_read_is_told_of_images_or_of_sequences(
+    tmp_path, caplog, sequence, told, classes
+):
+    root = drawn.label_folders(tmp_path / "set", ("happy", "sad"))
+    options = (("subject_pattern", ""), ("sequence_pattern", sequence))
+    with caplog.at_level(logging.INFO, logger="surrojax"):
+        read(Source("folder", root, 20, 3, options=options))
+    first, second = caplog.messages[-1].splitlines()
+    assert first.endswith(f"{told} by class: {classes}")
+    assert re.fullmatch("  left out: nothing; sha256 [0-9a-f]{16}", second)
 
 
 def test_official_splits_know_no_fold(tmp_path):

@@ -319,6 +319,29 @@ def test_what_was_read_is_told_in_words_and_without_what_is_empty(tmp_path):
     assert duplicates == [["within train", "1,236"], ["test in train", "0"]]
 
 
+@pytest.mark.parametrize(
+    ("sequences", "aligned", "told"),
+    [
+        (40, False, [["Images", "40"], ["Aligned", "no"]]),
+        (
+            10,
+            True,
+            [
+                *(["Frames", "40"], ["Sequences", "10"]),
+                *(["Aligned", "yes"], ["No face found", "0"]),
+            ],
+        ),
+    ],
+)
+def test_sequences_and_faces_are_told_where_there_are_such(
+    tmp_path, sequences, aligned, told
+):
+    manifest = {"frames": 40, "sequences": sequences}
+    manifest |= {"aligned": aligned, "no_face_found": 0}
+    page = page_of(put(tmp_path / "a", manifest=manifest))
+    assert page.tables["What was read"] == told
+
+
 def test_subjects_and_sequences_are_told_where_they_are_known(tmp_path):
     both = {"source": {"faults": {"rows": 3}, "subjects": 0}, "target": {"rows": 4}}
     splits = {

@@ -76,14 +76,20 @@ def _lost(listing: Listing, frames: Iterable[Frame]) -> list[str]:
 
 def _sentence(listing: Listing, manifest: dict) -> str:
     """What was read, on one line a subject."""
+    frames, sequences = manifest["frames"], manifest["sequences"]
+    unit, much = "sequences", f"{frames} frames of {sequences} sequences"
+    if frames == sequences:
+        unit, much = "images", f"{frames} images"
     classes = ", ".join(f"{n} {name}" for name, n in manifest["classes"].items())
     left_out = ", ".join(f"{n} {why}" for why, n in manifest["left_out"].items())
+    read = [f"left out: {left_out or 'nothing'}"]
+    if manifest["aligned"]:
+        read.append(f"no face found in {manifest['no_face_found']} frames")
+    if manifest["unreadable"]:
+        read.append(f"{manifest['unreadable']} unreadable")
     lines = [
-        f"{listing.name} from {listing.root} ({listing.layout}): {manifest['frames']} "
-        f"frames of {manifest['sequences']} sequences, {manifest['subjects'] or 'no'} "
-        f"subjects; sequences by class: {classes}",
-        f"  left out: {left_out or 'nothing'}; no face found in "
-        f"{manifest['no_face_found']} frames, {manifest['unreadable']} unreadable; "
-        f"sha256 {manifest['sha256'][:16]}",
+        f"{listing.name} from {listing.root} ({listing.layout}): {much}, "
+        f"{manifest['subjects'] or 'no'} subjects; {unit} by class: {classes}",
+        f"  {'; '.join(read)}; sha256 {manifest['sha256'][:16]}",
     ]
     return "\n".join(lines + [f"  note: {note}" for note in manifest["notes"]])

@@ -30,6 +30,21 @@ def data(run: Run) -> list[Table]:
     return _tables(manifest(run))
 
 
+def _of_images(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest without what says nothing of images.
+
+    Those of which each is a sequence of its own, and those in which no face was looked
+    for.
+    """
+    kept = dict(found)
+    if "frames" in kept and kept["frames"] == kept.get("sequences"):
+        del kept["sequences"]
+        kept = {"images" if k == "frames" else k: v for k, v in kept.items()}
+    if not kept.get("aligned", True):
+        kept.pop("no_face_found", None)
+    return kept
+
+
 def _tables(found: Mapping[str, Any], of: str = "") -> list[Table]:
     """Those of a manifest.
 
@@ -44,7 +59,7 @@ def _tables(found: Mapping[str, Any], of: str = "") -> list[Table]:
         for name, split in (splits.items() if isinstance(splits, dict) else ())
         if isinstance(split, dict) and "subjects" in split
     }
-    for key, value in found.items():
+    for key, value in _of_images(found).items():
         if _is_empty(value) or (key == "subjects" and value in (0, subjects)):
             continue
         if not isinstance(value, dict):
