@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -147,6 +148,17 @@ def forget():
         shared.cache_clear()
     jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as a process in a terminal has it, here and in what is begun here.
+
+    In the background of a shell it is ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

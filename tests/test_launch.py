@@ -110,6 +110,7 @@ def test_a_run_and_its_continuation(tmp_path):
     assert "finished after 2 rounds" in again and page in again
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     arguments = [
         "--config=configs/demo.py",

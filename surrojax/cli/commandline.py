@@ -16,6 +16,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
+from surrojax import interrupts
 from surrojax.cli import usage
 from surrojax.errors import InputError
 from surrojax.fields import flatten, nearest, suggest
@@ -185,7 +186,8 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
         main()
 
     try:
-        app.run(begin, flags_parser=partial(parse, config, about))
+        with interrupts.heard():
+            app.run(begin, flags_parser=partial(parse, config, about))
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -193,7 +195,7 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except BaseException as error:
-        if not _interrupted(error):
+        if not interrupts.is_behind(error):
             raise
         print(
             "stopped; the same command goes on from here", file=sys.stderr, flush=True
@@ -325,10 +327,3 @@ def _unknown_field(file: str, argv: Sequence[str]) -> str | None:
             near = suggest(match[1], known)
             return f"{argument}: the config has no field {match[1]!r}{near}"
     return None
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surrojax import filenames, report
+from surrojax import filenames, interrupts, report
 from surrojax.algorithm import DivergedError, RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
@@ -192,9 +192,10 @@ def tune(
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
         try:
-            done = _train(job, begin, diary, quiet)
-        except KeyboardInterrupt:
-            if diary is not None:
+            with interrupts.heard():
+                done = _train(job, begin, diary, quiet)
+        except BaseException as error:
+            if diary is not None and interrupts.is_behind(error):
                 say(f"stopped; the same call goes on from {diary.folder.path}", quiet)
             raise
     return Result(
