@@ -19,7 +19,7 @@ import optax
 from flax import struct
 from ml_collections import ConfigDict
 
-from surrojax import filenames
+from surrojax import filenames, interrupts
 from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
@@ -319,6 +319,7 @@ def _some_steps(
     labels: np.ndarray,
 ) -> tuple[State, Record]:
     """Steps up to the next line of the log, and the means of their losses."""
+    interrupts.check()
     begin = int(state.step)
     end = min(begin + config.log_every, config.max_iterations)
     key, shape = _streams(config).rows, (config.batch_size,)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -23,7 +24,7 @@ import numpy as np
 import pytest
 from forked import forked
 
-from surrojax import algorithm, filenames, plots, report
+from surrojax import algorithm, filenames, interrupts, plots, report
 from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views
 from surrojax.method import Data, Method
@@ -159,6 +160,15 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def lost_ctrl_c(ctrl_c):
+    """As a command has it after a Ctrl-C that code below swallowed."""
+    with interrupts.heard():
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        yield
 
 
 @pytest.fixture(scope="session")

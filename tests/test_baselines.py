@@ -348,6 +348,14 @@ def test_a_seed_of_the_method_is_a_run_of_that_seed(small, tmp_path, monkeypatch
     assert found == [(2, 1), (5, 1)]
 
 
+@pytest.mark.usefixtures("lost_ctrl_c")
+def test_a_ctrl_c_that_was_swallowed_ends_a_training(small, tmp_path):
+    trainer = bench_of(tmp_path).attempt(Run("here", 1, 0)).trainer
+    off = [trainer.values(dict.fromkeys(NAMES, 0.0))]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.advance(trainer.begin(0, 1), off, 0, 0, 1e6)
+
+
 def test_learning_rates_fall_as_a_training_s_plan_says(small, tmp_path):
     trainer = bench_of(tmp_path).attempt(Run("here", 1, 0)).trainer
     off = [trainer.values(dict.fromkeys(NAMES, 0.0))]

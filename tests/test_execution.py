@@ -147,6 +147,12 @@ def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
         assert json.loads((folder / "config.json").read_text())["seed"] == seed
 
 
+@pytest.mark.usefixtures("lost_ctrl_c")
+def test_a_ctrl_c_that_was_swallowed_ends_replicas(small, tmp_path):  # noqa: F811
+    with pytest.raises(KeyboardInterrupt):
+        replicas.train(config_of(replicas=2), tmp_path, quiet=True)
+
+
 def test_replicas_go_on_even_if_killed_between_two_checkpoints(
     small,  # noqa: F811
     tmp_path,

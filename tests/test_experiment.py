@@ -169,6 +169,13 @@ def test_a_schedule_has_the_rounds_that_were_kept(small, tmp_path, monkeypatch, 
     assert len(found) == rounds + 1
 
 
+@pytest.mark.usefixtures("lost_ctrl_c")
+def test_a_ctrl_c_that_was_swallowed_ends_the_run_after_the_round(small, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(config_of(), tmp_path, quiet=True)
+    assert not (tmp_path / "result.json").exists()
+
+
 def test_nothing_is_lost_where_a_checkpoint_is_not_there(small, tmp_path):
     """A replica that is asked to go back a round, and has one checkpoint alone."""
     of_run = Setup.of(config_of())

@@ -1,8 +1,10 @@
 """Ctrl-C is heard, whatever it lands in."""
 
+import contextlib
 import gc
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -29,6 +31,42 @@ def test_what_the_garbage_collectors_callback_swallows_comes_again():
         gc.callbacks.remove(swallow)
         gc.enable()
     assert survived and sys.unraisablehook is before
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_what_code_below_swallows_stops_the_next_round():
+    with pytest.raises(KeyboardInterrupt), interrupts.heard():
+        interrupts.check()
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        survived = True
+        interrupts.check()
+    assert survived
+    interrupts.check()  # what came before the end is forgotten
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.heard():
+            signal.raise_signal(signal.SIGINT)
+            interrupts.check()
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_thread_leaves_the_signal_alone():
+    def look():
+        with interrupts.heard():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    before, found = signal.getsignal(signal.SIGINT), []
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [before]
 
 
 def test_what_else_is_ignored_is_told_as_ever(monkeypatch):

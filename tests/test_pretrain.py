@@ -221,6 +221,12 @@ def test_a_continued_run_is_the_uninterrupted_one(photos, tmp_path):
     assert train(config_of(photos), tmp_path / "a", quiet=True) == whole
 
 
+@pytest.mark.usefixtures("lost_ctrl_c")
+def test_a_ctrl_c_that_was_swallowed_ends_it(photos, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(config_of(photos), tmp_path, quiet=True)
+
+
 def test_another_length_is_another_run(photos, tmp_path, monkeypatch):
     """Its learning rate follows from its length, finished or not."""
 

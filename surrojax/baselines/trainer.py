@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from surrojax import interrupts
 from surrojax.algorithm import Streams, evaluate_fusions, finite
 from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
@@ -165,6 +166,7 @@ class Trainer:
           round_: counted from 0.
           halve_every: steps after which the learning rate is halved.
         """
+        interrupts.check()
         if halve_every not in self._fits:
             self._fits[halve_every] = self._fit(halve_every)
         key = Streams.of(jax.random.key(seed)).stage1

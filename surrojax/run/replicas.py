@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from surrojax import interrupts
 from surrojax.algorithm import (
     DivergedError,
     RunState,
@@ -163,6 +164,7 @@ def _together(
     with closing(Progress(plan, done, quiet)) as progress:
         while going := [r for r in replicas if r.seed not in results]:
             states, found = next(rounds)
+            interrupts.check()
             tested = jax.device_get(evaluate(states.fusion, data["test"]))
             now = time.perf_counter()
             taken, start, kept = now - start, now, []

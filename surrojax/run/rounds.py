@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from surrojax import fidelity
+from surrojax import fidelity, interrupts
 from surrojax.algorithm import (
     Round,
     RunState,
@@ -79,6 +79,7 @@ def reported(
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     start = time.perf_counter()
     for state, record in run(method, seen, begin, max_iterations, round_of):
+        interrupts.check()
         if "test" in data:
             found = parts(method.iterations_per_round).evaluate(
                 several(state.fusion, 1), data["test"]
