@@ -14,8 +14,9 @@ from small_run import use_small_networks
 
 from configs import ck_mresnet, cross_database
 from surrojax import settings
-from surrojax.data import EXPRESSIONS, Protocol, Source, load
+from surrojax.data import EXPRESSIONS, Protocol, Source, Split, load
 from surrojax.data.databases import read
+from surrojax.data.protocols import Samples, ten_folds
 from surrojax.errors import InputError
 from surrojax.run import setup
 from surrojax.run.sweep import run_sweep
@@ -129,6 +130,15 @@ def test_what_was_read_is_told_of_images_or_of_sequences(
     first, second = caplog.messages[-1].splitlines()
     assert first.endswith(f"{told} by class: {classes}")
     assert re.fullmatch("  left out: nothing; sha256 [0-9a-f]{16}", second)
+
+
+def test_a_folder_that_alignment_emptied_says_so():
+    labels = np.arange(4, dtype=np.int32) % 2
+    images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
+    manifest = {"no_face_found": 36}
+    few = Samples("folder", ("happy", "sad"), Split(images, labels), None, manifest)
+    with pytest.raises(InputError, match="found in 36 images.*dataset.align=False"):
+        ten_folds(few, 0)
 
 
 def test_official_splits_know_no_fold(tmp_path):

@@ -137,6 +137,21 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     assert process.returncode == 130
 
 
+def test_a_config_that_is_looked_for_in_another_folder(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "launch.py", "--config=configs/demo.py", "--workdir=x"],
+        cwd=tmp_path,
+        env=AS_A_USER,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == (
+        f"launch.py: --config=configs/demo.py: is not in {tmp_path}, from where paths "
+        "are seen; go to the folder of launch.py, or give the whole path\n"
+    )
+
+
 def test_a_command_alone_says_what_to_do():
     done = answer()
     assert done.returncode == 2 and done.stdout == ""

@@ -41,7 +41,7 @@ def test_another_run_is_refused_with_every_field_that_differs(folder):
     assert str(caught.value) == (
         f"{folder.path}: holds a run of another configuration; choose another workdir. "
         "Different: extra ([1, 2] there, [1, 3] here), kappa (0.5 there, 1.0 here), "
-        "data.fingerprint ('f' there, 'g' here)"
+        "the data themselves (data.fingerprint)"
     )
 
 

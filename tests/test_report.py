@@ -12,6 +12,7 @@ from configs import common
 from surrojax import report
 from surrojax.errors import InputError
 from surrojax.report.page import breakable
+from surrojax.report.tables import binomial_error
 from surrojax.run import sweep
 
 TUNE = ["lambda_z", "p_z"]
@@ -317,6 +318,13 @@ def test_what_was_read_is_told_in_words_and_without_what_is_empty(tmp_path):
     assert classes[1] == ["train", "2", "1"]
     assert faults[0] == ["duplicate groups with different labels", "57"]
     assert duplicates == [["within train", "1,236"], ["test in train", "0"]]
+
+
+def test_an_error_is_told_where_it_can_be(tmp_path):
+    for correct, samples, error in ((7, 10, 0.1449), (10, 10, None), (0, 9, None)):
+        found = binomial_error(correct / samples, samples)
+        assert found == (error and pytest.approx(error, abs=1e-4))
+    assert binomial_error(0.0, 0) is None
 
 
 @pytest.mark.parametrize(

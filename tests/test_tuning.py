@@ -607,7 +607,8 @@ def changed(values, row, value):
             "preprocess: makes NaN or infinity of validation, row 5",
         ),
         ({"schedule": 3}, "schedule: is of int; give a surrojax.Schedule"),
-        ({"schedule": "nowhere"}, "nowhere: a schedule is a run's folder"),
+        ({"start": {"p_z": 0.0}}, r"start: p_z: 0.0 cannot be begun at.*fixed={'p_z'"),
+        ({"schedule": "nowhere"}, "nowhere: there is no such folder or file"),
     ],
 )
 def test_a_mistake_is_one_line(given, message):
@@ -770,7 +771,8 @@ def test_missing_classes_are_named_up_to_five():
     split = Split(TABLE[:9], np.zeros(9, np.int32))
     method = surrojax.own_method(Many(), TABLE, batch_size=4)
     every = Split(np.zeros((1000, *TABLE.shape[1:])), np.arange(1000))
-    assert hints(method, {"train": split, "validation": every}, 1000, None) == [
+    numbers = tuple(map(str, range(1000)))
+    assert hints(method, {"train": split, "validation": every}, numbers, None) == [
         "train: has no example of class 1, 2, 3, 4, 5 and 994 more, of 1000 classes"
     ]
 
@@ -784,7 +786,7 @@ def test_a_validation_split_too_small_to_compare_on_is_told(many, tune, said):
         n: Split(np.zeros((many, 8)), np.arange(many) % 3)
         for n in ("train", "validation")
     }
-    found = hints(method, every, 3, None)
+    found = hints(method, every, ("a", "b", "c"), None)
     assert len(found) == said
     text = "compared on 99 examples, where one more or less is 1 % of accuracy"
     assert all(text in line for line in found)
@@ -921,6 +923,19 @@ def test_a_replay_of_an_extended_run_ends_with_its_weights(tmp_path):
     for place in (tmp_path, tmp_path / "schedule.csv"):
         again = call(schedule=place, **short | {"max_iterations": 120})
         same(again, longer, rtol=1e-6, atol=1e-7)
+
+
+def test_a_schedule_of_other_layers_is_told(tmp_path, capsys):
+    call = partial(surrojax.tune, Table(), *splits(TABLE))
+    small = SMALL | {"max_iterations": 20}
+    call(workdir=tmp_path, layers=("Dense_1", "Dense_2"), **small)
+    told = (
+        f"mind: the schedule of {tmp_path} was found for Dense_2 and Dense_1, and acts "
+        "on Dense_1 and Dense_0 here; name its layers to have the same\n"
+    )
+    for layers, said in ((None, True), (("Dense_1", "Dense_2"), False)):
+        call(schedule=tmp_path, layers=layers, **small | {"quiet": False})
+        assert (told in capsys.readouterr().out) == said
 
 
 def test_a_set_has_one_name_in_all_processes():

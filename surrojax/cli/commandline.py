@@ -158,6 +158,11 @@ def _missing(file: str) -> str:
     }
     near = nearest(Path(file).stem, files)
     meant = f" (did you mean {files[near]}?)" if near else ""
+    if not CONFIGS.is_dir() and not Path(file).is_absolute():
+        return (
+            f"{file}: is not in {Path.cwd()}, from where paths are seen; go to the "
+            "folder of launch.py, or give the whole path"
+        )
     return f"{file}: cannot be read{meant}; see configs/"
 
 

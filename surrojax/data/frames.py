@@ -68,9 +68,11 @@ def _lost(listing: Listing, frames: Iterable[Frame]) -> list[str]:
     lost = len(every) - len({frame.sequence for frame in frames})
     if not lost:
         return []
+    why = "no face found, or not decoded"
+    own = listing.name == "folder"  # of which nothing is published
     return [
-        f"{lost} of {len(every)} sequences have no frame left (no face found, or not "
-        "decoded): published results do not compare"
+        f"{lost} of {len(every)} sequences have no frame left ({why})"
+        + ("" if own else ": published results do not compare")
     ]
 
 

@@ -152,8 +152,19 @@ def ten_folds(samples: Samples, fold: int) -> Dataset:
     Args:
       samples: of a database without official splits.
       fold: f, in [0, 10).
+
+    Raises:
+      InputError: of `deal`.
     """
-    dealt = deal(samples.all)
+    try:
+        dealt = deal(samples.all)
+    except InputError as error:
+        if not (lost := samples.manifest.get("no_face_found")):
+            raise
+        raise InputError(
+            f"{error}. No face was found in {lost} images: "
+            "--config.dataset.align=False takes them as they are"
+        ) from error
     test, validation = dealt == fold, dealt == (fold + 1) % FOLDS
     return _dataset(
         samples,

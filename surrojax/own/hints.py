@@ -1,6 +1,6 @@
 """What a user should be told about own data, though it can be trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,18 +8,13 @@ from surrojax.data import Split
 from surrojax.method import Method
 from surrojax.networks.own import TRUNK
 from surrojax.own.method import Plain, standard
+from surrojax.run.hints import of_splits
 
 LARGE = 30.0
 """A root mean square of inputs above which SGD is likely to diverge or to stall."""
 
 BELOW = ("params", TRUNK)
 """Where the parameters below the tuned layers are."""
-
-SHOWN = 5
-"""Classes that a hint names."""
-
-FEW = 100
-"""Validation examples below which settings are told apart by chance."""
 
 SOME = 1_000
 """Examples that a hint about values looks at."""
@@ -48,38 +43,20 @@ def opening(
 
 
 def hints(
-    method: Method, splits: Mapping[str, Split], classes: int, words: int | None
+    method: Method,
+    splits: Mapping[str, Split],
+    classes: Sequence[str],
+    words: int | None,
 ) -> list[str]:
     """Lines about the data, none where there is nothing to say.
 
     Args:
       method: of the run.
       splits: by name, `train` among them.
-      classes: K.
+      classes: K names.
       words: of `words_of`.
     """
-    found, train = list[str](), splits["train"]
-    for name, split in splits.items():
-        missing = np.setdiff1d(np.arange(classes), split.labels)
-        if missing.size:
-            named = ", ".join(map(str, missing[:SHOWN]))
-            more = len(missing) - SHOWN
-            found.append(
-                f"{name}: has no example of class {named}"
-                + (f" and {more} more" if more > 0 else "")
-                + f", of {classes} classes"
-            )
-    if method.batch_size > len(train):
-        found.append(
-            f"batch_size: {method.batch_size} is more than the {len(train)} examples "
-            "to train, so that each minibatch holds some several times"
-        )
-    if method.tunes and (few := len(splits["validation"])) < FEW:
-        found.append(
-            f"validation: settings are compared on {few} examples, where one more or "
-            f"less is {100 / few:.2g} % of accuracy, so that chance decides; give "
-            f"{FEW} or more, or say the ratios by fixed and tune nothing (tune=())"
-        )
+    found, train = of_splits(method, splits, classes, "tune=()"), splits["train"]
     if method.blind:
         found.append(method.blind)
     augment = method.augment

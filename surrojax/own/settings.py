@@ -314,6 +314,12 @@ def _check_numbers(name: str, given: Any, known: Sequence[str]) -> None:
                 raise InputError(f"{name}: {key}: {value!r} is no finite number")
             if name in _NOT_NEGATIVE and number < 0:
                 raise InputError(f"{name}: {key}: {value!r} is below 0, the least")
+            if name == "start" and number == 0:
+                raise InputError(
+                    f"{name}: {key}: {value!r} cannot be begun at, for the search is "
+                    f"in logarithms; begin above 0, or hold it: fixed={{{key!r}: 0}} "
+                    f"and a tune without {key}"
+                )
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -172,7 +172,8 @@ def tune(
             check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
-    told = [start, *(f"mind: {h}" for h in hints(method, splits, count, words))]
+    told = [start, *(f"mind: {h}" for h in hints(method, splits, names, words))]
+    told += _told_of_layers(schedule, method)
     if method.class_weights is not None:
         told.append(told_weights(method.class_weights, names))
     job = Job(method, dataset, splits, limits, options.max_iterations, seed, told)
@@ -271,13 +272,31 @@ def _schedule_of(
     return schedule, _following(schedule, given, options)
 
 
+def _config_beside(place: Path) -> Record:
+    """The config of the run whose folder or schedule file this is, if it is of one."""
+    return config_in(_saved(place if place.is_dir() else place.parent)) or {}
+
+
+def _told_of_layers(schedule: Any, method: Method) -> list[str]:
+    """Says where a run's schedule was found for other layers than it acts on here."""
+    if not isinstance(schedule, str | os.PathLike):
+        return []
+    had = _config_beside(Path(schedule).expanduser()).get("layers")
+    here = [layer.name for layer in own_of(method).layers]
+    if had is None or had == here:
+        return []
+    return [
+        f"mind: the schedule of {schedule} was found for {' and '.join(had)}, and acts "
+        f"on {' and '.join(here)} here; name its layers to have the same"
+    ]
+
+
 def _halved_as(place: Path, options: Settings) -> Settings:
     """With the fall of the rate that a run of `tune` had, whose schedule is followed.
 
     One that was extended kept that of its first length.
     """
-    folder = place if place.is_dir() else place.parent
-    had = (config_in(_saved(folder)) or {}).get("halve_every")
+    had = _config_beside(place).get("halve_every")
     if options.halve_every is not None or had is None:
         return options
     return replace(options, halve_every=had)

@@ -62,8 +62,12 @@ def duration(seconds: float) -> str:
 
 
 def binomial_error(share: float, samples: int) -> float | None:
-    """Standard error of a share of independent samples; None without any."""
-    return (share * (1 - share) / samples) ** 0.5 if samples else None
+    """Standard error of a share of independent samples; None where it cannot be told.
+
+    That is without any samples, and at 0 and 1, where this estimate of it is 0 however
+    few there are.
+    """
+    return (share * (1 - share) / samples) ** 0.5 or None if samples else None
 
 
 def wilson_interval(successes: int, samples: int) -> tuple[float, float]:

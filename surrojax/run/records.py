@@ -57,6 +57,15 @@ LATER: Record = {
 }
 """Fields that folders of earlier versions lack, and what those versions did."""
 
+HASHES = {
+    "data.fingerprint": "the data themselves",
+    "data.schedule": "the schedule that is followed",
+    "data.variables": "the weights to begin with",
+    "data.init_from.hash": "the weights to begin with",
+    "data.surrogate": "the surrogate's weights",
+}
+"""What hashes in config.json are of."""
+
 WRITTEN = (
     *(filenames.SCHEDULE, filenames.RESULT, filenames.PREDICTIONS, filenames.WEIGHTS),
     *(filenames.BEST, filenames.REPORT, filenames.PLOTS, filenames.TENSORBOARD),
@@ -412,8 +421,7 @@ def refuse_another(
     old = {field: value for field, value in LATER.items() if field in new} | old
     fields = sorted((old.keys() | new.keys()).difference(may_differ))
     different = [
-        f"{field.removeprefix('config.')} ({_seen(old, field)} there, "
-        f"{_seen(new, field)} here)"
+        _difference(field, old, new)
         for field in fields
         if field not in old or field not in new or old[field] != new[field]
     ]
@@ -422,6 +430,14 @@ def refuse_another(
             f"{path}: holds {held} of another configuration; choose another workdir. "
             f"Different: {', '.join(different)}"
         )
+
+
+def _difference(field: str, old: Record, new: Record) -> str:
+    """A field that differs, with both values; of hashes, what they are of."""
+    if field in HASHES:
+        return f"{HASHES[field]} ({field})"
+    there, here = _seen(old, field), _seen(new, field)
+    return f"{field.removeprefix('config.')} ({there} there, {here} here)"
 
 
 def _seen(fields: Record, name: str) -> str:
@@ -438,6 +454,11 @@ def explained(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not file.parent.is_dir():
+            raise InputError(
+                f"{file}: there is no folder {file.parent}; make it, then run the same "
+                "command again"
+            ) from error
         raise InputError(
             f"{file}: could not be written ({error.strerror}); make room or mend the "
             "folder's rights, then run the same command again"

@@ -31,6 +31,11 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
     file = Path(path).expanduser()
     if file.is_dir():
         file = file / filenames.SCHEDULE
+    if not file.exists() and file.suffix not in SUFFIXES:
+        raise InputError(
+            f"{file}: there is no such folder or file; name a run's folder, or a .csv "
+            "or .json file with a schedule"
+        )
     _check_suffix(file)
     try:
         text = file.read_text(encoding="utf-8-sig")  # a spreadsheet's CSV has a mark

@@ -27,6 +27,7 @@ from surrojax.run.execution import (
     prepare,
     settle,
 )
+from surrojax.run.hints import of_dataset
 from surrojax.run.learnt import Stalled
 from surrojax.run.progress import say
 from surrojax.run.records import Record
@@ -123,6 +124,8 @@ class Setup:
         """
         told = _opening(self.config, self.method, self.dataset, self.rounds)
         say(f"{who}{told}", quiet)
+        for hint in of_dataset(self.method, self.dataset):
+            say(f"{who}mind: {hint}", quiet)
         if self.method.blind:
             say(f"{who}mind: {self.method.blind}", quiet)
         if self.method.class_weights is not None:

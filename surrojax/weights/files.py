@@ -131,7 +131,7 @@ def load(file: Path) -> Weights:
             f"{file}: no such folder of a run; finish that run or name a file of "
             "weights"
         )
-    check_suffix(file, SUFFIXES)
+    check_suffix(file, SUFFIXES, reads=True)
     try:
         arrays = _read_npz(file) if file.suffix == ".npz" else _read_safetensors(file)
     except OSError as error:
@@ -154,12 +154,22 @@ def hash_of(weights: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def check_suffix(file: Path, suffixes: Sequence[str]) -> None:
+def check_suffix(file: Path, suffixes: Sequence[str], reads: bool = False) -> None:
+    """Sees that a file has one of some suffixes.
+
+    Args:
+      file: to read, or to write.
+      suffixes: that it may have.
+      reads: whether it is there; PyTorch's can be converted.
+
+    Raises:
+      InputError: it has another one.
+    """
     if file.suffix in suffixes:
         return
     known = ", ".join(suffixes)
     remedy = "give it one of these suffixes"
-    if file.suffix in TORCH_SUFFIXES:
+    if reads and file.suffix in TORCH_SUFFIXES:
         remedy = "convert it: python -m surrojax.weights STATE OUT"
     raise InputError(f"{file}: is none of {known}; {remedy}")
 

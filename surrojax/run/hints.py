@@ -1,0 +1,86 @@
+"""What a user should be told about the data, though they can be trained on."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from surrojax.data import Dataset, Split
+from surrojax.method import Method
+
+SHOWN = 5
+"""Classes that a hint names."""
+
+FEW = 100
+"""Validation examples below which settings are told apart by chance."""
+
+
+def of_splits(
+    method: Method, splits: Mapping[str, Split], classes: Sequence[str], none: str
+) -> list[str]:
+    """Lines about the examples, none where there is nothing to say.
+
+    Args:
+      method: of the run.
+      splits: by name, `train` and `validation` among them.
+      classes: K names.
+      none: how nothing is tuned.
+    """
+    found = [
+        line for name, split in splits.items() for line in missing(name, split, classes)
+    ]
+    found += repeated(method, len(splits["train"]))
+    few = len(splits["validation"].units()[1])
+    if method.tunes and few < FEW:
+        found.append(
+            f"validation: settings are compared on {few} examples, where one more or "
+            f"less is {100 / few:.2g} % of accuracy, so that chance decides; give "
+            f"{FEW} or more, or say the ratios by fixed and tune nothing ({none})"
+        )
+    return found
+
+
+def missing(name: str, split: Split, classes: Sequence[str]) -> list[str]:
+    """A line about the classes of which a split has no example, if there are any."""
+    absent = np.setdiff1d(np.arange(len(classes)), split.labels)
+    if not absent.size:
+        return []
+    named = ", ".join(classes[index] for index in absent[:SHOWN])
+    more = len(absent) - SHOWN
+    return [
+        f"{name}: has no example of class {named}"
+        + (f" and {more} more" if more > 0 else "")
+        + f", of {len(classes)} classes"
+    ]
+
+
+def repeated(method: Method, examples: int) -> list[str]:
+    """A line about minibatches that are larger than the training set."""
+    if method.batch_size <= examples:
+        return []
+    return [
+        f"batch_size: {method.batch_size} is more than the {examples} examples to "
+        "train, so that each minibatch holds some several times"
+    ]
+
+
+def of_dataset(method: Method, dataset: Dataset) -> list[str]:
+    """Lines about what a config's dataset holds, for its user to mend.
+
+    Of published databases, whose protocols and faults are as they are, only what an
+    incomplete copy or a setting is the reason of.
+
+    Args:
+      method: of the run.
+      dataset: with its manifest.
+    """
+    if dataset.name != "folder":
+        found = missing("train", dataset.train, dataset.classes)
+        return found + repeated(method, len(dataset.train))
+    found = of_splits(method, dataset.splits, dataset.classes, "--config.tune=()")
+    copies = dataset.manifest["duplicates"]["test_in_train_or_validation"]
+    if copies:
+        found.append(
+            f"test: {copies} of {len(dataset.test)} images are in train or validation "
+            "as well, so that test accuracy says too much; keep each in one of them"
+        )
+    return found

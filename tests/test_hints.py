@@ -1,0 +1,62 @@
+"""Lines about a config's data, for their user to mend."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from surrojax.data import Dataset, Split
+from surrojax.run.hints import of_dataset
+
+METHOD = SimpleNamespace(batch_size=4, tunes=True)
+
+
+def split(many, classes):
+    labels = np.arange(many, dtype=np.int32) % classes
+    return Split(np.zeros((many, 2, 2, 1), np.uint8), labels)
+
+
+def dataset(name="folder", train=(9, 3), validation=(100, 3), test=(9, 3), copies=0):
+    manifest = {"duplicates": {"test_in_train_or_validation": copies}}
+    parts = (split(*of) for of in (train, validation, test))
+    return Dataset(name, ("circle", "square", "sqare"), *parts, manifest)
+
+
+def test_what_is_in_order_is_not_told():
+    assert of_dataset(METHOD, dataset()) == []
+    untuned = SimpleNamespace(batch_size=4, tunes=False)
+    assert of_dataset(untuned, dataset(validation=(12, 3))) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"train": (9, 2)}, "train: has no example of class sqare, of 3 classes"),
+        ({"test": (9, 1)}, "test: has no example of class square, sqare, of 3 classes"),
+        (
+            {"train": (3, 3)},
+            "batch_size: 4 is more than the 3 examples to train, so that each "
+            "minibatch holds some several times",
+        ),
+        (
+            {"validation": (50, 3)},
+            "validation: settings are compared on 50 examples, where one more or less "
+            "is 2 % of accuracy, so that chance decides; give 100 or more, or say the "
+            "ratios by fixed and tune nothing (--config.tune=())",
+        ),
+        (
+            {"copies": 7},
+            "test: 7 of 9 images are in train or validation as well, so that test "
+            "accuracy says too much; keep each in one of them",
+        ),
+    ],
+)
+def test_what_a_folder_lacks_is_told(given, told):
+    assert of_dataset(METHOD, dataset(**given)) == [told]
+
+
+def test_of_a_published_database_its_protocol_and_faults_are_not_told():
+    given = {"validation": (50, 2), "test": (9, 2), "copies": 7}
+    assert of_dataset(METHOD, dataset("ck", **given)) == []
+    found = of_dataset(METHOD, dataset("ck", train=(3, 2)))
+    assert [line.split(":")[0] for line in found] == ["train", "batch_size"]
