@@ -2,8 +2,8 @@
 
     with heard():
         for state in rounds:
+            keep(state)
             check()
-            ...
 
 It lands in the first Python that runs once a compiled program is done, often in JAX's
 callback of the garbage collector, out of which no exception comes; or in what JAX tries
@@ -20,33 +20,73 @@ from typing import Any
 AGAIN_AFTER = 0.1
 """Seconds after which a Ctrl-C that a callback ignored comes again."""
 
-_came = threading.Event()
+
+class _Hearing:
+    """What came within a block of `heard`."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._again: threading.Timer | None = None
+
+    def come_again(self) -> None:
+        """A moment later, for where it was ignored it would be ignored once more."""
+        where = threading.main_thread().ident, signal.SIGINT
+        self._again = threading.Timer(AGAIN_AFTER, signal.pthread_kill, where)
+        self._again.daemon = True
+        self._again.start()
+
+    def once(self) -> None:
+        """What has been heard does not come again."""
+        if self._again is not None:
+            self._again.cancel()
+
+
+_hearing: list[_Hearing] = []
+"""The block of `heard` that the main thread is in, if it is in one."""
 
 
 @contextmanager
 def heard() -> Iterator[None]:
     """Remembers a Ctrl-C for `check`, and lets one that Python ignores come again.
 
-    Where SIGINT has no handler of Python's, and in threads, nothing is remembered.
+    Only what would have raised is remembered, so a handler of the user's own that does
+    not is left alone. In other threads, within another such block, and where SIGINT has
+    no handler of Python's, it does nothing.
+
+    Raises:
+      KeyboardInterrupt: there was a Ctrl-C that has stopped nothing.
     """
     hook, handler = sys.unraisablehook, signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    remembers = in_main and callable(handler)
+    if _hearing or not _in_main_thread() or not callable(handler):
+        yield
+        return
+    hearing, own = _Hearing(), handler
 
     def remember(number: int, frame: Any) -> Any:
-        _came.set()
-        return handler(number, frame) if callable(handler) else None
+        try:
+            return own(number, frame)
+        except KeyboardInterrupt:
+            hearing.came = True
+            raise
 
-    sys.unraisablehook = _again_or(hook)
-    if remembers:
-        signal.signal(signal.SIGINT, remember)
+    def ignored(what: Any) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            hearing.come_again()
+        else:
+            hook(what)
+
     try:
+        _hearing.append(hearing)
+        sys.unraisablehook = ignored
+        signal.signal(signal.SIGINT, remember)
         yield
     finally:
-        if remembers:
-            signal.signal(signal.SIGINT, handler)
-            _came.clear()
+        _hearing.clear()
         sys.unraisablehook = hook
+        hearing.once()
+        signal.signal(signal.SIGINT, handler)
+    if hearing.came:
+        raise KeyboardInterrupt
 
 
 def check() -> None:
@@ -55,28 +95,24 @@ def check() -> None:
     Raises:
       KeyboardInterrupt: there was one.
     """
-    if _came.is_set():
+    if _in_main_thread() and _hearing and _hearing[0].came:
+        _hearing[0].once()
         raise KeyboardInterrupt
 
 
-def is_behind(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out."""
+def is_behind(error: BaseException | None, outer: BaseException | None = None) -> bool:
+    """Whether Ctrl-C is behind an error; JAX and NumPy wrap it on its way out.
+
+    Args:
+      error: that was caught.
+      outer: what was being handled before, which is not the reason.
+    """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
+        if error is outer:
+            return False
     return error is not None
 
 
-def _again_or(before: Any) -> Any:
-    """A hook for what Python ignores: Ctrl-C comes again, all else goes to another."""
-
-    def hook(ignored: Any) -> None:
-        if not issubclass(ignored.exc_type, KeyboardInterrupt):
-            before(ignored)
-            return
-        # A moment later, for within the hook it would be ignored as well.
-        where = threading.main_thread().ident, signal.SIGINT
-        again = threading.Timer(AGAIN_AFTER, signal.pthread_kill, where)
-        again.daemon = True
-        again.start()
-
-    return hook
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

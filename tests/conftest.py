@@ -165,7 +165,7 @@ def ctrl_c():
 @pytest.fixture
 def lost_ctrl_c(ctrl_c):
     """As a command has it after a Ctrl-C that code below swallowed."""
-    with interrupts.heard():
+    with pytest.raises(KeyboardInterrupt), interrupts.heard():
         with suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         yield

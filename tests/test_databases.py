@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import re
+from dataclasses import replace
 
 import drawn
 import numpy as np
@@ -14,7 +15,7 @@ from small_run import use_small_networks
 
 from configs import ck_mresnet, cross_database
 from surrojax import settings
-from surrojax.data import EXPRESSIONS, Protocol, Source, Split, load
+from surrojax.data import EXPRESSIONS, Protocol, Source, Split, align, load
 from surrojax.data.databases import read
 from surrojax.data.protocols import Samples, ten_folds
 from surrojax.errors import InputError
@@ -132,6 +133,28 @@ def test_what_was_read_is_told_of_images_or_of_sequences(
     assert re.fullmatch("  left out: nothing; sha256 [0-9a-f]{16}", second)
 
 
+def test_images_without_a_face_are_told_as_images(tmp_path, caplog, monkeypatch):
+    class HalfBlind:
+        def landmarks(self, image):
+            points = np.array([[16, 20], [32, 20], [24, 28], [18, 36], [30, 36]])
+            return None if image[0, 0, 0] > 60 else points.astype(np.float32)
+
+    monkeypatch.setattr(align, "Detector", HalfBlind)
+    root = drawn.label_folders(
+        tmp_path / "set", ("happy", "sad")
+    )  # happy begins bright
+    options = (("subject_pattern", ""), ("sequence_pattern", ""))
+    (root / "sad" / "q.png").write_bytes((root / "happy/p00_happy.png").read_bytes())
+    with caplog.at_level(logging.INFO, logger="surrojax"):
+        read(Source("folder", root, 20, 3, True, options=options))
+    first, second, note = caplog.messages[-1].splitlines()
+    assert "12 images, no subjects; images by class: 12 sad" in first
+    assert "; no face found in 13 images; sha256 " in second
+    assert note == (
+        "  note: 13 of 25 images are left out (no face found, or not decoded)"
+    )
+
+
 def test_a_folder_that_alignment_emptied_says_so():
     labels = np.arange(4, dtype=np.int32) % 2
     images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
@@ -139,6 +162,8 @@ def test_a_folder_that_alignment_emptied_says_so():
     few = Samples("folder", ("happy", "sad"), Split(images, labels), None, manifest)
     with pytest.raises(InputError, match="found in 36 images.*dataset.align=False"):
         ten_folds(few, 0)
+    with pytest.raises(InputError, match="train/ and test/$"):
+        ten_folds(replace(few, manifest={"no_face_found": 5}), 0)
 
 
 def test_official_splits_know_no_fold(tmp_path):

@@ -42,12 +42,12 @@ def test_what_is_in_order_is_not_told():
             {"validation": (50, 3)},
             "validation: settings are compared on 50 examples, where one more or less "
             "is 2 % of accuracy, so that chance decides; give 100 or more, or say the "
-            "ratios by fixed and tune nothing (--config.tune=())",
+            'ratios by fixed and tune nothing ("--config.tune=()")',
         ),
         (
             {"copies": 7},
             "test: 7 of 9 images are in train or validation as well, so that test "
-            "accuracy says too much; keep each in one of them",
+            "accuracy says too much; keep one copy of each",
         ),
     ],
 )

@@ -12,38 +12,83 @@ import pytest
 from surrojax import interrupts
 
 
-@pytest.mark.usefixtures("ctrl_c")
-def test_what_the_garbage_collectors_callback_swallows_comes_again():
+@pytest.fixture
+def swallowing(ctrl_c):
+    """A callback of the garbage collector into which the next Ctrl-C falls."""
+
     def swallow(phase, info):
-        if calls.pop():
+        if phase == "start" and calls.pop():
             signal.raise_signal(signal.SIGINT)
 
-    calls = [False, False, True]  # of the next collection, when it begins
+    calls = [False, True]  # of the second collection and of the first
     gc.disable()
     gc.callbacks.append(swallow)
-    before = sys.unraisablehook
-    try:
-        with pytest.raises(KeyboardInterrupt), interrupts.heard():
-            gc.collect()
-            survived = True
-            time.sleep(30)
-    finally:
-        gc.callbacks.remove(swallow)
-        gc.enable()
+    yield
+    gc.callbacks.remove(swallow)
+    gc.enable()
+
+
+@pytest.mark.usefixtures("swallowing")
+def test_what_the_garbage_collectors_callback_swallows_comes_again():
+    before, survived = sys.unraisablehook, False
+    with pytest.raises(KeyboardInterrupt), interrupts.heard():
+        gc.collect()
+        survived = True
+        time.sleep(30)
+        survived = False
     assert survived and sys.unraisablehook is before
+
+
+@pytest.mark.usefixtures("swallowing")
+def test_it_comes_once():
+    with pytest.raises(KeyboardInterrupt), interrupts.heard():
+        gc.collect()
+        interrupts.check()
+    time.sleep(3 * interrupts.AGAIN_AFTER)
+
+
+def raised():
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_what_code_below_swallows_stops_the_next_round():
+    survived = False
     with pytest.raises(KeyboardInterrupt), interrupts.heard():
         interrupts.check()
-        with contextlib.suppress(BaseException):
-            signal.raise_signal(signal.SIGINT)
+        raised()
         survived = True
         interrupts.check()
+        survived = False
     assert survived
     interrupts.check()  # what came before the end is forgotten
+    with interrupts.heard():
+        interrupts.check()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("inner", [contextlib.nullcontext, interrupts.heard])
+def test_what_comes_after_the_last_round_is_heard_at_the_end(inner):
+    survived = False
+    with pytest.raises(KeyboardInterrupt), interrupts.heard():
+        with inner():
+            raised()
+        survived = True
+    assert survived
+
+
+def test_a_handler_of_the_user_s_own_that_goes_on_is_left_alone():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        with interrupts.heard():
+            signal.raise_signal(signal.SIGINT)
+            interrupts.check()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
 
 
 def test_a_signal_that_is_ignored_stays_so():
@@ -88,4 +133,5 @@ def test_ctrl_c_is_found_behind_an_error():
     around.__context__ = wrapped
     assert interrupts.is_behind(around)
     assert not interrupts.is_behind(ValueError("of its own"))
+    assert not interrupts.is_behind(around, wrapped)
     assert not interrupts.is_behind(None)

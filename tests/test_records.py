@@ -8,7 +8,7 @@ import pytest
 from configs import common
 from surrojax.errors import InputError
 from surrojax.run import records
-from surrojax.run.records import RunFolder
+from surrojax.run.records import RunFolder, write_json
 
 
 def description(**config):
@@ -31,6 +31,16 @@ def test_a_folder_is_claimed_once_and_found_again(folder):
     folder.claim(description())
     assert json.loads(written) == description()
     assert (folder.path / "config.json").read_bytes() == written
+
+
+def test_what_cannot_be_written_is_told_with_its_reason(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for name, told in (
+        ("absent/x.json", f"there is no folder {tmp_path}/absent; make it"),
+        ("file/x.json", r"could not be written \(Not a directory\); make room"),
+    ):
+        with pytest.raises(InputError, match=told):
+            write_json(tmp_path / name, {})
 
 
 def test_another_run_is_refused_with_every_field_that_differs(folder):

@@ -931,7 +931,7 @@ def test_a_schedule_of_other_layers_is_told(tmp_path, capsys):
     call(workdir=tmp_path, layers=("Dense_1", "Dense_2"), **small)
     told = (
         f"mind: the schedule of {tmp_path} was found for Dense_2 and Dense_1, and acts "
-        "on Dense_1 and Dense_0 here; name its layers to have the same\n"
+        "on Dense_1 and Dense_0 here\n"
     )
     for layers, said in ((None, True), (("Dense_1", "Dense_2"), False)):
         call(schedule=tmp_path, layers=layers, **small | {"quiet": False})

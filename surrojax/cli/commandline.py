@@ -158,7 +158,8 @@ def _missing(file: str) -> str:
     }
     near = nearest(Path(file).stem, files)
     meant = f" (did you mean {files[near]}?)" if near else ""
-    if not CONFIGS.is_dir() and not Path(file).is_absolute():
+    sought_here = not Path(file).is_absolute() and not Path(file).exists()
+    if sought_here and not meant and not CONFIGS.is_dir():
         return (
             f"{file}: is not in {Path.cwd()}, from where paths are seen; go to the "
             "folder of launch.py, or give the whole path"

@@ -69,11 +69,12 @@ def _lost(listing: Listing, frames: Iterable[Frame]) -> list[str]:
     if not lost:
         return []
     why = "no face found, or not decoded"
+    if len(every) == len(listing.frames):
+        told = f"{lost} of {len(every)} images are left out ({why})"
+    else:
+        told = f"{lost} of {len(every)} sequences have no frame left ({why})"
     own = listing.name == "folder"  # of which nothing is published
-    return [
-        f"{lost} of {len(every)} sequences have no frame left ({why})"
-        + ("" if own else ": published results do not compare")
-    ]
+    return [told if own else f"{told}: published results do not compare"]
 
 
 def _sentence(listing: Listing, manifest: dict) -> str:
@@ -86,7 +87,8 @@ def _sentence(listing: Listing, manifest: dict) -> str:
     left_out = ", ".join(f"{n} {why}" for why, n in manifest["left_out"].items())
     read = [f"left out: {left_out or 'nothing'}"]
     if manifest["aligned"]:
-        read.append(f"no face found in {manifest['no_face_found']} frames")
+        of = "images" if unit == "images" else "frames"
+        read.append(f"no face found in {manifest['no_face_found']} {of}")
     if manifest["unreadable"]:
         read.append(f"{manifest['unreadable']} unreadable")
     lines = [

@@ -154,13 +154,14 @@ def ten_folds(samples: Samples, fold: int) -> Dataset:
       fold: f, in [0, 10).
 
     Raises:
-      InputError: of `deal`.
+      InputError: there are too few subjects or samples for so many folds.
     """
     try:
         dealt = deal(samples.all)
     except InputError as error:
-        if not (lost := samples.manifest.get("no_face_found")):
-            raise
+        lost = samples.manifest.get("no_face_found", 0)
+        if len(groups(samples.all)[1]) + lost < FOLDS:
+            raise  # they could not have filled the folds
         raise InputError(
             f"{error}. No face was found in {lost} images: "
             "--config.dataset.align=False takes them as they are"

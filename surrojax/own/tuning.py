@@ -6,6 +6,7 @@ result.setting, result.schedule.frame, result.predict(x_new)
 
 import inspect
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
@@ -192,11 +193,12 @@ def tune(
             description["programs"] |= programs_in(before, description["versions"])
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
+        outer = sys.exception()
         try:
             with interrupts.heard():
                 done = _train(job, begin, diary, quiet)
         except BaseException as error:
-            if diary is not None and interrupts.is_behind(error):
+            if diary is not None and interrupts.is_behind(error, outer):
                 say(f"stopped; the same call goes on from {diary.folder.path}", quiet)
             raise
     return Result(
@@ -287,7 +289,7 @@ def _told_of_layers(schedule: Any, method: Method) -> list[str]:
         return []
     return [
         f"mind: the schedule of {schedule} was found for {' and '.join(had)}, and acts "
-        f"on {' and '.join(here)} here; name its layers to have the same"
+        f"on {' and '.join(here)} here"
     ]
 
 

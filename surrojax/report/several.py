@@ -128,7 +128,8 @@ def _test(done: list[Run]) -> str:
     found = [r.result["test_accuracy"] for r in done if r.result and r.has_test]
     mean, error = mean_and_error(found)
     if len(done) == len(found) == 1:
-        return f"{with_error(mean, result.test_error(done[0]))} †"
+        error = result.test_error(done[0])
+        return with_error(mean, error) + ("" if error is None else " †")
     return with_error(mean, error)
 
 

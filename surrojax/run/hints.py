@@ -10,6 +10,9 @@ from surrojax.method import Method
 SHOWN = 5
 """Classes that a hint names."""
 
+NOTHING = '"--config.tune=()"'
+"""The flag that tunes nothing, as a shell takes it."""
+
 FEW = 100
 """Validation examples below which settings are told apart by chance."""
 
@@ -71,16 +74,16 @@ def of_dataset(method: Method, dataset: Dataset) -> list[str]:
 
     Args:
       method: of the run.
-      dataset: with its manifest.
+      dataset: as `surrojax.data.load` makes it, with copies counted.
     """
     if dataset.name != "folder":
         found = missing("train", dataset.train, dataset.classes)
         return found + repeated(method, len(dataset.train))
-    found = of_splits(method, dataset.splits, dataset.classes, "--config.tune=()")
+    found = of_splits(method, dataset.splits, dataset.classes, NOTHING)
     copies = dataset.manifest["duplicates"]["test_in_train_or_validation"]
     if copies:
         found.append(
             f"test: {copies} of {len(dataset.test)} images are in train or validation "
-            "as well, so that test accuracy says too much; keep each in one of them"
+            "as well, so that test accuracy says too much; keep one copy of each"
         )
     return found

@@ -61,6 +61,7 @@ HASHES = {
     "data.fingerprint": "the data themselves",
     "data.schedule": "the schedule that is followed",
     "data.variables": "the weights to begin with",
+    "data.init_from": "the weights to begin with",
     "data.init_from.hash": "the weights to begin with",
     "data.surrogate": "the surrogate's weights",
 }
@@ -454,7 +455,7 @@ def explained(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not file.parent.is_dir():
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(file.parent):
             raise InputError(
                 f"{file}: there is no folder {file.parent}; make it, then run the same "
                 "command again"

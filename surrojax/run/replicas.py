@@ -164,7 +164,6 @@ def _together(
     with closing(Progress(plan, done, quiet)) as progress:
         while going := [r for r in replicas if r.seed not in results]:
             states, found = next(rounds)
-            interrupts.check()
             tested = jax.device_get(evaluate(states.fusion, data["test"]))
             now = time.perf_counter()
             taken, start, kept = now - start, now, []
@@ -196,6 +195,7 @@ def _together(
                 if told and record["round"] < len(plan):
                     say(f"mind: seed {seed}: {told}", quiet)
                 progress.detail(record, {}, f"seed {seed}")
+            interrupts.check()
     return results
 
 

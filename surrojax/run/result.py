@@ -221,11 +221,11 @@ class Result:
             own = self.folder / filenames.PREDICTIONS
             if file.absolute().resolve() == own.resolve():
                 raise InputError(
-                    f"{file}: holds the run's own predictions; give another out"
+                    f"{file}: holds the run's own predictions; name another file"
                 )
         if file is not None and not file.absolute().parent.is_dir():
             raise InputError(
-                f"{file}: its folder is not there; make it, or give another out"
+                f"{file}: its folder is not there; make it, or name another file"
             )
         trained = self.best if best else self._trained
         if trained.preparation is None:

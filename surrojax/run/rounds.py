@@ -79,7 +79,6 @@ def reported(
     seen: Any = Data(data["train"], data["validation"])  # type: ignore[arg-type]
     start = time.perf_counter()
     for state, record in run(method, seen, begin, max_iterations, round_of):
-        interrupts.check()
         if "test" in data:
             found = parts(method.iterations_per_round).evaluate(
                 several(state.fusion, 1), data["test"]
@@ -102,6 +101,7 @@ def reported(
             start = time.perf_counter()  # it is no part of what tuning costs
             record["fidelity"]["seconds"] = round(start - now, 3)
         yield state, record
+        interrupts.check()
 
 
 def test_figures(found: Sequence[Evaluation | None], index: int) -> Mapping[str, Any]:
