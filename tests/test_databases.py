@@ -140,15 +140,14 @@ def test_images_without_a_face_are_told_as_images(tmp_path, caplog, monkeypatch)
             return None if image[0, 0, 0] > 60 else points.astype(np.float32)
 
     monkeypatch.setattr(align, "Detector", HalfBlind)
-    root = drawn.label_folders(
-        tmp_path / "set", ("happy", "sad")
-    )  # happy begins bright
+    # The first row of happy is bright.
+    root = drawn.label_folders(tmp_path / "set", ("happy", "sad"))
     options = (("subject_pattern", ""), ("sequence_pattern", ""))
     (root / "sad" / "q.png").write_bytes((root / "happy/p00_happy.png").read_bytes())
     with caplog.at_level(logging.INFO, logger="surrojax"):
-        read(Source("folder", root, 20, 3, True, options=options))
+        read(Source("folder", root, 20, 3, align=True, options=options))
     first, second, note = caplog.messages[-1].splitlines()
-    assert "12 images, no subjects; images by class: 12 sad" in first
+    assert first.endswith("12 images, no subjects; images by class: 0 happy, 12 sad")
     assert "; no face found in 13 images; sha256 " in second
     assert note == (
         "  note: 13 of 25 images are left out (no face found, or not decoded)"
