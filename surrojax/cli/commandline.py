@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from surrojax import interrupts
 from surrojax.cli import usage
@@ -179,6 +181,8 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
 
     def begin(argv: Sequence[str]) -> None:
         absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
+        # Its default, between processes, is left behind where this one ends at once.
+        tqdm.set_lock(threading.RLock())
         if len(argv) > 1:
             raise InputError(_no_flag(argv[1]))
         if flags.FLAGS["fields"].value:
