@@ -80,15 +80,14 @@ def _lost(listing: Listing, frames: Iterable[Frame]) -> list[str]:
 def _sentence(listing: Listing, manifest: dict) -> str:
     """What was read, on one line a subject."""
     frames, sequences = manifest["frames"], manifest["sequences"]
-    unit, much = "sequences", f"{frames} frames of {sequences} sequences"
+    one, unit, much = "frames", "sequences", f"{frames} frames of {sequences} sequences"
     if frames == sequences:
-        unit, much = "images", f"{frames} images"
+        one, unit, much = "images", "images", f"{frames} images"
     classes = ", ".join(f"{n} {name}" for name, n in manifest["classes"].items())
     left_out = ", ".join(f"{n} {why}" for why, n in manifest["left_out"].items())
     read = [f"left out: {left_out or 'nothing'}"]
     if manifest["aligned"]:
-        of = "images" if unit == "images" else "frames"
-        read.append(f"no face found in {manifest['no_face_found']} {of}")
+        read.append(f"no face found in {manifest['no_face_found']} {one}")
     if manifest["unreadable"]:
         read.append(f"{manifest['unreadable']} unreadable")
     lines = [

@@ -125,12 +125,13 @@ def groups(split: Split) -> tuple[np.ndarray, np.ndarray]:
     return rank[group.reshape(-1)], np.sort(first).astype(np.str_)
 
 
-def deal(split: Split, folds: int = FOLDS) -> np.ndarray:
+def deal(split: Split, folds: int = FOLDS, faceless: int = 0) -> np.ndarray:
     """The fold of each sample, `[n]` int: groups are dealt like cards, by tens.
 
     Args:
       split: all samples; see `groups`.
       folds: how many.
+      faceless: images that are left out because no face was found in them.
 
     Raises:
       InputError: there are fewer groups than folds, so one would have no subject.
@@ -138,10 +139,16 @@ def deal(split: Split, folds: int = FOLDS) -> np.ndarray:
     group, names = groups(split)
     if len(names) < folds:
         kind = "subjects" if split.subjects is not None else "independent samples"
+        without = (
+            f". No face was found in {faceless} images: --config.dataset.align=False "
+            "takes them as they are"
+            if len(names) + faceless >= folds  # they could have filled the folds
+            else ""
+        )
         raise InputError(
             f"dataset: {len(names)} {kind} cannot be dealt into {folds} folds; fold "
             f"{len(names)} would have none; get a more complete copy, or sort a folder "
-            "of your own into train/ and test/"
+            f"of your own into train/ and test/{without}"
         )
     return group % folds
 
@@ -156,16 +163,8 @@ def ten_folds(samples: Samples, fold: int) -> Dataset:
     Raises:
       InputError: there are too few subjects or samples for so many folds.
     """
-    try:
-        dealt = deal(samples.all)
-    except InputError as error:
-        lost = samples.manifest.get("no_face_found", 0)
-        if len(groups(samples.all)[1]) + lost < FOLDS:
-            raise  # they could not have filled the folds
-        raise InputError(
-            f"{error}. No face was found in {lost} images: "
-            "--config.dataset.align=False takes them as they are"
-        ) from error
+    faceless = samples.manifest.get("no_face_found", 0)
+    dealt = deal(samples.all, faceless=faceless)
     test, validation = dealt == fold, dealt == (fold + 1) % FOLDS
     return _dataset(
         samples,

@@ -151,7 +151,8 @@ def tune(
     before: Record = {}
     if workdir is not None:
         before, options = _before(workdir, options)
-    followed, options = _schedule_of(schedule, settings, options)
+    beside = _config_beside(schedule)
+    followed, options = _schedule_of(schedule, beside, settings, options)
     plain = Plain(preprocess, augment)
     method = make_method(module, given, layers, trunk, plain, optimizer, options)
     if followed is not None:
@@ -174,7 +175,7 @@ def tune(
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, names, words))]
-    told += _told_of_layers(schedule, method)
+    told += _told_of_layers(schedule, beside, method)
     if method.class_weights is not None:
         told.append(told_weights(method.class_weights, names))
     job = Job(method, dataset, splits, limits, options.max_iterations, seed, told)
@@ -258,13 +259,20 @@ def _before(
 
 
 def _schedule_of(
-    schedule: Any, given: Mapping[str, Any], options: Settings
+    schedule: Any, beside: Record, given: Mapping[str, Any], options: Settings
 ) -> tuple[Schedule | None, Settings]:
-    """The schedule that is followed, if any, and the settings with it."""
+    """The schedule that is followed, if any, and the settings with it.
+
+    Args:
+      schedule: of `tune`.
+      beside: of `_config_beside`.
+      given: by the caller.
+      options: these and the defaults.
+    """
     if schedule is None:
         return None, options
     if isinstance(schedule, str | os.PathLike):
-        options = _halved_as(Path(schedule).expanduser(), options)
+        options = _halved_as(beside, options)
         schedule = read_schedule(schedule)
     if not isinstance(schedule, Schedule):
         raise InputError(
@@ -274,16 +282,17 @@ def _schedule_of(
     return schedule, _following(schedule, given, options)
 
 
-def _config_beside(place: Path) -> Record:
-    """The config of the run whose folder or schedule file this is, if it is of one."""
+def _config_beside(schedule: Any) -> Record:
+    """The config of the run whose folder or schedule file is given, if it is of one."""
+    if not isinstance(schedule, str | os.PathLike):
+        return {}
+    place = Path(schedule).expanduser()
     return config_in(_saved(place if place.is_dir() else place.parent)) or {}
 
 
-def _told_of_layers(schedule: Any, method: Method) -> list[str]:
+def _told_of_layers(schedule: Any, beside: Record, method: Method) -> list[str]:
     """Says where a run's schedule was found for other layers than it acts on here."""
-    if not isinstance(schedule, str | os.PathLike):
-        return []
-    had = _config_beside(Path(schedule).expanduser()).get("layers")
+    had = beside.get("layers")
     here = [layer.name for layer in own_of(method).layers]
     if had is None or had == here:
         return []
@@ -293,12 +302,12 @@ def _told_of_layers(schedule: Any, method: Method) -> list[str]:
     ]
 
 
-def _halved_as(place: Path, options: Settings) -> Settings:
+def _halved_as(beside: Record, options: Settings) -> Settings:
     """With the fall of the rate that a run of `tune` had, whose schedule is followed.
 
     One that was extended kept that of its first length.
     """
-    had = _config_beside(place).get("halve_every")
+    had = beside.get("halve_every")
     if options.halve_every is not None or had is None:
         return options
     return replace(options, halve_every=had)
