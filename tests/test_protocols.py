@@ -47,7 +47,7 @@ def of(split, name="db", classes=SEVEN, where=None):
 
 def test_subjects_are_sorted_and_dealt_by_tens():
     split = people(23, 2)
-    for subject, fold in zip(split.subjects, deal(split), strict=True):
+    for subject, fold in zip(split.subjects, deal(of(split)), strict=True):
         assert fold == int(subject[1:]) % 10
 
 
@@ -82,14 +82,14 @@ def test_nine_subjects_leave_a_fold_with_none():
 
 
 def test_rows_without_subjects_are_dealt_by_tens():
-    np.testing.assert_array_equal(deal(a_split(25)), np.arange(25) % 10)
+    np.testing.assert_array_equal(deal(of(a_split(25))), np.arange(25) % 10)
 
 
 def test_identical_images_share_a_fold():
     split = a_split(30)
     split.images[17] = split.images[4]
     split.images[29] = split.images[4]
-    dealt = deal(split)
+    dealt = deal(of(split))
     assert dealt[4] == dealt[17] == dealt[29]
     # The groups that are left are dealt in the order of their first rows.
     groups = [i for i in range(30) if i not in (17, 29)]
@@ -100,7 +100,7 @@ def test_a_sequence_stays_together_and_takes_its_duplicates_along():
     sequences = [f"c{i // 2:02}" for i in range(44)]
     split = a_split(44, sequences=sequences)
     split.images[40] = split.images[1]  # clip 20 shares a frame with clip 0
-    dealt = deal(split)
+    dealt = deal(of(split))
     for row in range(0, 44, 2):
         assert dealt[row] == dealt[row + 1]
     assert dealt[40] == dealt[0]
@@ -125,8 +125,24 @@ def test_a_tenth_of_training_validates_where_no_split_is_given_for_it():
 
 def test_a_missing_official_split_is_named():
     where = np.array(["train"] * 40)
-    with pytest.raises(InputError, match="db as read has no test split"):
+    with pytest.raises(InputError, match="db as read has no test split") as error:
         official(of(a_split(40), where=where))
+    assert "align" not in str(error.value)
+
+
+@pytest.mark.parametrize("protocol", ["official", "held_out", "cross_database"])
+def test_faces_that_were_not_found_are_named_where_a_split_is_empty(protocol):
+    """A rule of alignment may have emptied it; the remedy is not a better copy."""
+    without = {"official": "test", "held_out": "train", "cross_database": "train"}
+    where = np.array(["train", "test"] * 20)
+    samples = of(a_split(40), where=where).take(where != without[protocol])
+    samples = replace(samples, manifest={"no_face_found": 20})
+    with pytest.raises(InputError, match="face was found in 20 images.*align=False"):
+        {
+            "official": official,
+            "held_out": held_out,
+            "cross_database": lambda s: cross_database(s, of(people(20, 1)), 0),
+        }[protocol](samples)
 
 
 def test_six_classes_leave_neutral_out_and_count_it():

@@ -125,32 +125,43 @@ def groups(split: Split) -> tuple[np.ndarray, np.ndarray]:
     return rank[group.reshape(-1)], np.sort(first).astype(np.str_)
 
 
-def deal(split: Split, folds: int = FOLDS, faceless: int = 0) -> np.ndarray:
+def deal(samples: Samples, folds: int = FOLDS) -> np.ndarray:
     """The fold of each sample, `[n]` int: groups are dealt like cards, by tens.
 
     Args:
-      split: all samples; see `groups`.
+      samples: those to deal; see `groups`.
       folds: how many.
-      faceless: images that are left out because no face was found in them.
 
     Raises:
       InputError: there are fewer groups than folds, so one would have no subject.
     """
-    group, names = groups(split)
+    group, names = groups(samples.all)
     if len(names) < folds:
-        kind = "subjects" if split.subjects is not None else "independent samples"
-        without = (
-            f". No face was found in {faceless} images: --config.dataset.align=False "
-            "takes them as they are"
-            if len(names) + faceless >= folds  # they could have filled the folds
-            else ""
-        )
+        known = samples.all.subjects is not None
+        kind = "subjects" if known else "independent samples"
         raise InputError(
             f"dataset: {len(names)} {kind} cannot be dealt into {folds} folds; fold "
             f"{len(names)} would have none; get a more complete copy, or sort a folder "
-            f"of your own into train/ and test/{without}"
+            "of your own into train/ and test/"
+            f"{_faceless(samples, folds - len(names))}"
         )
     return group % folds
+
+
+def _faceless(samples: Samples, missing: int = 1) -> str:
+    """A remedy where images may be missing because no face was found in them.
+
+    Args:
+      samples: what is left.
+      missing: how many images are needed.
+    """
+    found_none = samples.manifest.get("no_face_found", 0)
+    if found_none < missing:
+        return ""
+    return (
+        f". No face was found in {found_none} images: --config.dataset.align=False "
+        "takes them as they are"
+    )
 
 
 def ten_folds(samples: Samples, fold: int) -> Dataset:
@@ -163,8 +174,7 @@ def ten_folds(samples: Samples, fold: int) -> Dataset:
     Raises:
       InputError: there are too few subjects or samples for so many folds.
     """
-    faceless = samples.manifest.get("no_face_found", 0)
-    dealt = deal(samples.all, faceless=faceless)
+    dealt = deal(samples)
     test, validation = dealt == fold, dealt == (fold + 1) % FOLDS
     return _dataset(
         samples,
@@ -187,12 +197,12 @@ def official(samples: Samples) -> Dataset:
         if not where[name].any():
             raise InputError(
                 f"dataset: {samples.name} as read has no {name} split; add the missing "
-                "part of the database"
+                f"part of the database{_faceless(samples)}"
             )
     protocol = "official splits"
     if not where["validation"].any():
         rows = np.flatnonzero(where["train"])
-        kept = rows[deal(samples.all.take(rows)) == 0]
+        kept = rows[deal(samples.take(rows)) == 0]
         where["validation"][kept], where["train"][kept] = True, False
         protocol += "; a tenth of training validates"
     return _dataset(samples, [where[name] for name in SPLITS], {"protocol": protocol})
@@ -213,7 +223,7 @@ def held_out(samples: Samples) -> Samples:
             "folds hold out what they test"
         )
     rows = np.flatnonzero(samples.official == "train")
-    tested = rows[deal(samples.all.take(rows)) == 0]
+    tested = rows[deal(samples.take(rows)) == 0]
     where = np.where(samples.official == "test", "", samples.official)
     where[tested] = "test"
     return replace(
@@ -248,7 +258,7 @@ def cross_database(
         if not len(source.all):
             raise InputError(
                 f"dataset: {source.name} as read has no train split; add the missing "
-                "part of the database"
+                f"part of the database{_faceless(source)}"
             )
     shared = [name for name in source.classes if name in target.classes]
     if len(shared) < 2:
@@ -258,7 +268,7 @@ def cross_database(
         )
     allowed = tuple(name in target.classes for name in source.classes)
     target = relabel(target, source.classes)
-    dealt = deal(target.all)
+    dealt = deal(target)
     validation = target.all.take(np.flatnonzero(dealt == fold))
     train = source.all
     if train_on_fold:

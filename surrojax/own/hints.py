@@ -57,8 +57,6 @@ def hints(
       words: of `words_of`.
     """
     found, train = of_splits(method, splits, classes, "tune=()"), splits["train"]
-    if method.blind:
-        found.append(method.blind)
     augment = method.augment
     values = np.asarray(train.images[:SOME])
     if (

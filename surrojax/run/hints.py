@@ -31,7 +31,7 @@ def of_splits(
     found = [
         line for name, split in splits.items() for line in missing(name, split, classes)
     ]
-    found += repeated(method, len(splits["train"]))
+    found += of_method(method, len(splits["train"]))
     few = len(splits["validation"].units()[1])
     if method.tunes and few < FEW:
         found.append(
@@ -56,14 +56,15 @@ def missing(name: str, split: Split, classes: Sequence[str]) -> list[str]:
     ]
 
 
-def repeated(method: Method, examples: int) -> list[str]:
-    """A line about minibatches that are larger than the training set."""
-    if method.batch_size <= examples:
-        return []
-    return [
-        f"batch_size: {method.batch_size} is more than the {examples} examples to "
-        "train, so that each minibatch holds some several times"
-    ]
+def of_method(method: Method, examples: int) -> list[str]:
+    """Lines about settings that do not fit the examples to train, or each other."""
+    found = []
+    if method.batch_size > examples:
+        found.append(
+            f"batch_size: {method.batch_size} is more than the {examples} examples to "
+            "train, so that each minibatch holds some several times"
+        )
+    return found + ([method.blind] if method.blind else [])
 
 
 def of_dataset(method: Method, dataset: Dataset) -> list[str]:
@@ -78,7 +79,7 @@ def of_dataset(method: Method, dataset: Dataset) -> list[str]:
     """
     if dataset.name != "folder":
         found = missing("train", dataset.train, dataset.classes)
-        return found + repeated(method, len(dataset.train))
+        return found + of_method(method, len(dataset.train))
     found = of_splits(method, dataset.splits, dataset.classes, NOTHING)
     copies = dataset.manifest["duplicates"]["test_in_train_or_validation"]
     if copies:

@@ -126,8 +126,6 @@ class Setup:
         say(f"{who}{told}", quiet)
         for hint in of_dataset(self.method, self.dataset):
             say(f"{who}mind: {hint}", quiet)
-        if self.method.blind:
-            say(f"{who}mind: {self.method.blind}", quiet)
         if self.method.class_weights is not None:
             of = told_weights(self.method.class_weights, self.dataset.classes)
             say(f"{who}{of}", quiet)
