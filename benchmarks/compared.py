@@ -26,7 +26,7 @@ class Comparison:
     config: str
     steps: int
     ours: Mapping[str, str]
-    changes: Mapping[str, float] = field(default_factory=dict)
+    changes: Mapping[str, float | str] = field(default_factory=dict)
     flags: Sequence[str] = ("--pbt_every=1",)
 
     @property
@@ -40,7 +40,7 @@ class Comparison:
         return f"compare_{self.name}"
 
     @property
-    def fields(self) -> dict[str, float]:
+    def fields(self) -> dict[str, float | str]:
         """Of `config`, what is different here."""
         return {
             **self.changes,
@@ -55,7 +55,7 @@ class Comparison:
         """As a user would type it."""
         arguments = [
             f"--config=configs/{self.config}.py",
-            *(f"--config.{name}={value:g}" for name, value in self.fields.items()),
+            *(f"--config.{name}={_said(value)}" for name, value in self.fields.items()),
             *self.flags,
             *(
                 f"--ours={row}=configs/{config}.py"
@@ -68,6 +68,11 @@ class Comparison:
             f"--seeds={','.join(map(str, seeds))}",
         ]
         return records.command(arguments, records.BASELINES)
+
+
+def _said(value: float | str) -> str:
+    """A field's value, as a flag has it."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 SHIFT = {"dataset.shift": 2}
@@ -87,6 +92,13 @@ COMPARISONS = (
         10_000,
         {"surrojax": "fer2013_lenet_improved_shift", **WIDE},
         SHIFT,
+    ),
+    Comparison(
+        "lenet_ferplus",
+        LENET.config,
+        LENET.steps,
+        LENET.ours,
+        {"dataset.name": "ferplus"},
     ),
     Comparison(
         "lenet_long",
