@@ -131,9 +131,9 @@ def test_all_ways_give_the_same_run(one_way, small, tmp_path, changes):  # noqa:
 
 
 def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
-    together = replicas.train(
-        config_of(replicas=3, seed=5), tmp_path / "all", quiet=True
-    )
+    several = config_of(replicas=3, seed=5)
+    several.execution.devices = 3  # a replica each
+    together = replicas.train(several, tmp_path / "all", quiet=True)
     assert list(together) == [5, 6, 7]
     for seed, result in together.items():
         config = config_of(seed=seed)

@@ -20,6 +20,7 @@ from surrojax.layout import BATCH, SEVERAL, Layout, make_mesh
 
 KEY = jax.random.key(8)
 DEVICES = jax.devices()
+ONES = jnp.ones((8, 3))
 
 
 def mesh_of(count, batch_size=8):
@@ -34,6 +35,8 @@ def test_a_mesh_has_two_settings_and_splits_the_batch_evenly(count, batch_size, 
     mesh = mesh_of(count, batch_size)
     assert (mesh.shape[SEVERAL], mesh.shape[BATCH]) == shape
     assert mesh_of(1) is None
+    assert Layout(mesh).devices == shape[0] * shape[1]
+    assert Layout(mesh).alone().devices == 1
 
 
 @pytest.mark.parametrize("together", ["vmap", "loop"])
@@ -50,6 +53,52 @@ def test_spread_is_vmap(together, count, copies):
     for spread in (layout.spread, layout.spread_settings):
         found = jax.jit(partial(spread, f, (0, None)))(x, shift)
         jax.tree.map(np.testing.assert_allclose, found, expected)
+
+
+@pytest.mark.parametrize(
+    ("layout", "loops"),
+    [
+        (Layout(None, "loop", "vmap"), {"spread_settings"}),
+        (Layout(None, "vmap", "loop"), {"spread"}),
+    ],
+)
+def test_settings_and_candidates_have_a_way_each(layout, loops):
+    found = {
+        name
+        for name in ("spread_settings", "spread")
+        if "scan" in jaxpr(getattr(layout, name), jnp.sin, (0,), ONES)
+    }
+    assert found == loops
+
+
+def jaxpr(spread, f, axes, *arguments):
+    return str(jax.make_jaxpr(partial(spread, f, axes))(*arguments))
+
+
+def test_candidates_are_dealt_to_all_devices_and_settings_to_two():
+    layout = Layout(mesh_of(8))
+    assert len(shards(layout.spread)) == 8
+    assert len(shards(layout.spread_settings)) == 2
+
+
+def shards(spread):
+    """The parts of what is made of eight copies, by their place."""
+    made = jax.jit(partial(spread, jnp.sin, (0,)))(ONES)
+    return {str(shard.index) for shard in made.addressable_shards}
+
+
+def test_one_copy_is_no_grouped_convolution():
+    """A `vmap` over kernels makes one, between two transpositions; a CPU is slow."""
+    images, kernels = jnp.ones((2, 4, 1, 5, 5)), jnp.ones((2, 1, 1, 3, 3))
+    convolve = partial(jax.lax.conv, window_strides=(1, 1), padding="VALID")
+    spread, axes = Layout().spread, (0, 0)
+    assert "transpose" in jaxpr(spread, convolve, axes, images, kernels)
+    assert "transpose" not in jaxpr(spread, convolve, axes, images[:1], kernels[:1])
+
+
+def test_images_of_one_setting_are_spread_over_all_devices():
+    images = jax.jit(Layout(mesh_of(8)).split_batch)(ONES)
+    assert {shard.data.shape for shard in images.addressable_shards} == {(1, 3)}
 
 
 def records(method, data, fused, rounds=2):

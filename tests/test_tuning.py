@@ -371,6 +371,24 @@ def test_a_network_with_statistics_is_loaded(tmp_path):
     np.testing.assert_array_equal(loaded.predict(TABLE), given.predict(TABLE))
 
 
+class Dotted(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.tanh(nn.Dense(6, name="block.1")(x))
+        return nn.Dense(3, name="head.2")(nn.relu(nn.Dense(8, name="head.1")(x)))
+
+
+def test_names_of_layers_may_have_dots(tmp_path):
+    """A named bug: their weights were saved as those of other layers."""
+    small = SMALL | {"max_iterations": 20}
+    surrojax.tune(Dotted(), *splits(TABLE), workdir=tmp_path, **small)
+    small |= {"max_iterations": 40}  # goes on from its checkpoint
+    given = surrojax.tune(Dotted(), *splits(TABLE), workdir=tmp_path, **small)
+    loaded = surrojax.load(tmp_path, network=Dotted())
+    same(loaded, given, rtol=0, atol=0)
+    np.testing.assert_array_equal(loaded.predict(TABLE), given.predict(TABLE))
+
+
 def test_a_run_that_diverges_keeps_what_it_has(tmp_path, monkeypatch):
     def until_then(*arguments, inner=rounds.run):
         state, record = next(inner(*arguments))

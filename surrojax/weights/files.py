@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +21,8 @@ from surrojax.errors import InputError
 from surrojax.run.records import write_bytes
 
 Weights = dict[str, np.ndarray]
-"""Arrays by name: the path in the tree of parameters, joined by dots."""
+"""Arrays by name: the path in the tree of parameters, joined by dots; a dot that is
+part of a name has a backslash before it."""
 
 SUFFIXES = (".safetensors", ".npz")
 
@@ -28,6 +30,9 @@ TORCH_SUFFIXES = (".pt", ".pth")
 
 METADATA = "__metadata__"
 """Where safetensors keeps its metadata, as JSON; an .npz has an array of that name."""
+
+NOT_IN_NPZ = ("file", "allow_pickle")
+"""Names that `numpy.savez` has for parameters of its own."""
 
 STATISTICS = "batch_stats"
 """The collection of batch normalisation's running means and variances, and what their
@@ -37,16 +42,30 @@ SHOWN = 5
 """Names in a message, of many."""
 
 
-def flatten(params: Mapping[str, Any]) -> Weights:
+def named(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters by name, such as `CoPr2.conv.kernel` or `head.bias_V`."""
     return {
-        name: np.asarray(leaf) for name, leaf in flatten_dict(params, sep=".").items()
+        ".".join(re.sub(r"[.\\]", r"\\\g<0>", part) for part in path): leaf
+        for path, leaf in flatten_dict(params).items()
     }
 
 
+def flatten(params: Mapping[str, Any]) -> Weights:
+    """`named`, as NumPy's arrays."""
+    return {name: np.asarray(leaf) for name, leaf in named(params).items()}
+
+
 def unflatten(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree of parameters of which `flatten` made `weights`."""
-    return unflatten_dict(dict(weights), sep=".")
+    """The tree of parameters of which `named` or `flatten` made `weights`."""
+    return unflatten_dict(
+        {
+            tuple(
+                re.sub(r"\\(.)", r"\1", part)
+                for part in re.findall(r"(?:[^.\\]|\\.)+", name)
+            ): leaf
+            for name, leaf in weights.items()
+        }
+    )
 
 
 def whole(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,12 +107,18 @@ def save(
       metadata: what a reader of the file may want to know.
 
     Raises:
-      InputError: the file has another suffix or cannot be written.
+      InputError: the file has another suffix, cannot hold an array of some name, or
+        cannot be written.
     """
     check_suffix(file, SUFFIXES)
     # safetensors writes an array's memory as it lies, whatever its strides are.
     weights = {n: np.ascontiguousarray(a) for n, a in flatten(params).items()}
     if file.suffix == ".npz":
+        if taken := [name for name in NOT_IN_NPZ if name in weights]:
+            raise InputError(
+                f"{file}: numpy.savez takes no array called {taken[0]!r}; write a "
+                ".safetensors file"
+            )
         stream = io.BytesIO()
         # NumPy knows no bfloat16 in a file.
         weights = {
@@ -131,6 +156,19 @@ def load(file: Path) -> Weights:
             f"{file}: no such folder of a run; finish that run or name a file of "
             "weights"
         )
+    arrays = read(file)
+    return {name: exact(a, f"{file}: array {name!r}") for name, a in arrays.items()}
+
+
+def read(file: Path) -> Weights:
+    """Reads arrays of any numbers.
+
+    Args:
+      file: `.safetensors` or `.npz`.
+
+    Raises:
+      InputError: the file is missing, damaged or of another kind.
+    """
     check_suffix(file, SUFFIXES, reads=True)
     try:
         arrays = _read_npz(file) if file.suffix == ".npz" else _read_safetensors(file)
@@ -141,7 +179,7 @@ def load(file: Path) -> Weights:
         ) from error
     if not arrays:
         raise InputError(f"{file}: holds no arrays; make it again")
-    return {name: exact(a, f"{file}: array {name!r}") for name, a in arrays.items()}
+    return arrays
 
 
 def hash_of(weights: Mapping[str, np.ndarray]) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
 
 from surrojax.errors import InputError
-from surrojax.weights.files import STATISTICS, layers_of, some_of, unflatten
+from surrojax.weights.files import STATISTICS, layers_of, named, some_of, unflatten
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def fit_into(
     Raises:
       InputError: no layer fits.
     """
-    here = flatten_dict(params, sep=".")
+    here = named(params)
     ours = layers_of(here)
     theirs = layers_of([n for n in weights if not n.startswith(f"{STATISTICS}.")])
     loaded, fresh = [], []

@@ -17,7 +17,7 @@ from surrojax.weights.files import (
     Weights,
     check_suffix,
     exact,
-    load,
+    read,
     save,
     some_of,
     unflatten,
@@ -42,6 +42,9 @@ def _caffe_names() -> dict[str, str]:
 CAFFE_NAMES = _caffe_names()
 """The names that PyTorch ports of the parent keep, to those of `FaceNet`."""
 
+FLATTENED = ("FC1.kernel", "head.V")
+"""Weights of what maps are flattened for."""
+
 
 def from_torch(
     state_dict: Mapping[str, Any], names: Mapping[str, str] | None = None
@@ -51,7 +54,7 @@ def from_torch(
     Kernels become `[h, w, in, out]`; a PReLU with one slope gets one a map. Our
     networks flatten maps as `[h, w, C]` where PyTorch's do as `[C, h, w]`, so that the
     inputs of the layer after the flattening, `FC1` or `head.V`, change their order; C
-    is the most that any convolution yields.
+    is the most that any convolution yields. `FC1` may be a convolution of whole maps.
 
     Args:
       state_dict: tensors or numpy arrays by name; a prefix `module.` is dropped.
@@ -71,9 +74,9 @@ def from_torch(
         if layer == "":
             continue
         array = _numpy(value)
-        name = layer and _name(layer, part, array.ndim)
-        if not name:
-            strange.append(f"{key} {array.shape}")
+        name = layer and array is not None and _name(layer, part, array.ndim)
+        if array is None or not name:
+            strange.append(f"{key} {'(no array)' if array is None else array.shape}")
             continue
         if name in origin:
             raise InputError(
@@ -89,10 +92,25 @@ def from_torch(
         )
     if not weights:
         raise InputError("the state holds no weights of a layer; give another one")
-    kernels = [array for array in weights.values() if array.ndim == 4]
-    maps = max((kernel.shape[-1] for kernel in kernels), default=0)
+    for name in weights:
+        inside = [other for other in weights if other.startswith(f"{name}.")]
+        if inside:
+            raise InputError(
+                f"{origin[inside[0]]} and {origin[name]}: {inside[0]} cannot be beside "
+                f"{name}; map one of them to another layer"
+            )
+    maps = max(
+        (
+            array.shape[-1]
+            for name, array in weights.items()
+            if array.ndim == 4 and name not in FLATTENED
+        ),
+        default=0,
+    )
     for name, array in weights.items():
-        if name in ("FC1.kernel", "head.V"):
+        if name in FLATTENED and array.ndim == 4:
+            weights[name] = array.reshape(-1, array.shape[-1])
+        elif name in FLATTENED:
             weights[name] = _reorder(array, maps, origin[name])
         elif name.endswith(".slope") and array.shape == (1,):
             kernel = weights.get(name.removesuffix("slope") + "conv.kernel", array)
@@ -100,13 +118,17 @@ def from_torch(
     return weights
 
 
-def _numpy(value: Any) -> np.ndarray:
+def _numpy(value: Any) -> np.ndarray | None:
+    """A tensor as an array; nothing of what is none, as an entry beside the state."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # NumPy has none
             value = value.float()
         value = value.numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError:  # lists of several lengths
+        return None
 
 
 def _name(layer: str, part: str, axes: int) -> str | None:
@@ -125,7 +147,7 @@ def _name(layer: str, part: str, axes: int) -> str | None:
             ("weight", 1): f"{layer}.slope",
         }
     elif last in ("V", "W"):
-        kinds = {("weight", 2): layer, ("bias", 1): f"{path}.bias_{last}"}
+        kinds = {("weight", 2): layer, ("bias", 1): f"{path}.bias_{last}".lstrip(".")}
     else:
         kinds = {
             ("weight", 4): f"{layer}.kernel",
@@ -163,7 +185,7 @@ def convert(state: Path, out: Path, names: Path | None = None) -> Weights:
       InputError: a file cannot be used, or as `from_torch`.
     """
     check_suffix(out, SUFFIXES)
-    tensors = _read_torch(state) if state.suffix in TORCH_SUFFIXES else load(state)
+    tensors = _read_torch(state) if state.suffix in TORCH_SUFFIXES else read(state)
     table = _read_names(names) if names else {}
     try:
         weights = from_torch(tensors, table)
