@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import reports
 from forked import forked
 
 from surrojax import algorithm, filenames, interrupts, plots, report
@@ -212,3 +213,10 @@ def undrawn(request, monkeypatch):
     """Runs draw nothing, but in tests marked `drawn`."""
     if request.node.get_closest_marker("drawn") is None:
         draw_nothing(monkeypatch)
+
+
+@pytest.fixture
+def sketched(monkeypatch):
+    """Figures of reports are words alone: drawing takes most of a report's time."""
+    for module in ("rounds", "several"):
+        monkeypatch.setattr(f"surrojax.report.{module}.picture", reports.sketch)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from test_report import Page, assert_sound
+from reports import Page, assert_sound
 
 import surrojax
 from configs import (
