@@ -35,7 +35,7 @@ def draw():
     """A figure with what refers to other parts: clipped lines, and marks."""
     figure = Figure(figsize=(2, 1))
     axes = figure.subplots()
-    axes.plot([1, 2, 1], marker="o", label="笑")
+    axes.plot([1, 2, 1], marker="o", label="happy")
     axes.legend()
     return figure
 
@@ -76,7 +76,14 @@ def test_a_drawing_is_as_wide_and_as_high_as_it_was_made(drawn):
 def test_a_drawing_has_no_style_sheet_and_its_text_stays_text(drawn):
     tags = {tag for tag, _ in drawn.tags}
     assert "style" not in tags and "metadata" not in tags
-    assert "text" in tags and "笑" in drawn.text
+    assert "text" in tags and "happy" in drawn.text
+
+
+def test_letters_that_are_not_in_matplotlib_s_font_are_left_to_the_reader_s():
+    def in_chinese():
+        return Figure(figsize=(1, 1)).text(0.5, 0.5, "笑").figure
+
+    assert "笑" in figures.picture("one", in_chinese, "", "").svg
 
 
 def test_figures_of_one_page_share_no_parts(tmp_path):

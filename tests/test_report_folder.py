@@ -232,11 +232,7 @@ def test_the_name_of_a_seed_s_folder_is_no_pattern(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names",
-    [
-        ["seed=2", "seed=10"],
-        ["tune=none/seed=0", "tune=none/seed=1"],
-    ],
+    "names", [["seed=2", "seed=10"], ["tune=none/seed=0", "tune=none/seed=1"]]
 )
 def test_runs_below_a_folder_are_in_natural_order(tmp_path, names):
     for name in names:

@@ -165,6 +165,12 @@ def test_a_table_of_folds_alone_has_its_page(tmp_path):
     assert ["0 finished" in page.text, page.tables] == [True, {}]
 
 
+def test_replicas_that_failed_together_are_named_without_a_seed(tmp_path):
+    """They were trained as one, so sweep.csv has no seed of theirs."""
+    (tmp_path / "sweep.csv").write_text("seed,tune,test_accuracy\n,p_z,failed\n")
+    assert "1 of the last sweep's runs failed: tune=p_z" in page_of(tmp_path).text
+
+
 @pytest.fixture
 def seeds(tmp_path):
     """The page of two finished runs of a setting, and of one that is half done."""
