@@ -101,6 +101,13 @@ def break_line(folder):
     (folder / "metrics.jsonl").write_text("\n".join(["{", *lines[1:]]) + "\n")
 
 
+TAU = {"value": 0.5, "low": "-", "high": 0.7}
+
+
+def fidelity(tau=(), **regret):
+    return {"tau": dict(tau), "regret": {"accuracy": regret}}
+
+
 def change(name, *path, to):
     """Puts a value at a place of a JSON file; of metrics.jsonl, into its line 2."""
 
@@ -131,6 +138,10 @@ def change(name, *path, to):
             change("config.json", "multiply_accumulates", "surrogate", to="100"),
             "multiply_accumulates.surrogate is missing or no float",
         ),
+        (
+            change("config.json", "multiply_accumulates", "original", to=0),
+            "multiply_accumulates.original is not above 0",
+        ),
         (change("config.json", "manifest", "splits", to=[1]), "splits .* no dict"),
         (change("config.json", "manifest", "counts", to=3), "counts .* no dict"),
         (change("config.json", "versions", to="new"), "versions .* no dict"),
@@ -154,7 +165,21 @@ def change(name, *path, to):
             change("metrics.jsonl", "fidelity", to={"tau": {}}),
             "line 2: fidelity.regret.accuracy is missing",
         ),
+        (
+            change("metrics.jsonl", "fidelity", to=fidelity(tau={"score": 3})),
+            "line 2: fidelity.tau.score .* no dict",
+        ),
+        (
+            change("metrics.jsonl", "fidelity", to=fidelity(tau={"score": TAU})),
+            "line 2: fidelity.tau.score.low .* no float",
+        ),
+        (
+            change("metrics.jsonl", "fidelity", to=fidelity(random="all")),
+            "line 2: fidelity.regret.accuracy.random .* no float",
+        ),
+        (change("metrics.jsonl", "step", to=1), "line 2: of step 1, where a round"),
         (change("result.json", "test_accuracy", to=None), "test_accuracy is missing"),
+        (change("result.json", "balanced_accuracy", to="all"), "balanced.* no float"),
         (change("result.json", "macro_f1", to=None), "macro_f1 is missing"),
         (change("result.json", "seconds", to=True), "seconds is missing or no float"),
         (change("result.json", "confusion_matrix", to=[[1]]), "not 2 by 2"),

@@ -235,6 +235,10 @@ def _check_said(file: Path, description: Record) -> None:
         macs = ("original", "surrogate")
         fields = {f"multiply_accumulates.{name}": float for name in macs}
         _check(file, description, fields)
+        if description["multiply_accumulates"]["original"] <= 0:
+            raise InputError(
+                f"{file}: multiply_accumulates.original is not above 0; {REMEDY}"
+            )
     objective = description["config"].get("objective", OBJECTIVES[0])
     if objective not in OBJECTIVES:
         raise InputError(
@@ -387,6 +391,11 @@ def _read_metrics(file: Path, has_test: bool) -> list[Record]:
         _check(file, record, fields, where)
         if record["round"] != number:
             raise InputError(f"{file}: {where}not of round {number}; {REMEDY}")
+        if record["step"] < number:
+            raise InputError(
+                f"{file}: {where}of step {record['step']}, where a round has one at "
+                f"least; {REMEDY}"
+            )
         _check_parts(file, record, where, has_test)
         if records and list(record["hyper"]) != list(records[0]["hyper"]):
             raise InputError(
@@ -418,6 +427,11 @@ def _check_parts(file: Path, record: Record, where: str, has_test: bool) -> None
     if "fidelity" in record:
         regret = dict.fromkeys(("fidelity.tau", "fidelity.regret.accuracy"), dict)
         _check(file, record, regret, where)
+        taus = [f"fidelity.tau.{name}" for name in record["fidelity"]["tau"]]
+        _check_given(file, record, dict.fromkeys(taus, dict), where)
+        numbers = [f"{tau}.{part}" for tau in taus for part in ("value", "low", "high")]
+        numbers += [f"fidelity.regret.accuracy.{w}" for w in ("surrogate", "random")]
+        _check_given(file, record, dict.fromkeys(numbers, float), where)
 
 
 def _check_result(file: Path, result: Record, has_test: bool) -> None:
@@ -426,7 +440,7 @@ def _check_result(file: Path, result: Record, has_test: bool) -> None:
         accuracies += ["test_accuracy", "macro_f1"]
     wanted = dict.fromkeys(accuracies, float) | {"seconds": float, "rounds": int}
     _check(file, result, wanted | {"original_steps": int, "surrogate_steps": int})
-    _check_given(file, result, {"best_round": dict})
+    _check_given(file, result, {"best_round": dict, "balanced_accuracy": float})
     if has_test:
         _check_confusion(file, result)
 

@@ -146,7 +146,7 @@ def fidelities(run: Run) -> Table | None:
         names = ("cross_entropy", "ceiling_cross_entropy", "score", "ceiling_accuracy")
         rows.append(
             [count(record["round"])]
-            + [_interval(taus.get(name)) for name in names]
+            + [_interval(taus.get(name) or {}) for name in names]
             + [percent(regret["accuracy"].get(who)) for who in ("surrogate", "random")]
         )
     head = [
@@ -161,9 +161,10 @@ def fidelities(run: Run) -> Table | None:
     return Table("Fidelity of the surrogate, with 95 % intervals", head, rows)
 
 
-def _interval(tau: Record | None) -> str:
-    if tau is None or tau["value"] is None:
+def _interval(tau: Record) -> str:
+    value, low, high = (tau.get(part) for part in ("value", "low", "high"))
+    if value is None:
         return "–"
-    if tau["low"] is None:
-        return f"{tau['value']:.2f}"
-    return f"{tau['value']:.2f} [{tau['low']:.2f}, {tau['high']:.2f}]"
+    if low is None or high is None:
+        return f"{value:.2f}"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
