@@ -159,7 +159,7 @@ def test_a_folder_that_alignment_emptied_says_so():
     images = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
     manifest = {"no_face_found": 36}
     few = Samples("folder", ("happy", "sad"), Split(images, labels), None, manifest)
-    with pytest.raises(InputError, match="found in 36 images.*dataset.align=False"):
+    with pytest.raises(InputError, match="found in 36 of .*dataset.align=False"):
         ten_folds(few, 0)
     with pytest.raises(InputError, match="train/ and test/$"):
         ten_folds(replace(few, manifest={"no_face_found": 5}), 0)

@@ -8,7 +8,7 @@ import pytest
 from surrojax.data import Dataset, Split
 from surrojax.run.hints import of_dataset
 
-METHOD = SimpleNamespace(batch_size=4, tunes=True)
+METHOD = SimpleNamespace(batch_size=4, tunes=True, blind=None)
 
 
 def split(many, classes):
@@ -24,7 +24,7 @@ def dataset(name="folder", train=(9, 3), validation=(100, 3), test=(9, 3), copie
 
 def test_what_is_in_order_is_not_told():
     assert of_dataset(METHOD, dataset()) == []
-    untuned = SimpleNamespace(batch_size=4, tunes=False)
+    untuned = SimpleNamespace(batch_size=4, tunes=False, blind=None)
     assert of_dataset(untuned, dataset(validation=(12, 3))) == []
 
 
@@ -53,6 +53,12 @@ def test_what_is_in_order_is_not_told():
 )
 def test_what_a_folder_lacks_is_told(given, told):
     assert of_dataset(METHOD, dataset(**given)) == [told]
+
+
+@pytest.mark.parametrize("name", ["folder", "ck"])
+def test_what_candidates_cannot_tell_apart_is_told(name):
+    blind = SimpleNamespace(batch_size=4, tunes=True, blind="lambda_z is searched")
+    assert of_dataset(blind, dataset(name)) == ["lambda_z is searched"]
 
 
 def test_of_a_published_database_its_protocol_and_faults_are_not_told():

@@ -137,7 +137,7 @@ def test_faces_that_were_not_found_are_named_where_a_split_is_empty(protocol):
     where = np.array(["train", "test"] * 20)
     samples = of(a_split(40), where=where).take(where != without[protocol])
     samples = replace(samples, manifest={"no_face_found": 20})
-    with pytest.raises(InputError, match="face was found in 20 images.*align=False"):
+    with pytest.raises(InputError, match="face was found in 20 of the.*align=False"):
         {
             "official": official,
             "held_out": held_out,

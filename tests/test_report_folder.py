@@ -184,6 +184,8 @@ def change(name, *path, to):
         (change("result.json", "seconds", to=True), "seconds is missing or no float"),
         (change("result.json", "confusion_matrix", to=[[1]]), "not 2 by 2"),
         (change("result.json", "confusion_matrix", 0, to=["1", 2]), "not 2 by 2"),
+        (change("result.json", "confusion_matrix", 0, to=[-1, 2]), "not 2 by 2"),
+        (change("result.json", "confusion_matrix", 0, to=[True, 2]), "not 2 by 2"),
         (change("result.json", "recall", "sad", to="all"), "recall .* no float"),
         (change("result.json", "best_round", to=3), "best_round .* no dict"),
     ],

@@ -92,10 +92,11 @@ def test_names_are_paths_joined_by_dots():
 
 
 def test_a_dot_of_a_name_parts_nothing():
-    tree = {"block.1": {"kernel": 1}, "block": {"1": {"kernel": 2}}, "a\\.b": 3}
+    tree = {"block.1": {"kernel": 1}, "block": {"1": {"kernel": 2}}, "a%2Eb": {"": 3}}
     weights = flatten(tree)
-    assert set(weights) == {r"block\.1.kernel", "block.1.kernel", r"a\\\.b"}
+    assert set(weights) == {"block%2E1.kernel", "block.1.kernel", "a%252Eb."}
     assert unflatten(weights) == tree
+    assert layers_of(weights).keys() == {"block%2E1", "block.1", "a%252Eb"}
 
 
 def test_collections_beside_the_parameters_come_back():
@@ -108,6 +109,7 @@ def test_collections_beside_the_parameters_come_back():
     [
         (["a.conv.kernel", "a.slope", "b.V", "b.bias_V"], ["a", "b.V"]),
         (["scale", "bias"], ["scale", "bias"]),
+        (["V", "bias_V"], ["V"]),
     ],
 )
 def test_arrays_are_told_by_layers(names, layers):
@@ -625,6 +627,7 @@ def test_an_empty_name_leaves_a_layer_out():
         ),
         ({"bn.num_batches_tracked": np.array(3)}, {}, r"bn\.num_batches_tracked \(\)"),
         ({"epoch": 3}, {}, r"epoch \(\): not understood"),
+        ({"f.bias": noise(2)}, {"f": "head."}, r"f: 'head\.' is no name of a layer"),
         ({"history": [[1], [1, 2]]}, {}, r"history \(no array\): not understood"),
         (
             {"a.weight": noise(4, 3), "b.weight": noise(3, 2)},
@@ -714,6 +717,8 @@ def test_command_line_says_in_one_line_what_is_wrong(state_file, capsys):
         r"state\.npz: c1\.weight .*not understood", fails(capsys, state_file, out)
     )
     assert "out.pth: is none of" in fails(capsys, state_file, folder / "out.pth")
+    suffixes = r"run: is none of \.safetensors, \.npz, \.pt, \.pth; give"
+    assert re.search(suffixes, fails(capsys, folder / "run", out))
     assert "none.npz: cannot be read" in fails(capsys, folder / "none.npz", out)
     names = folder / "names.json"
     for text, message in (

@@ -159,8 +159,8 @@ def _faceless(samples: Samples, missing: int = 1) -> str:
     if found_none < missing:
         return ""
     return (
-        f". No face was found in {found_none} images: --config.dataset.align=False "
-        "takes them as they are"
+        f". No face was found in {found_none} of the images that were read: "
+        "--config.dataset.align=False takes them as they are"
     )
 
 

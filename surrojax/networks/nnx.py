@@ -367,4 +367,5 @@ def _collection(variable: nnx.Variable) -> str:
 
 
 def _name(path: Path) -> str:
-    return "_".join(map(str, path))
+    """Of linen, in which a dot would part it from what is inside."""
+    return "_".join(map(str, path)).replace(".", "_")

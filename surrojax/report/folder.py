@@ -462,7 +462,7 @@ def _are_counts(row: Any, many: int) -> bool:
     return (
         isinstance(row, list)
         and len(row) == many
-        and all(isinstance(count, int) for count in row)
+        and all(type(count) is int and count >= 0 for count in row)
     )
 
 

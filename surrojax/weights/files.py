@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from surrojax.run.records import write_bytes
 
 Weights = dict[str, np.ndarray]
 """Arrays by name: the path in the tree of parameters, joined by dots; a dot that is
-part of a name has a backslash before it."""
+part of a name is `%2E`, and a percent sign `%25`."""
 
 SUFFIXES = (".safetensors", ".npz")
 
@@ -45,7 +44,7 @@ SHOWN = 5
 def named(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters by name, such as `CoPr2.conv.kernel` or `head.bias_V`."""
     return {
-        ".".join(re.sub(r"[.\\]", r"\\\g<0>", part) for part in path): leaf
+        ".".join(part.replace("%", "%25").replace(".", "%2E") for part in path): leaf
         for path, leaf in flatten_dict(params).items()
     }
 
@@ -60,8 +59,7 @@ def unflatten(weights: Mapping[str, Any]) -> dict[str, Any]:
     return unflatten_dict(
         {
             tuple(
-                re.sub(r"\\(.)", r"\1", part)
-                for part in re.findall(r"(?:[^.\\]|\\.)+", name)
+                part.replace("%2E", ".").replace("%25", "%") for part in name.split(".")
             ): leaf
             for name, leaf in weights.items()
         }
@@ -161,10 +159,13 @@ def load(file: Path) -> Weights:
 
 
 def read(file: Path) -> Weights:
-    """Reads arrays of any numbers.
+    """Reads arrays of whatever they hold.
 
     Args:
       file: `.safetensors` or `.npz`.
+
+    Returns:
+      The arrays by the file's names, as they are.
 
     Raises:
       InputError: the file is missing, damaged or of another kind.
@@ -175,7 +176,7 @@ def read(file: Path) -> Weights:
     except OSError as error:
         raise InputError(
             f"{file}: cannot be read ({error.strerror or error}); name a file of "
-            "weights or a finished run's folder"
+            "weights"
         ) from error
     if not arrays:
         raise InputError(f"{file}: holds no arrays; make it again")
@@ -278,11 +279,16 @@ def layers_of(names: Iterable[str]) -> dict[str, list[str]]:
     for name in names:
         path, _, leaf = name.rpartition(".")
         if leaf.removeprefix("bias_") in ("V", "W"):
-            layer = f"{path}.{leaf.removeprefix('bias_')}"
+            layer = inside(path, leaf.removeprefix("bias_"))
         else:
             layer = path.removesuffix(".conv") or name
         layers.setdefault(layer, []).append(name)
     return layers
+
+
+def inside(path: str, name: str) -> str:
+    """The name of a part of what has a path; an empty one is the network's."""
+    return f"{path}.{name}" if path else name
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from surrojax.weights.files import (
     Weights,
     check_suffix,
     exact,
+    inside,
     read,
     save,
     some_of,
@@ -65,6 +66,12 @@ def from_torch(
       InputError: a layer is unknown, or an array is not what its layer needs.
     """
     known = CAFFE_NAMES | dict(names or {})
+    for given, ours in known.items():
+        if ours and "" in ours.split("."):
+            raise InputError(
+                f"{given}: {ours!r} is no name of a layer, for it has nothing before "
+                "or after a dot; names of our layers are in docs/weights.md"
+            )
     weights: Weights = {}
     origin: dict[str, str] = {}
     strange = []
@@ -93,12 +100,13 @@ def from_torch(
     if not weights:
         raise InputError("the state holds no weights of a layer; give another one")
     for name in weights:
-        inside = [other for other in weights if other.startswith(f"{name}.")]
-        if inside:
-            raise InputError(
-                f"{origin[inside[0]]} and {origin[name]}: {inside[0]} cannot be beside "
-                f"{name}; map one of them to another layer"
-            )
+        parts = name.split(".")
+        for above in (".".join(parts[:i]) for i in range(1, len(parts))):
+            if above in weights:
+                raise InputError(
+                    f"{origin[name]} and {origin[above]}: {name} cannot be beside "
+                    f"{above}; map one of them to another layer"
+                )
     maps = max(
         (
             array.shape[-1]
@@ -147,7 +155,7 @@ def _name(layer: str, part: str, axes: int) -> str | None:
             ("weight", 1): f"{layer}.slope",
         }
     elif last in ("V", "W"):
-        kinds = {("weight", 2): layer, ("bias", 1): f"{path}.bias_{last}".lstrip(".")}
+        kinds = {("weight", 2): layer, ("bias", 1): inside(path, f"bias_{last}")}
     else:
         kinds = {
             ("weight", 4): f"{layer}.kernel",
@@ -185,6 +193,7 @@ def convert(state: Path, out: Path, names: Path | None = None) -> Weights:
       InputError: a file cannot be used, or as `from_torch`.
     """
     check_suffix(out, SUFFIXES)
+    check_suffix(state, (*SUFFIXES, *TORCH_SUFFIXES))
     tensors = _read_torch(state) if state.suffix in TORCH_SUFFIXES else read(state)
     table = _read_names(names) if names else {}
     try:
