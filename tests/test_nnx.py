@@ -340,6 +340,22 @@ def test_layers_in_containers_are_trained_and_frozen_ones_are_not():
     np.testing.assert_allclose(result.predict(inputs), found, rtol=1e-4, atol=1e-5)
 
 
+class Dotted(nnx.Module):
+    def __init__(self, rngs):
+        self.heads = nnx.Dict({"x.y": nnx.Linear(6, 3, rngs=rngs)})
+
+    def __call__(self, x):
+        return self.heads["x.y"](x)
+
+
+def test_a_layer_may_have_a_dot_in_its_name(tmp_path):
+    """A named bug: a run was kept whose layer could not be found when it was loaded."""
+    data = splits(TABLE)
+    result = surrojax.tune(Dotted(nnx.Rngs(0)), *data, workdir=tmp_path, **SMALL)
+    loaded = surrojax.load(tmp_path, network=Dotted(nnx.Rngs(1)))
+    same(loaded, result, rtol=0, atol=0)
+
+
 def test_what_was_given_may_change_afterwards():
     network, data = Table(nnx.Rngs(0)), splits(TABLE)
     result = surrojax.tune(network, *data, **SMALL)
