@@ -188,6 +188,7 @@ CASES = {
         {"learning_rate": 0.03, "batch_size": 32},
         {
             "untuned": untuned(),
+            "untuned, longer": {"max_iterations": 8_000, **untuned()},
             "p_z = p_x = 0.5": untuned(p_z=0.5, p_x=0.5),
             "p_z = p_x = 0.5, longer": {
                 "max_iterations": 8_000,
