@@ -9,6 +9,17 @@ from surrojax import report
 
 TUNE = ["lambda_z", "p_z"]
 CONFUSION = [[30, 10], [20, 40]]
+POOLED = {
+    "runs": 2,
+    "mean": 0.61,
+    "sd": 0.02,
+    "pooled_accuracy": 0.62,
+    "macro_f1": 0.6,
+    "recall": {"happy": 0.75, "sad": None},
+    "confusion_matrix": [[3, 1], [0, 0]],
+}
+"""Folds as one result, as a sweep writes them into folds.json."""
+
 VOID = {"meta", "br", "hr", "img", "link", "input", "wbr"}
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from matplotlib.figure import Figure
-from reports import Page, assert_sound, config_of, page_of, put, result_of
+from reports import POOLED, Page, assert_sound, config_of, page_of, put, result_of
 
 from surrojax.report import figures
 
@@ -87,15 +87,7 @@ def test_letters_that_are_not_in_matplotlib_s_font_are_left_to_the_reader_s():
 
 
 def test_figures_of_one_page_share_no_parts(tmp_path):
-    one = {
-        "runs": 2,
-        "mean": 0.61,
-        "pooled_accuracy": 0.62,
-        "macro_f1": 0.6,
-        "recall": {"happy": 0.75, "sad": None},
-        "confusion_matrix": [[3, 1], [0, 0]],
-    }
-    (tmp_path / "folds.json").write_text(json.dumps({"a": one, "b": one}))
+    (tmp_path / "folds.json").write_text(json.dumps({"a": POOLED, "b": POOLED}))
     page = page_of(tmp_path)
     assert_sound(page)
     assert len(page.figures) == 2

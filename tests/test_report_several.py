@@ -4,6 +4,7 @@ import json
 
 import pytest
 from reports import (
+    POOLED,
     TUNE,
     Page,
     assert_sound,
@@ -92,16 +93,7 @@ def test_folds_are_shown_pooled(tmp_path):
     for fold in (0, 1):
         dataset = {"name": "faces", "fold": fold}
         put(tmp_path / f"dataset.fold={fold}", config=config_of(dataset=dataset))
-    pooled = {
-        "runs": 2,
-        "mean": 0.61,
-        "sd": 0.02,
-        "pooled_accuracy": 0.62,
-        "macro_f1": 0.6,
-        "recall": {"happy": 0.75, "sad": None},
-        "confusion_matrix": [[3, 1], [0, 0]],
-    }
-    (tmp_path / "folds.json").write_text(json.dumps({"all": pooled}))
+    (tmp_path / "folds.json").write_text(json.dumps({"all": POOLED}))
     page = page_of(tmp_path)
     assert_sound(page)
     assert page.tables["Folds as one result"][1] == [

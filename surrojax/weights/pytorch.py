@@ -65,13 +65,9 @@ def from_torch(
     Raises:
       InputError: a layer is unknown, or an array is not what its layer needs.
     """
-    known = CAFFE_NAMES | dict(names or {})
-    for given, ours in known.items():
-        if ours and "" in ours.split("."):
-            raise InputError(
-                f"{given}: {ours!r} is no name of a layer, for it has nothing before "
-                "or after a dot; names of our layers are in docs/weights.md"
-            )
+    names = names or {}
+    _check_names(names)
+    known = {**CAFFE_NAMES, **names}
     weights: Weights = {}
     origin: dict[str, str] = {}
     strange = []
@@ -81,9 +77,12 @@ def from_torch(
         if layer == "":
             continue
         array = _numpy(value)
-        name = layer and array is not None and _name(layer, part, array.ndim)
-        if array is None or not name:
-            strange.append(f"{key} {'(no array)' if array is None else array.shape}")
+        if array is None:
+            strange.append(f"{key} (no array)")
+            continue
+        name = layer and _name(layer, part, array.ndim)
+        if not name:
+            strange.append(f"{key} {array.shape}")
             continue
         if name in origin:
             raise InputError(
@@ -99,14 +98,7 @@ def from_torch(
         )
     if not weights:
         raise InputError("the state holds no weights of a layer; give another one")
-    for name in weights:
-        parts = name.split(".")
-        for above in (".".join(parts[:i]) for i in range(1, len(parts))):
-            if above in weights:
-                raise InputError(
-                    f"{origin[name]} and {origin[above]}: {name} cannot be beside "
-                    f"{above}; map one of them to another layer"
-                )
+    _check_places(origin)
     maps = max(
         (
             array.shape[-1]
@@ -124,6 +116,32 @@ def from_torch(
             kernel = weights.get(name.removesuffix("slope") + "conv.kernel", array)
             weights[name] = np.repeat(array, kernel.shape[-1])
     return weights
+
+
+def _check_names(names: Mapping[str, str]) -> None:
+    """Sees that the names of our layers have something between their dots."""
+    for theirs, ours in names.items():
+        if ours and "" in ours.split("."):
+            raise InputError(
+                f"{theirs}: {ours!r} is no name of a layer, for it has nothing before "
+                "or after a dot; names of our layers are in docs/weights.md"
+            )
+
+
+def _check_places(origin: Mapping[str, str]) -> None:
+    """Sees that no array stands where others are inside.
+
+    Args:
+      origin: their names of the arrays by ours.
+    """
+    for name, theirs in origin.items():
+        parts = name.split(".")
+        for above in (".".join(parts[:i]) for i in range(1, len(parts))):
+            if above in origin:
+                raise InputError(
+                    f"{theirs} and {origin[above]}: {name} cannot be beside {above}; "
+                    "map one of them to another layer"
+                )
 
 
 def _numpy(value: Any) -> np.ndarray | None:
