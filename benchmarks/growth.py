@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.records import measured_by
-from benchmarks.speed import IMAGES, PACKAGES, turn
+from benchmarks.speed import PACKAGES, turn
+from benchmarks.timing import IMAGES
 
 AXES = {
     "batch": "images of a step",

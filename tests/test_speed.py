@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import growth
 from benchmarks.cost import account
-from benchmarks.speed import best_of, plot, summary, table
+from benchmarks.speed import plot, summary, table
+from benchmarks.timing import best_of
 
 
 def turn(ours, theirs, peak):

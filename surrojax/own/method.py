@@ -1,7 +1,7 @@
 """The method for a user's own network."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
 from typing import Any, Literal, cast
@@ -16,7 +16,7 @@ from surrojax.fields import are_words
 from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method
 from surrojax.networks import Pair, blank, forward, init, sites_of
-from surrojax.networks.calls import mode_of, trace
+from surrojax.networks.calls import Call, mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.stand_in import StandIn, UserNetwork
@@ -126,16 +126,7 @@ def make_method(
     descent: Descent | None,
     settings: Settings,
 ) -> Method:
-    if not isinstance(network, nn.Module):
-        what = (
-            f"the class {network.__name__}, where an instance is wanted"
-            if isinstance(network, type)
-            else f"of {type(network).__module__}.{type(network).__name__}"
-        )
-        raise InputError(
-            f"network: is {what}; give a module of flax.linen, such as Net(), or of "
-            "flax.nnx"
-        )
+    _check_network(network)
     if isinstance(network, StandIn) and layers is not None and are_words(layers):
         layers = network.named(layers)
     sample = jnp.asarray(inputs[:SAMPLE])
@@ -143,31 +134,11 @@ def make_method(
     if descent is not None:
         check_descent(descent, settings)
     seen = augment.preprocess(sample)
-    form = conv_form("auto")
-    try:
-        own = adapt(network, seen, layers, form)
-    except InputError as error:
-        flat = sample.ndim < 4  # neither images nor what was named wrongly
-        if sample.dtype == jnp.uint8 and seen.dtype != sample.dtype and flat:
-            hint = "images have a channel axis, x[..., None]; " * (sample.ndim == 3)
-            raise InputError(
-                f"{error}; inputs of type uint8 are taken for pixels and made float32: "
-                f"{hint}give tokens as int32"
-            ) from error
-        raise
-    kind: Any = surrogate if isinstance(surrogate, str) else "fitted"
-    if kind not in SURROGATES:
-        raise InputError(
-            f"surrogate: {kind!r} is unknown; choose from {', '.join(SURROGATES)}, or "
-            "give a Flax module"
-        )
+    own = _adapted(network, layers, sample, seen)
+    kind = _surrogate_kind(surrogate)
     calls = trace(network, seen, mode_of(network))
+    _check_logits(calls)
     pair = Pair(own, own, seen.shape[1:], str(seen.dtype))
-    if (outputs := calls[0].output) is not None and outputs.shape[-1] == 1:
-        raise InputError(
-            "network: yields one number an input; of two classes, let it end in a "
-            "Dense(2), for the loss takes a logit a class"
-        )
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
     asked = expand(settings.tuned(names, kind), names)
@@ -175,8 +146,7 @@ def make_method(
         trunk = surrogate
         if isinstance(surrogate, str):
             trunk = trunk_for(own, calls, seen)
-        small = with_surrogate(own, trunk, seen)
-        pair = Pair(own, small, pair.shape, pair.dtype)
+        pair = replace(pair, surrogate=with_surrogate(own, trunk, seen))
     center, width = settings.box
     space = make_space(
         sites,
@@ -224,6 +194,80 @@ def make_method(
     if descent is not None:
         check_steps(method, descent)
     return method
+
+
+def _check_network(network: Any) -> None:
+    """Sees that it is a module.
+
+    Raises:
+      InputError: it is something else, such as the class of one.
+    """
+    if isinstance(network, nn.Module):
+        return
+    what = (
+        f"the class {network.__name__}, where an instance is wanted"
+        if isinstance(network, type)
+        else f"of {type(network).__module__}.{type(network).__name__}"
+    )
+    raise InputError(
+        f"network: is {what}; give a module of flax.linen, such as Net(), or of "
+        "flax.nnx"
+    )
+
+
+def _adapted(
+    network: nn.Module, layers: Any, sample: jax.Array, seen: jax.Array
+) -> OwnNetwork:
+    """The network with its layers found.
+
+    Args:
+      network: the user's.
+      layers: of `own_method`.
+      sample: `[n, ...]` inputs as they are stored.
+      seen: the same as the network takes them.
+
+    Raises:
+      InputError: of `adapt`; with a word on bytes where they may have been tokens.
+    """
+    try:
+        return adapt(network, seen, layers, conv_form("auto"))
+    except InputError as error:
+        flat = sample.ndim < 4  # neither images nor what was named wrongly
+        if sample.dtype == jnp.uint8 and seen.dtype != sample.dtype and flat:
+            hint = "images have a channel axis, x[..., None]; " * (sample.ndim == 3)
+            raise InputError(
+                f"{error}; inputs of type uint8 are taken for pixels and made float32: "
+                f"{hint}give tokens as int32"
+            ) from error
+        raise
+
+
+def _surrogate_kind(surrogate: Any) -> Any:
+    """Which of `SURROGATES` is asked for.
+
+    Raises:
+      InputError: it is a word for none of them.
+    """
+    kind = surrogate if isinstance(surrogate, str) else "fitted"
+    if kind not in SURROGATES:
+        raise InputError(
+            f"surrogate: {kind!r} is unknown; choose from {', '.join(SURROGATES)}, or "
+            "give a Flax module"
+        )
+    return kind
+
+
+def _check_logits(calls: Sequence[Call]) -> None:
+    """Sees that what the network yields can be logits.
+
+    Raises:
+      InputError: it yields one number an input.
+    """
+    if (outputs := calls[0].output) is not None and outputs.shape[-1] == 1:
+        raise InputError(
+            "network: yields one number an input; of two classes, let it end in a "
+            "Dense(2), for the loss takes a logit a class"
+        )
 
 
 def _check_changes(augment: Plain, sample: jax.Array) -> None:

@@ -1,0 +1,72 @@
+"""How `benchmarks.speed` takes a time, on both of its sides."""
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from ml_collections import ConfigDict
+
+Row = dict[str, Any]
+"""What was measured, under `row`, its name; `ms` of a step or of a whole."""
+
+IMAGES = 28709  # of FER2013, and an eighth of them to validate on
+
+
+def config_of(given: argparse.Namespace) -> ConfigDict:
+    """The config that is measured."""
+    config: ConfigDict = import_module(f"configs.{given.config}").get_config()
+    config.batch_size = given.batch or config.batch_size
+    config.iterations_per_round = given.round_steps
+    config.compute_dtype = given.dtype
+    config.execution.devices = given.devices
+    if given.side == "pytorch" and config.surrogate != "fitted":
+        raise SystemExit(f"--side=pytorch: has no candidates as {given.config} has")
+    return config
+
+
+def side_of(given: argparse.Namespace) -> int:
+    """Pixels along a side of the images, as they are stored."""
+    return 48 if given.config.endswith("mresnet") else 28
+
+
+def median_seconds(program: Callable[[], Any], repeats: int) -> float:
+    """The median time of a call."""
+    return statistics.median(_seconds(program) for _ in range(repeats))
+
+
+def peak_row(product: Callable[[], Any], size: int, repeats: int) -> Row:
+    """Operations a second of the fastest of some products of square matrices.
+
+    Args:
+      product: of two of them.
+      size: their rows.
+      repeats: products.
+    """
+    best = min(_seconds(product) for _ in range(repeats))
+    return {"row": "peak", "flops": 2 * size**3 / best}
+
+
+def process_row(started: float) -> Row:
+    """What this process took since a time of `time.perf_counter`, and its memory."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "row": "process",
+        "peak_memory_gib": most,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def best_of(name: str, times: dict[str, float]) -> Row:
+    """A row of the fastest way, with the times of all."""
+    way = min(times, key=lambda name: times[name])
+    return {"row": name, "ms": times[way], "way": way, "ways": times}
+
+
+def _seconds(program: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    program()
+    return time.perf_counter() - start

@@ -1,0 +1,107 @@
+"""What config.json says of a run of `tune`, and what it says of one of before."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from surrojax import filenames
+from surrojax.errors import InputError
+from surrojax.networks.stand_in import StandIn
+from surrojax.own.identity import name_of, programs_of, shapes_of
+from surrojax.own.method import Plain, own_of
+from surrojax.own.settings import Settings
+from surrojax.own.training import Job
+from surrojax.run.diary import described
+from surrojax.run.records import Record, config_in, read_description
+from surrojax.run.replay import hash_of
+from surrojax.weights import flatten
+from surrojax.weights import hash_of as weights_hash
+
+
+def saved_in(folder: Path) -> Record:
+    """What config.json says of the run in a folder; nothing where there is none."""
+    file = folder / filenames.CONFIG
+    saved = read_description(file) if file.exists() else None
+    return {} if config_in(saved) is None else cast(Record, saved)
+
+
+def earlier(
+    workdir: str | os.PathLike[str], options: Settings
+) -> tuple[Record, Settings]:
+    """What config.json says of a run in the folder, and the settings with its lengths.
+
+    So the same call with a larger `max_iterations` extends that run.
+    """
+    if not os.fspath(workdir):
+        raise InputError("workdir: is empty; name a folder, or leave it out")
+    folder = Path(workdir).expanduser()
+    there = saved_in(folder)
+    had = config_in(there) or {}
+    kept = {
+        name: had[name]
+        for name in ("iterations_per_round", "halve_every")
+        if getattr(options, name) is None and name in had
+    }
+    try:
+        return there, replace(options, **kept)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}, which its run has") from error
+
+
+def describe(
+    job: Job,
+    options: Settings,
+    network: nn.Module,
+    surrogate: Any,
+    variables: Mapping[str, Any] | None,
+) -> Record:
+    """What config.json holds, and what tells this run from another."""
+    method, limits = job.method, job.limits
+    given = {
+        name: value if isinstance(value, int | float | str | None) else repr(value)
+        for name, value in asdict(options).items()
+    }
+    given |= {
+        "learning_rate": options.rate,
+        "iterations_per_round": options.steps_per_round,
+        "halve_every": options.halving,
+    }
+    given |= dict(zip(("center", "width"), map(repr, options.box), strict=True))
+    plain = cast(Plain, method.augment)
+    origin = {}
+    if method.schedule is not None:
+        origin["schedule"] = hash_of(method.schedule)
+    if isinstance(network, StandIn):
+        origin["variables"] = weights_hash(network.weights())
+    elif variables is not None:
+        origin["variables"] = weights_hash(flatten(jax.tree.map(np.asarray, variables)))
+    if isinstance(surrogate, StandIn):
+        origin["surrogate"] = weights_hash(surrogate.weights())
+    config = given | {
+        "seed": job.seed,
+        "network": name_of(network),
+        "preprocess": name_of(plain.preprocess),
+        "augment": name_of(plain.change),
+        "layers": [layer.name for layer in own_of(method).layers],
+        "surrogate": surrogate if isinstance(surrogate, str) else name_of(surrogate),
+        "tune": list(method.space.tune),
+        "class_weights": list(method.class_weights or ()),
+        "time_budget": limits.time_budget,
+        "early_stop": limits.early_stop,
+    }
+    if method.descent is not None:
+        config["optimizer"] = name_of(method.descent)
+    inputs = np.asarray(job.dataset.train.images[:1])
+    stored = {"shape": list(inputs.shape[1:]), "type": str(inputs.dtype)}
+    batch = jax.ShapeDtypeStruct((method.batch_size, *inputs.shape[1:]), inputs.dtype)
+    return described(method, job.dataset, config, origin) | {
+        "inputs": stored,
+        "shapes": shapes_of(method),
+        "programs": programs_of(method, batch),
+    }

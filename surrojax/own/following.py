@@ -1,0 +1,114 @@
+"""Training once with a schedule that is there already, without a search."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from surrojax.errors import InputError
+from surrojax.method import Method
+from surrojax.own.description import saved_in
+from surrojax.own.method import own_of
+from surrojax.own.settings import Settings
+from surrojax.run.records import Record, config_in
+from surrojax.run.replay import read_schedule
+from surrojax.schedule import Schedule
+from surrojax.settings import ALL
+from surrojax.space import Values
+
+
+class Followed(NamedTuple):
+    """A schedule that a run follows instead of a search.
+
+    Attributes:
+      schedule: it.
+      origin: where it was read; None: it was given itself.
+      layers: that it was found for; None: nothing says so.
+    """
+
+    schedule: Schedule
+    origin: str | os.PathLike[str] | None
+    layers: list[str] | None
+
+    @classmethod
+    def of(
+        cls, given: Any, settings: Mapping[str, Any], options: Settings
+    ) -> tuple["Followed | None", Settings]:
+        """The schedule that `tune` was given, if any, and the settings with it.
+
+        Args:
+          given: of `tune`.
+          settings: that the caller gave; a form such as `PAPER` says `tune="all"`.
+          options: these and the defaults.
+
+        Raises:
+          InputError: it is none, cannot be read, or a search was asked for as well.
+        """
+        if given is None:
+            return None, options
+        origin, layers, schedule = None, None, given
+        if isinstance(given, str | os.PathLike):
+            beside = _config_beside(given)
+            options = _halved_as(beside, options)
+            origin, layers, schedule = given, beside.get("layers"), read_schedule(given)
+        if not isinstance(schedule, Schedule):
+            raise InputError(
+                f"schedule: is of {type(schedule).__name__}; give a surrojax.Schedule, "
+                "such as a result's, or the folder of a run"
+            )
+        followed = cls(schedule, origin, layers)
+        return followed, _without_search(schedule, settings, options)
+
+    def on(self, method: Method, max_iterations: int) -> Method:
+        """A method that follows it, round by round.
+
+        Raises:
+          InputError: its rounds or names are not the method's.
+        """
+        space = Values.like(method.space)
+        ordered = self.schedule.ordered(space.names)
+        ordered.check(method.plan(max_iterations))
+        return replace(method, space=space, schedule=ordered)
+
+    def told(self, method: Method) -> list[str]:
+        """Says where it was found for other layers than it acts on here."""
+        here = [layer.name for layer in own_of(method).layers]
+        if self.layers is None or self.layers == here:
+            return []
+        return [
+            f"mind: the schedule of {self.origin} was found for "
+            f"{' and '.join(self.layers)}, and acts on {' and '.join(here)} here"
+        ]
+
+
+def _config_beside(given: str | os.PathLike[str]) -> Record:
+    """The config of the run whose folder or schedule file is given, if it is of one."""
+    place = Path(given).expanduser()
+    return config_in(saved_in(place if place.is_dir() else place.parent)) or {}
+
+
+def _halved_as(beside: Record, options: Settings) -> Settings:
+    """With the fall of the rate that a run of `tune` had, whose schedule is followed.
+
+    One that was extended kept that of its first length.
+    """
+    had = beside.get("halve_every")
+    if options.halve_every is not None or had is None:
+        return options
+    return replace(options, halve_every=had)
+
+
+def _without_search(
+    schedule: Schedule, given: Mapping[str, Any], options: Settings
+) -> Settings:
+    """Settings that search nothing, with the schedule's rounds where none are said."""
+    asked = given.get("tune", ALL)
+    if not (isinstance(asked, str) and asked == ALL) or options.fixed:
+        raise InputError(
+            "schedule: says all settings by itself; leave out tune and fixed"
+        )
+    length = options.iterations_per_round
+    if length is None:
+        length = min(int(schedule.ends[0]), options.max_iterations)
+    return replace(options, tune=(), iterations_per_round=length)
