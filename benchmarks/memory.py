@@ -21,13 +21,10 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from surrojax.algorithm import (
-    RunState,
-    compile_programs,
-    initial_state,
-    several,
-)
+from surrojax.algorithm import RunState, initial_state
+from surrojax.layout import several
 from surrojax.method import Data, Method
+from surrojax.programs import compile_programs
 from surrojax.run.execution import execution_of
 from surrojax.run.records import write_json
 from surrojax.settings import make_look, make_method

@@ -19,16 +19,12 @@ from benchmarks.timing import (
     process_row,
     side_of,
 )
-from surrojax.algorithm import (
-    compile_programs,
-    compile_round,
-    initial_state,
-    play,
-    several,
-)
+from surrojax.algorithm import compile_round, initial_state, play
+from surrojax.layout import several
 from surrojax.method import Data, candidate_macs
 from surrojax.networks import blank
 from surrojax.networks.macs import macs
+from surrojax.programs import compile_programs
 from surrojax.run.execution import execution_of, prepare, settle
 from surrojax.settings import make_look, make_method
 from surrojax.sgd import Arrays, Targets

@@ -7,7 +7,7 @@ Letters of the shape comments, everywhere in the package:
   M  hyper-parameters that a network has: 8, or 4 for ResNet20
   B  images of a minibatch
   n  samples of a split
-  S  steps that are taken in one call; of `algorithm.Outcome`, settings side by side
+  S  steps that are taken in one call; of `Outcome`, settings side by side
   K  classes
   C  channels of an image
   n_z, n_x  units that the layers FC1 and FC2 receive

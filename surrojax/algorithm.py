@@ -11,15 +11,13 @@ import numpy as np
 from flax import struct
 
 from surrojax.errors import InputError
-from surrojax.evaluate import Evaluation, evaluate
 from surrojax.fields import Record
-from surrojax.layout import several
 from surrojax.method import Data, Method
+from surrojax.programs import Programs, compile_programs, parts_of
+from surrojax.round_outcome import Outcome, record_of
 from surrojax.search import SearchState, lead
-from surrojax.sgd import Arrays, Net
-from surrojax.sites import Hyper, named
-from surrojax.stage1 import Fusion, fit_settings, new_fusion
-from surrojax.stage2 import compete, source
+from surrojax.stage1 import Fusion, new_fusion
+from surrojax.stage2 import source
 
 T = TypeVar("T")
 
@@ -83,84 +81,8 @@ class Streams(NamedTuple):
         return cls(*jax.random.split(key, len(cls._fields)))
 
 
-class Programs(NamedTuple):
-    """The parts of a round.
-
-    Attributes:
-      fit: `(fusion, settings [2, D], equal, train, key, step)` -> fusions, losses, with
-        a leading axis of the settings that were trained: two, or one where the second
-        is equal and the program could see that (stage 1).
-      evaluate: `(fusions, split)` -> `Evaluation` of originals and surrogates, with
-        the same axis.
-      compete: `(surrogate, vectors, data, key, step)` -> scores, `Evaluation`; the
-        first is `stage2.source`.
-      tell, ask: the optimiser's.
-    """
-
-    fit: Callable[..., Any]
-    evaluate: Callable[..., Any]
-    compete: Callable[..., Any]
-    tell: Callable[..., Any]
-    ask: Callable[..., Any]
-
-
-@struct.dataclass
-class Outcome:
-    """What a round found; of R replicas, with a leading axis.
-
-    Attributes:
-      diverged: `[]` bool: no setting gave finite losses, and the state is the old one.
-      equal: `[]` bool: both settings of stage 1 are the same one, or only the
-        current is trained.
-      winner: `[]` int32: 0 where the current best was kept, 1 where the previous.
-      settings: `Hyper` `[2]`, the current and the previous best.
-      losses: of stage 1, means over the round; `[S]`, of the settings trained.
-      original: `Evaluation` `[S]`.
-      surrogate: the same; None where none is fitted.
-      rate: `[]` the learning rate of the last step.
-      candidates: `Hyper` `[N]`; None where nothing is tuned, as all that follow.
-      scores: `[N]` of the candidates.
-      evaluations: `Evaluation` `[N]`.
-      leader: `Hyper`, the current best of the next round.
-      leader_score: `[]`.
-    """
-
-    diverged: jax.Array
-    equal: jax.Array
-    winner: jax.Array
-    settings: Hyper
-    losses: Any
-    original: Evaluation
-    surrogate: Evaluation | None
-    rate: jax.Array
-    candidates: Hyper | None = None
-    scores: jax.Array | None = None
-    evaluations: Evaluation | None = None
-    leader: Hyper | None = None
-    leader_score: jax.Array | None = None
-
-
 Round = Callable[[Data, RunState], tuple[RunState, Outcome]]
 """One round of Algorithm 1."""
-
-
-def compile_programs(method: Method) -> Programs:
-    """The parts of a round, each compiled once; the host calls one after the other."""
-    parts, compiled = _parts(method), method.layout.compile
-    fit_all = compiled(partial(_fit_all, method))
-
-    def fit(
-        fusion: Fusion, settings: jax.Array, equal: jax.Array, *given: Any
-    ) -> tuple[Fusion, Any]:
-        return fit_all(fusion, settings[:1] if equal else settings, *given)
-
-    return Programs(
-        fit=fit,
-        evaluate=compiled(parts.evaluate),
-        compete=compiled(parts.compete),
-        tell=compiled(parts.tell),
-        ask=compiled(parts.ask),
-    )
 
 
 def compile_round(method: Method, donate: bool = False) -> Round:
@@ -172,7 +94,7 @@ def compile_round(method: Method, donate: bool = False) -> Round:
         which is gone then.
     """
     return jax.jit(
-        partial(play, method, _parts(method)),
+        partial(play, method, parts_of(method)),
         donate_argnums=1 if donate else (),
         out_shardings=method.layout.sharding,
     )
@@ -184,7 +106,7 @@ def compile_replicas(method: Method, donate: bool = False) -> Round:
     The replicas are spread over the layout's devices, each of which plays whole rounds.
     """
     alone = replace(method, layout=method.layout.alone())
-    one = partial(play, alone, _parts(alone, branch=False))
+    one = partial(play, alone, parts_of(alone, branch=False))
 
     def all_(data: Data, states: RunState) -> Any:
         return method.layout.spread(one, (None, 0), data, states)
@@ -193,95 +115,6 @@ def compile_replicas(method: Method, donate: bool = False) -> Round:
         all_,
         donate_argnums=1 if donate else (),
         out_shardings=method.layout.sharding,
-    )
-
-
-def _parts(method: Method, branch: bool = True) -> Programs:
-    """The parts, to be compiled.
-
-    Args:
-      method: static.
-      branch: whether equal settings are trained once; under vmap both ways would be
-        computed.
-    """
-
-    def fit(
-        fusion: Fusion, settings: jax.Array, equal: jax.Array, *given: Any
-    ) -> tuple[Fusion, Any]:
-        def once() -> Any:
-            trained = _fit_all(method, fusion, settings[:1], *given)
-            return jax.tree.map(lambda a: jnp.concatenate([a, a]), trained)
-
-        def twice() -> Any:
-            return _fit_all(method, fusion, settings, *given)
-
-        if not method.tunes or method.stage1_settings == 1:
-            return _fit_all(method, fusion, settings[:1], *given)
-        if not branch:
-            return twice()
-        return jax.lax.cond(equal, once, twice)
-
-    def compete_from(
-        surrogate: Net, vectors: jax.Array, data: Data, key: jax.Array, step: Any
-    ) -> tuple[jax.Array, Evaluation]:
-        steps = step + jnp.arange(method.stage2_iterations)
-        return compete(method, surrogate, vectors, data, key, steps)
-
-    return Programs(
-        fit=fit,
-        evaluate=partial(evaluate_fusions, method),
-        compete=compete_from,
-        # Optimisers may share one tell; the partial makes this run's program its own.
-        tell=partial(method.search.tell),
-        ask=method.search.ask,
-    )
-
-
-def _fit_all(
-    method: Method,
-    fusion: Fusion,
-    settings: jax.Array,
-    train: Arrays,
-    key: jax.Array,
-    step: jax.Array,
-) -> tuple[Fusion, Any]:
-    steps = step + jnp.arange(method.iterations_per_round)
-    fusions = several(fusion, len(settings))
-    return fit_settings(method, fusions, settings, train, key, steps)
-
-
-def evaluate_fusions(
-    method: Method, fusions: Fusion, data: Arrays
-) -> tuple[Evaluation, Evaluation | None]:
-    """`Evaluation` of originals and of surrogates (None: there are none).
-
-    Args:
-      method: static.
-      fusions: with a leading axis.
-      data: the split.
-    """
-
-    def of(module: Any, nets: Net) -> Evaluation:
-        # Of one network, the images are spread; of several, the networks.
-        alone = len(jax.tree.leaves(nets)[0]) == 1
-        layout = method.layout if alone else None
-
-        def one(net: Net, data: Arrays) -> Evaluation:
-            return evaluate(
-                module,
-                method.views,
-                net.variables,
-                data,
-                method.evaluation_batch,
-                layout,
-                method.class_weights,
-            )
-
-        return method.layout.spread_settings(one, (0, None), nets, data)
-
-    surrogates = fusions.surrogate
-    return of(method.pair.original, fusions.original), (
-        None if surrogates is None else of(method.pair.surrogate, surrogates)
     )
 
 
@@ -395,14 +228,22 @@ def _rounds(
         yield number, made[steps]
 
 
-@jax.jit
-def _take(tree: T, index: jax.Array) -> T:
-    """One of several, of every leaf.
+class Kept(NamedTuple):
+    """What stage 1 of a round came to.
 
-    Compiled as one: leaf by leaf it takes seconds of a first round that is played in
-    parts.
+    Attributes:
+      fusion: the better of its networks.
+      setting: `[D]` that one's.
+      score: `[]` what that had as a candidate.
+      accuracy: `[]` on validation data.
+      outcome: of the round so far.
     """
-    return jax.tree.map(lambda a: a[index], tree)
+
+    fusion: Fusion
+    setting: jax.Array
+    score: jax.Array
+    accuracy: jax.Array
+    outcome: Outcome
 
 
 def play(
@@ -419,7 +260,33 @@ def play(
     Returns:
       The state after the round, or the same where the round diverged; what was found.
     """
-    streams, to_hyper = Streams.of(state.key), jax.vmap(method.space.to_hyper)
+    streams = Streams.of(state.key)
+    kept = _stage1(method, programs, data, state, streams.stage1)
+    search, population, outcome = state.search, state.population, kept.outcome
+    if method.tunes:
+        search, population, outcome = _stage2(
+            method, programs, data, state, kept, streams
+        )
+    is_best = kept.accuracy > state.best_accuracy
+    after = replace(
+        state,
+        fusion=kept.fusion,
+        population=population,
+        search=search,
+        previous=kept.setting if method.schedule is None else state.previous,
+        previous_score=kept.score,
+        round=state.round + 1,
+        step=state.step + method.iterations_per_round,
+        best_round=jnp.where(is_best, state.round + 1, state.best_round),
+        best_accuracy=jnp.where(is_best, kept.accuracy, state.best_accuracy),
+    )
+    return jax.tree.map(partial(_keep, outcome.diverged), state, after), outcome
+
+
+def _stage1(
+    method: Method, programs: Programs, data: Data, state: RunState, key: jax.Array
+) -> Kept:
+    """Trains with the current and the previous best, and keeps the better (line 9)."""
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
         settings = jnp.broadcast_to(
@@ -428,7 +295,7 @@ def play(
     had = jnp.stack([state.search.leader_score, state.previous_score])
     equal = jnp.all(settings[0] == settings[1]) | (method.stage1_settings == 1)
     fusions, losses = programs.fit(
-        state.fusion, settings, equal, data.train, streams.stage1, state.step
+        state.fusion, settings, equal, data.train, key, state.step
     )
     original, surrogate = programs.evaluate(fusions, data.validation)
     finite = jnp.isfinite(original.cross_entropy)
@@ -443,126 +310,70 @@ def play(
     winner = jnp.argmax(jnp.where(finite, merit[method.selection], -jnp.inf))
     # Two trainings of one setting may differ in their last bits; there is one winner.
     winner = jnp.where(equal & finite[0], 0, winner)
-    diverged = ~finite.any()
-    fusion = _take(fusions, winner)
-    next_step = state.step + method.iterations_per_round
     outcome = Outcome(
-        diverged=diverged,
+        diverged=~finite.any(),
         equal=equal,
         winner=winner,
-        settings=to_hyper(settings),
+        settings=jax.vmap(method.space.to_hyper)(settings),
         losses=jax.tree.map(lambda a: a / method.iterations_per_round, losses),
         original=original,
         surrogate=surrogate,
-        rate=method.learning_rate(next_step - 1),
+        rate=method.learning_rate(state.step + method.iterations_per_round - 1),
     )
-    search, population = state.search, state.population
-    if method.tunes:
-        search = lead(search, settings[winner], had[winner])
-        candidates = population
-        if method.reevaluate_incumbent:
-            candidates = jnp.concatenate([population, search.leader[None]])
-        scores, evaluations = programs.compete(
-            source(method, fusion), candidates, data, streams.stage2, state.step
-        )
-        if method.reevaluate_incumbent:
-            search = lead(search, search.leader, scores[-1])
-        n = method.population
-        search = programs.tell(search, population, scores[:n])
-        ask_key = jax.random.fold_in(streams.ask, state.round)
-        population, search = programs.ask(ask_key, search)
-        outcome = replace(
-            outcome,
-            candidates=to_hyper(candidates),
-            scores=scores,
-            evaluations=evaluations,
-            leader=method.space.to_hyper(search.leader),
-            leader_score=search.leader_score,
-        )
-    is_best = accuracy[winner] > state.best_accuracy
-    after = replace(
-        state,
-        fusion=fusion,
-        population=population,
-        search=search,
-        previous=settings[winner] if method.schedule is None else state.previous,
-        previous_score=had[winner],
-        round=state.round + 1,
-        step=next_step,
-        best_round=jnp.where(is_best, state.round + 1, state.best_round),
-        best_accuracy=jnp.where(is_best, accuracy[winner], state.best_accuracy),
+    return Kept(
+        fusion=_take(fusions, winner),
+        setting=settings[winner],
+        score=had[winner],
+        accuracy=accuracy[winner],
+        outcome=outcome,
     )
-    return jax.tree.map(partial(_keep, diverged), state, after), outcome
+
+
+def _stage2(
+    method: Method,
+    programs: Programs,
+    data: Data,
+    state: RunState,
+    kept: Kept,
+    streams: Streams,
+) -> tuple[SearchState, jax.Array, Outcome]:
+    """Scores the candidates, and proposes the next ones (lines 10 to 15).
+
+    Returns:
+      The optimiser's memory and the coming round's candidates; what the round found.
+    """
+    search = lead(state.search, kept.setting, kept.score)
+    candidates = state.population
+    if method.reevaluate_incumbent:
+        candidates = jnp.concatenate([candidates, search.leader[None]])
+    scores, evaluations = programs.compete(
+        source(method, kept.fusion), candidates, data, streams.stage2, state.step
+    )
+    if method.reevaluate_incumbent:
+        search = lead(search, search.leader, scores[-1])
+    search = programs.tell(search, state.population, scores[: method.population])
+    ask_key = jax.random.fold_in(streams.ask, state.round)
+    population, search = programs.ask(ask_key, search)
+    outcome = replace(
+        kept.outcome,
+        candidates=jax.vmap(method.space.to_hyper)(candidates),
+        scores=scores,
+        evaluations=evaluations,
+        leader=method.space.to_hyper(search.leader),
+        leader_score=search.leader_score,
+    )
+    return search, population, outcome
+
+
+@jax.jit
+def _take(tree: T, index: jax.Array) -> T:
+    """One of several, of every leaf.
+
+    Compiled as one: leaf by leaf it takes seconds of a first round that is played in
+    parts.
+    """
+    return jax.tree.map(lambda a: a[index], tree)
 
 
 def _keep(condition: jax.Array, old: Any, new: Any) -> Any:
     return old if old is new else jnp.where(condition, old, new)
-
-
-def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
-    """A round's record of plain numbers and strings.
-
-    Args:
-      outcome: of one run.
-      plan: NI of each round so far, this one included.
-    """
-    found = jax.device_get(outcome)
-    winner = int(found.winner)
-    trained = ("current",) if found.equal else ("current", "previous")
-    record: Record = {
-        "round": len(plan),
-        "step": sum(plan),
-        "iterations": plan[-1],
-        "learning_rate": float(found.rate),
-        "hyper": named(found.settings, winner),
-        "chosen": trained[winner],
-        "stage1": {
-            name: {
-                "original": _evaluation(found.original, index),
-                "surrogate": _evaluation(found.surrogate, index),
-            }
-            for index, name in enumerate(trained)
-        },
-        "original": _evaluation(found.original, winner),
-        "training_loss": finite(found.losses["loss"][winner]),
-    }
-    if found.surrogate is not None:
-        record["surrogate"] = _evaluation(found.surrogate, winner)
-        record["surrogate_training_loss"] = finite(
-            found.losses["surrogate_loss"][winner]
-        )
-        record["euclidean"] = {
-            site: finite(value[winner])
-            for site, value in found.losses["euclidean"]._asdict().items()
-            if value is not None
-        }
-    if found.candidates is not None:
-        record["candidates"] = [
-            {
-                "hyper": named(found.candidates, index),
-                "score": finite(score),
-                "validation_accuracy": float(found.evaluations.accuracy[index]),
-                "validation_cross_entropy": finite(
-                    found.evaluations.cross_entropy[index]
-                ),
-            }
-            for index, score in enumerate(found.scores)
-        ]
-        record["current_best"] = named(found.leader)
-        record["current_best_score"] = finite(found.leader_score)
-    return record
-
-
-def finite(value: Any) -> float | None:
-    """As JSON knows it: None for NaN and infinity."""
-    return float(value) if np.isfinite(value) else None
-
-
-def _evaluation(result: Evaluation | None, index: int) -> Record | None:
-    if result is None:
-        return None
-    return {
-        "validation_accuracy": float(result.accuracy[index]),
-        "validation_frame_accuracy": float(result.frame_accuracy[index]),
-        "validation_cross_entropy": finite(result.cross_entropy[index]),
-    }

@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surrojax.algorithm import Programs, RunState, Streams, finite
+from surrojax.algorithm import RunState, Streams
 from surrojax.fields import Record
 from surrojax.method import Data, Method
+from surrojax.programs import Programs
+from surrojax.round_outcome import finite
 from surrojax.sites import named
 from surrojax.stage1 import Fusion
 from surrojax.stage2 import source

@@ -25,7 +25,7 @@ import pytest
 import reports
 from forked import forked
 
-from surrojax import algorithm, filenames, interrupts, plots, report
+from surrojax import algorithm, filenames, interrupts, plots, programs, report
 from surrojax.data.augment import Augment, Look
 from surrojax.evaluate import Views
 from surrojax.method import Data, Method
@@ -44,6 +44,7 @@ SHARED = [
     for name in ("compile_programs", "compile_round", "compile_replicas")
 ]
 algorithm.compile_programs, algorithm.compile_round, algorithm.compile_replicas = SHARED
+programs.compile_programs = algorithm.compile_programs
 
 # A command that a test calls has the devices that a user's would have.
 AS_A_USER = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}

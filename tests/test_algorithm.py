@@ -13,7 +13,6 @@ from conftest import assert_close, assert_same, tiny_method
 from surrojax.algorithm import (
     DivergedError,
     Streams,
-    compile_programs,
     compile_round,
     in_parts,
     initial_state,
@@ -21,6 +20,7 @@ from surrojax.algorithm import (
     run,
 )
 from surrojax.evaluate import Evaluation
+from surrojax.programs import compile_programs
 from surrojax.sgd import Net
 from surrojax.sites import Sites
 from surrojax.stage1 import Fusion

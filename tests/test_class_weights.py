@@ -14,18 +14,14 @@ from test_stream import both, rounds
 
 import surrojax
 from surrojax import fidelity
-from surrojax.algorithm import (
-    compile_programs,
-    evaluate_fusions,
-    initial_state,
-    run,
-    several,
-)
+from surrojax.algorithm import initial_state, run
 from surrojax.class_weights import told, weights_of
 from surrojax.errors import InputError
 from surrojax.evaluate import Predictions, measure
+from surrojax.layout import several
 from surrojax.losses import softmax_cross_entropy
 from surrojax.method import Data
+from surrojax.programs import compile_programs, evaluate_fusions
 from surrojax.run import stream
 from surrojax.run.setup import Setup
 from surrojax.sgd import Drawn, Targets

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from conftest import tiny_method
 
-from surrojax.algorithm import compile_programs, initial_state, play, record_of, run
+from surrojax.algorithm import initial_state, play, run
 from surrojax.fidelity import compare, measure, never, tau, told
+from surrojax.programs import compile_programs
+from surrojax.round_outcome import record_of
 
 
 def setting(score, surrogate, *original):

@@ -9,14 +9,9 @@ import numpy as np
 import pytest
 from conftest import assert_close, tiny_method
 
-from surrojax.algorithm import (
-    compile_programs,
-    compile_round,
-    initial_state,
-    play,
-    run,
-)
+from surrojax.algorithm import compile_round, initial_state, play, run
 from surrojax.layout import BATCH, SEVERAL, Layout, make_mesh
+from surrojax.programs import compile_programs
 
 KEY = jax.random.key(8)
 DEVICES = jax.devices()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from conftest import tiny_arrays, tiny_method
 
-from surrojax.algorithm import compile_programs, initial_state, play, run
+from surrojax.algorithm import initial_state, play, run
 from surrojax.method import Data
+from surrojax.programs import compile_programs
 from surrojax.run import stream
 from surrojax.run.stream import Streamed, chunk_length, fetch
 from surrojax.sgd import Arrays, Targets

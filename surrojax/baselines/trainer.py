@@ -17,13 +17,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from surrojax import interrupts
-from surrojax.algorithm import Streams, evaluate_fusions, finite
+from surrojax.algorithm import Streams
 from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
 from surrojax.layout import several
 from surrojax.losses import Objective
 from surrojax.method import Method
+from surrojax.programs import evaluate_fusions
+from surrojax.round_outcome import finite
 from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.setup import Setup

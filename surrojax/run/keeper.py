@@ -10,9 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from surrojax import report
-from surrojax.algorithm import (
-    RunState,
-)
+from surrojax.algorithm import RunState
 from surrojax.data import Dataset
 from surrojax.method import Method
 from surrojax.run import processes

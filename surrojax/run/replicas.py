@@ -22,15 +22,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from surrojax import interrupts
-from surrojax.algorithm import (
-    DivergedError,
-    RunState,
-    compile_programs,
-    compile_replicas,
-    run_replicas,
-)
+from surrojax.algorithm import DivergedError, RunState, compile_replicas, run_replicas
 from surrojax.errors import InputError
 from surrojax.method import Data
+from surrojax.programs import compile_programs
 from surrojax.run.keeper import Keeper
 from surrojax.run.processes import here, want_one
 from surrojax.run.progress import Progress, say

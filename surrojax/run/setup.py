@@ -12,10 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from surrojax.algorithm import (
-    RunState,
-    initial_state,
-)
+from surrojax.algorithm import RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
 from surrojax.layout import Layout

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from surrojax.algorithm import Programs
+from surrojax.programs import Programs
 
 STAGES = {
     "fit": "stage 1",

@@ -1,6 +1,6 @@
 """Data larger than the device: images stay on the host and are streamed to it.
 
-The programs of a round do here what `algorithm.compile_programs` does with resident
+The programs of a round do here what `programs.compile_programs` does with resident
 data, in chunks of steps: the same rows, keys and augmentations, so the same results.
 grain reads the minibatches ahead in threads of its own.
 """
@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax import stage1, stage2
-from surrojax.algorithm import Programs
 from surrojax.data.dataset import Images
 from surrojax.evaluate import Evaluation, Predictions, measure, predict
 from surrojax.layout import several
 from surrojax.method import Data, Method
+from surrojax.programs import Programs
 from surrojax.sgd import Drawn, Net, Targets
 from surrojax.stage1 import Fusion
 

@@ -1,0 +1,117 @@
+"""What a round of Algorithm 1 found, and its record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import struct
+
+from surrojax.evaluate import Evaluation
+from surrojax.fields import Record
+from surrojax.sites import Hyper, named
+
+
+@struct.dataclass
+class Outcome:
+    """What a round found; of R replicas, with a leading axis.
+
+    Attributes:
+      diverged: `[]` bool: no setting gave finite losses, and the state is the old one.
+      equal: `[]` bool: both settings of stage 1 are the same one, or only the
+        current is trained.
+      winner: `[]` int32: 0 where the current best was kept, 1 where the previous.
+      settings: `Hyper` `[2]`, the current and the previous best.
+      losses: of stage 1, means over the round; `[S]`, of the settings trained.
+      original: `Evaluation` `[S]`.
+      surrogate: the same; None where none is fitted.
+      rate: `[]` the learning rate of the last step.
+      candidates: `Hyper` `[N]`; None where nothing is tuned, as all that follow.
+      scores: `[N]` of the candidates.
+      evaluations: `Evaluation` `[N]`.
+      leader: `Hyper`, the current best of the next round.
+      leader_score: `[]`.
+    """
+
+    diverged: jax.Array
+    equal: jax.Array
+    winner: jax.Array
+    settings: Hyper
+    losses: Any
+    original: Evaluation
+    surrogate: Evaluation | None
+    rate: jax.Array
+    candidates: Hyper | None = None
+    scores: jax.Array | None = None
+    evaluations: Evaluation | None = None
+    leader: Hyper | None = None
+    leader_score: jax.Array | None = None
+
+
+def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
+    """A round's record of plain numbers and strings.
+
+    Args:
+      outcome: of one run.
+      plan: NI of each round so far, this one included.
+    """
+    found = jax.device_get(outcome)
+    winner = int(found.winner)
+    trained = ("current",) if found.equal else ("current", "previous")
+    record: Record = {
+        "round": len(plan),
+        "step": sum(plan),
+        "iterations": plan[-1],
+        "learning_rate": float(found.rate),
+        "hyper": named(found.settings, winner),
+        "chosen": trained[winner],
+        "stage1": {
+            name: {
+                "original": _evaluation(found.original, index),
+                "surrogate": _evaluation(found.surrogate, index),
+            }
+            for index, name in enumerate(trained)
+        },
+        "original": _evaluation(found.original, winner),
+        "training_loss": finite(found.losses["loss"][winner]),
+    }
+    if found.surrogate is not None:
+        record["surrogate"] = _evaluation(found.surrogate, winner)
+        record["surrogate_training_loss"] = finite(
+            found.losses["surrogate_loss"][winner]
+        )
+        record["euclidean"] = {
+            site: finite(value[winner])
+            for site, value in found.losses["euclidean"]._asdict().items()
+            if value is not None
+        }
+    if found.candidates is not None:
+        record["candidates"] = [
+            {
+                "hyper": named(found.candidates, index),
+                "score": finite(score),
+                "validation_accuracy": float(found.evaluations.accuracy[index]),
+                "validation_cross_entropy": finite(
+                    found.evaluations.cross_entropy[index]
+                ),
+            }
+            for index, score in enumerate(found.scores)
+        ]
+        record["current_best"] = named(found.leader)
+        record["current_best_score"] = finite(found.leader_score)
+    return record
+
+
+def finite(value: Any) -> float | None:
+    """As JSON knows it: None for NaN and infinity."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _evaluation(result: Evaluation | None, index: int) -> Record | None:
+    if result is None:
+        return None
+    return {
+        "validation_accuracy": float(result.accuracy[index]),
+        "validation_frame_accuracy": float(result.frame_accuracy[index]),
+        "validation_cross_entropy": finite(result.cross_entropy[index]),
+    }
