@@ -67,17 +67,9 @@ def train(bench: Bench, record: Record) -> Record:
     )
 
 
-def compared(results: Path) -> list[Row]:
-    """The tuners after their longer training, beside the method."""
-    ours = [r for r in Folder(results / SOURCE).runs() if r["method"] == OURS]
-    rows = rows_of([*ours, *Folder(results / TARGET).runs()])
-    return [row for row in rows if row.method != OURS]
-
-
 def table(results: Path) -> str:
     """A line a tuner: before and after, and what is left of the method's lead."""
-    before = list(Folder(results / SOURCE).runs())
-    after = list(Folder(results / TARGET).runs())
+    before, after = _records(results)
     lines = [
         "| tuner | test % | se | with all of the rest | se | gain over surrojax | se | "
         "95 % interval | cost [runs] | seeds |",
@@ -103,6 +95,19 @@ def table(results: Path) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def compared(results: Path) -> list[Row]:
+    """The tuners after their longer training, beside the method."""
+    before, after = _records(results)
+    ours = [record for record in before if record["method"] == OURS]
+    return [row for row in rows_of([*ours, *after]) if row.method != OURS]
+
+
+def _records(results: Path) -> tuple[list[Record], list[Record]]:
+    """Of the comparison, at the method's own cost, and after the longer trainings."""
+    before = [r for r in Folder(results / SOURCE).runs() if r["budget"] == 1]
+    return before, list(Folder(results / TARGET).runs())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

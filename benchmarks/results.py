@@ -8,7 +8,7 @@ between `<!-- NAME -->` and `<!-- end -->` of the pages is replaced.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +171,26 @@ def compared(comparison: Comparison) -> str:
         return "Not run."
     rows = rows_of(records)
     draw(path, rows)
-    missing = not_run(rows)
-    if comparison is LENET:
-        table = f"{markdown(rows, missing=missing)}\n\n{corrected(rows)}"
-    else:  # most of the methods, and not worth a line each
-        left = ", ".join(method for method, _ in missing)
-        table = f"{markdown(rows)}\n\nNot run: {left}."
-    figure = f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)"
-    return f"{table}\n\n{figure}\n\n```\n{_all_of(comparison, records)}\n```"
+    parts = [
+        markdown(rows),
+        _left(rows),
+        *([corrected(rows)] if comparison is LENET else ()),
+        f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)",
+        "\n".join(["```", *_commands(comparison, records), "```"]),
+    ]
+    return "\n\n".join(parts)
+
+
+def _left(rows: Sequence[ComparedRow]) -> str:
+    """What was not run, at each of the budgets."""
+    names: dict[float, list[str]] = {}
+    for method, budget in not_run(rows):
+        names.setdefault(budget, []).append(method)
+    told = "; ".join(
+        ("" if budget == 1 else f"with {budget:g} times the budget: ") + ", ".join(left)
+        for budget, left in names.items()
+    )
+    return f"Not run: {told}."
 
 
 def corrected(rows: Sequence[ComparedRow]) -> str:
@@ -215,14 +227,17 @@ def against(row: str) -> str:
 def _spends(row: ComparedRow) -> bool:
     """Whether a row is of a method that spends the budget, on seeds enough."""
     known = row.method in METHODS and METHODS[row.method].budgets == "any"
-    return known and row.gain.size >= SEEDS
+    return known and row.budget == 1 and row.gain.size >= SEEDS
 
 
-def _all_of(comparison: Comparison, records: Sequence[Record]) -> str:
-    """The command of all rows, with the most seeds that one has."""
-    methods = dict.fromkeys([OURS, *(record["method"] for record in records)])
-    seeds = sorted({record["seed"] for record in records})
-    return comparison.command(list(methods), 1, seeds)
+def _commands(comparison: Comparison, records: Sequence[Record]) -> Iterator[str]:
+    """Of all rows, one for each budget, with the most seeds that a row has."""
+    for budget in sorted({record["budget"] for record in records}):
+        of = [record for record in records if record["budget"] == budget]
+        methods = dict.fromkeys([OURS] if budget == 1 else [])
+        methods |= dict.fromkeys(record["method"] for record in of)
+        seeds = sorted({record["seed"] for record in of})
+        yield comparison.command(list(methods), budget, seeds)
 
 
 def fidelity_table() -> str:

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
     if given.side:
-        started = time.perf_counter()  # of a side, its imports count
+        started = time.perf_counter()  # with the imports, on both sides
         for row in import_module(f"benchmarks.speed_{given.side}").rows(given, started):
             print(json.dumps(row), flush=True)
         return

@@ -16,8 +16,8 @@ from benchmarks.timing import (
     config_of,
     median_seconds,
     peak_row,
+    pixels_of,
     process_row,
-    side_of,
 )
 from surrojax.algorithm import compile_round, initial_state, play
 from surrojax.layout import several
@@ -59,11 +59,11 @@ class _Side:
     def __init__(self, given: argparse.Namespace, config: Any) -> None:
         self.given, self.method = given, make_method(config, 7)
         look, rng = make_look(config, self.method.pair), np.random.default_rng(0)
-        side, execution = min(side_of(given), look.side), execution_of(config)
+        pixels, execution = min(pixels_of(given), look.side), execution_of(config)
         everywhere = self.method.layout.everywhere
 
         def split(count: int) -> Arrays:
-            images = rng.integers(0, 256, (count, side, side, 1))
+            images = rng.integers(0, 256, (count, pixels, pixels, 1))
             labels = jnp.asarray(rng.integers(0, 7, count), jnp.int32)
             return Arrays(jnp.asarray(images, jnp.uint8), Targets(labels))
 
@@ -72,7 +72,7 @@ class _Side:
         )
         self.key = everywhere(jax.random.key(1))
         self.state = everywhere(initial_state(self.method, jax.random.key(0)))
-        self.fused = execution.fused
+        self.fused, self.programs = execution.fused, compile_programs(self.method)
         self.original = macs(self.method.pair.original, blank(self.method.pair))
         settled = settle(execution, self.method, self.state.fusion, self.data.train)
         self.how = {
@@ -88,6 +88,7 @@ class _Side:
         )
 
     def peak(self) -> Row:
+        """Of the machine."""
         size = self.given.square
         square = jnp.ones((size, size), self.given.dtype)
         product = jax.jit(lambda a: a @ a)
@@ -128,7 +129,7 @@ class _Side:
 
     def evaluation(self) -> Row:
         """Of the network, and of its surrogate where there is one."""
-        programs, validation = compile_programs(self.method), self.data.validation
+        programs, validation = self.programs, self.data.validation
         one = self.method.layout.everywhere(several(self.state.fusion, 1))
 
         def evaluate() -> None:
@@ -141,11 +142,12 @@ class _Side:
         }
 
     def round(self) -> Row:
+        """As one program, or in parts, whichever the backend takes."""
         method = self.method
         program: Callable[[Any, Any], Any] = (
             compile_round(method)
             if self.fused
-            else partial(play, method, compile_programs(method))
+            else partial(play, method, self.programs)
         )
 
         def play_once() -> None:
@@ -159,15 +161,16 @@ class _Side:
             "first_seconds": first,
         }
 
-    def _steps(self, name: str, work: int, f: Callable[..., Any], *given: Any) -> Row:
+    def _steps(self, name: str, work: int, f: Callable[..., Any], *first: Any) -> Row:
         """A row of some steps as one program.
 
         Args:
           name: of the row.
           work: MACs of an image in one step, forward, of all networks that are trained.
-          f: the steps; `given`, the training data and a key are its arguments.
+          f: the steps.
+          first: its first arguments; training data and a key follow.
         """
-        arguments = (*self.method.layout.everywhere(given), self.data.train, self.key)
+        arguments = (*self.method.layout.everywhere(first), self.data.train, self.key)
         begin = time.perf_counter()
         program = jax.jit(f).lower(*arguments).compile()
         compiling = time.perf_counter() - begin

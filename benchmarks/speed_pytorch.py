@@ -16,8 +16,8 @@ from benchmarks.timing import (
     config_of,
     median_seconds,
     peak_row,
+    pixels_of,
     process_row,
-    side_of,
 )
 from surrojax.networks import NETWORKS
 from surrojax.sites import Hyper, Sites
@@ -53,12 +53,12 @@ class _Side:
         self.candidates, self.network = config.search.population, config.network
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         entry, rng = NETWORKS[config.network], np.random.default_rng(0)
-        size, channels, side = entry.image_size, entry.channels, side_of(given)
+        size, channels, pixels = entry.image_size, entry.channels, pixels_of(given)
         self.pair = other.make_pair(config.network, 7, size, channels, self.device)
         self.look = other.Look(size, channels)
 
         def split(count: int) -> Any:
-            images = rng.integers(0, 256, (count, side, side, 1), dtype=np.uint8)
+            images = rng.integers(0, 256, (count, pixels, pixels, 1), dtype=np.uint8)
             labels = torch.from_numpy(rng.integers(0, 7, count)).to(self.device)
             return other.Split(torch.from_numpy(images).to(self.device), labels)
 
@@ -82,10 +82,12 @@ class _Side:
         return Hyper(of(1e-5), of(0.5))
 
     def wait(self) -> None:
+        """Until the device has done what it was given."""
         if self.device == "cuda":
             torch.cuda.synchronize()
 
     def peak(self) -> Row:
+        """Of the machine."""
         size = self.given.square
         square = torch.ones(size, size, device=self.device)
 
@@ -114,10 +116,10 @@ class _Side:
 
     def stage2(self) -> Iterator[Row]:
         """Populations of several sizes."""
-        shapes = self.fits[False].shapes(self.batch)[1:]
 
         def step(stage2: Any) -> None:
             drawn = other.draw_batch(self.train, self.look, self.batch)
+            shapes = self.fits[False].shapes(self.batch)[1:]
             stage2.step(0, drawn, other.draw_levels(shapes, self.device)[0])
 
         for n in self.given.populations:

@@ -1,4 +1,4 @@
-"""How `benchmarks.speed` takes a time, on both of its sides."""
+"""What both sides of `benchmarks.speed` share: what is measured, and how."""
 
 import argparse
 import resource
@@ -28,8 +28,8 @@ def config_of(given: argparse.Namespace) -> ConfigDict:
     return config
 
 
-def side_of(given: argparse.Namespace) -> int:
-    """Pixels along a side of the images, as they are stored."""
+def pixels_of(given: argparse.Namespace) -> int:
+    """Along a side of the images, as they are stored."""
     return 48 if given.config.endswith("mresnet") else 28
 
 

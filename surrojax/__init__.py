@@ -7,14 +7,14 @@ Letters of the shape comments, everywhere in the package:
   M  hyper-parameters that a network has: 8, or 4 for ResNet20
   B  images of a minibatch
   n  samples of a split
-  S  steps that are taken in one call; of `Outcome`, settings side by side
+  S  steps that are taken in one call; of `round_outcome.Outcome`, settings side by side
   K  classes
   C  channels of an image
   n_z, n_x  units that the layers FC1 and FC2 receive
 
 Modules, in the order in which data flow: `data` (readers, protocols, augmentation),
 `sites`, `space`, `networks`, `losses`, `search`, `evaluate`, `stage1`, `stage2`,
-`algorithm`; then `run`, a run's folder and rounds, `plots`, `report`, and
+`programs`, `algorithm`; then `run`, a run's folder and rounds, `plots`, `report`, and
 `experiment`, where a config, a folder and the rest meet. For users' own networks, data
 and loops: `own`.
 

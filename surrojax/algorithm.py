@@ -229,14 +229,15 @@ def _rounds(
 
 
 class Kept(NamedTuple):
-    """What stage 1 of a round came to.
+    """What stage 1 of a round keeps.
 
     Attributes:
-      fusion: the better of its networks.
-      setting: `[D]` that one's.
-      score: `[]` what that had as a candidate.
-      accuracy: `[]` on validation data.
-      outcome: of the round so far.
+      fusion: the better of the networks that it trained.
+      setting: `[D]` with which that one was trained.
+      score: `[]` the score of this setting as a candidate; -inf if it never was one.
+      accuracy: `[]` of the network on validation data; -inf where its losses are not
+        finite, so that it is never the best of a run.
+      outcome: what the round has found so far.
     """
 
     fusion: Fusion
@@ -261,7 +262,7 @@ def play(
       The state after the round, or the same where the round diverged; what was found.
     """
     streams = Streams.of(state.key)
-    kept = _stage1(method, programs, data, state, streams.stage1)
+    kept = _stage1(method, programs, data, state, streams)
     search, population, outcome = state.search, state.population, kept.outcome
     if method.tunes:
         search, population, outcome = _stage2(
@@ -284,9 +285,9 @@ def play(
 
 
 def _stage1(
-    method: Method, programs: Programs, data: Data, state: RunState, key: jax.Array
+    method: Method, programs: Programs, data: Data, state: RunState, streams: Streams
 ) -> Kept:
-    """Trains with the current and the previous best, and keeps the better (line 9)."""
+    """Trains with the current and the previous best, keeps the better (lines 8, 9)."""
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
         settings = jnp.broadcast_to(
@@ -295,7 +296,7 @@ def _stage1(
     had = jnp.stack([state.search.leader_score, state.previous_score])
     equal = jnp.all(settings[0] == settings[1]) | (method.stage1_settings == 1)
     fusions, losses = programs.fit(
-        state.fusion, settings, equal, data.train, key, state.step
+        state.fusion, settings, equal, data.train, streams.stage1, state.step
     )
     original, surrogate = programs.evaluate(fusions, data.validation)
     finite = jnp.isfinite(original.cross_entropy)
@@ -338,6 +339,8 @@ def _stage2(
     streams: Streams,
 ) -> tuple[SearchState, jax.Array, Outcome]:
     """Scores the candidates, and proposes the next ones (lines 10 to 15).
+
+    What stage 1 has kept leads (line 9).
 
     Returns:
       The optimiser's memory and the coming round's candidates; what the round found.

@@ -14,10 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.algorithm import RunState, Streams
-from surrojax.fields import Record
+from surrojax.fields import Record, finite_or_none
 from surrojax.method import Data, Method
 from surrojax.programs import Programs
-from surrojax.round_outcome import finite
 from surrojax.sites import named
 from surrojax.stage1 import Fusion
 from surrojax.stage2 import source
@@ -74,14 +73,14 @@ def measure(
             "hyper": named(hypers, index),
             "candidate": index < len(own),
             "surrogate": {
-                "score": finite(scores[index]),
+                "score": finite_or_none(scores[index]),
                 "accuracy": float(said.weighted_accuracy[index]),
-                "cross_entropy": finite(said.cross_entropy[index]),
+                "cross_entropy": finite_or_none(said.cross_entropy[index]),
             },
             "original": [
                 {
                     "accuracy": float(accuracy[index]),
-                    "cross_entropy": finite(cross_entropy[index]),
+                    "cross_entropy": finite_or_none(cross_entropy[index]),
                 }
                 for accuracy, cross_entropy in found
             ],
@@ -141,8 +140,8 @@ def compare(settings: Sequence[Record]) -> Record:
         usable = mean[np.isfinite(mean)]
         best = np.max(usable) if usable.size else np.nan
         regret[name] = {
-            "surrogate": finite(best - mean[choice]),
-            "random": finite(best - usable.mean()) if usable.size else None,
+            "surrogate": finite_or_none(best - mean[choice]),
+            "random": finite_or_none(best - usable.mean()) if usable.size else None,
         }
     return {"tau": {n: _interval(*pair) for n, pair in pairs.items()}, "regret": regret}
 
@@ -210,7 +209,8 @@ def _interval(a: np.ndarray, b: np.ndarray) -> dict[str, float | None]:
     low, high = (
         np.percentile(resampled, (2.5, 97.5)) if resampled.size else (np.nan, np.nan)
     )
-    return {"value": finite(tau(a, b)), "low": finite(low), "high": finite(high)}
+    found = {"value": tau(a, b), "low": low, "high": high}
+    return {name: finite_or_none(value) for name, value in found.items()}
 
 
 def _column(settings: Sequence[Record], name: str) -> tuple[np.ndarray, np.ndarray]:

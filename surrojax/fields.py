@@ -1,6 +1,7 @@
-"""Names of a config's fields: `search.pso.w`, and what a wrong one may have meant."""
+"""What JSON holds; names of a config's fields, and what a wrong one may have meant."""
 
 import difflib
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,11 @@ from surrojax.errors import InputError
 
 Record = dict[str, Any]
 """What JSON holds of a round, a candidate, a run: docs/usage.md, "A run's folder"."""
+
+
+def finite_or_none(value: Any) -> float | None:
+    """A number as JSON knows it: None for NaN and infinity."""
+    return float(value) if math.isfinite(value) else None
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

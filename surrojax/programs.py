@@ -56,7 +56,10 @@ def compile_programs(method: Method) -> Programs:
 
 
 def parts_of(method: Method, branch: bool = True) -> Programs:
-    """The parts, to be compiled.
+    """The parts of a round that is to be compiled as a whole.
+
+    Of equal settings `fit` yields the one training twice, for a program's shapes are
+    always the same.
 
     Args:
       method: static.

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from flax import struct
 
 from surrojax.evaluate import Evaluation
-from surrojax.fields import Record
+from surrojax.fields import Record, finite_or_none
 from surrojax.sites import Hyper, named
 
 
@@ -73,15 +72,15 @@ def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
             for index, name in enumerate(trained)
         },
         "original": _evaluation(found.original, winner),
-        "training_loss": finite(found.losses["loss"][winner]),
+        "training_loss": finite_or_none(found.losses["loss"][winner]),
     }
     if found.surrogate is not None:
         record["surrogate"] = _evaluation(found.surrogate, winner)
-        record["surrogate_training_loss"] = finite(
+        record["surrogate_training_loss"] = finite_or_none(
             found.losses["surrogate_loss"][winner]
         )
         record["euclidean"] = {
-            site: finite(value[winner])
+            site: finite_or_none(value[winner])
             for site, value in found.losses["euclidean"]._asdict().items()
             if value is not None
         }
@@ -89,22 +88,17 @@ def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
         record["candidates"] = [
             {
                 "hyper": named(found.candidates, index),
-                "score": finite(score),
+                "score": finite_or_none(score),
                 "validation_accuracy": float(found.evaluations.accuracy[index]),
-                "validation_cross_entropy": finite(
+                "validation_cross_entropy": finite_or_none(
                     found.evaluations.cross_entropy[index]
                 ),
             }
             for index, score in enumerate(found.scores)
         ]
         record["current_best"] = named(found.leader)
-        record["current_best_score"] = finite(found.leader_score)
+        record["current_best_score"] = finite_or_none(found.leader_score)
     return record
-
-
-def finite(value: Any) -> float | None:
-    """As JSON knows it: None for NaN and infinity."""
-    return float(value) if np.isfinite(value) else None
 
 
 def _evaluation(result: Evaluation | None, index: int) -> Record | None:
@@ -113,5 +107,5 @@ def _evaluation(result: Evaluation | None, index: int) -> Record | None:
     return {
         "validation_accuracy": float(result.accuracy[index]),
         "validation_frame_accuracy": float(result.frame_accuracy[index]),
-        "validation_cross_entropy": finite(result.cross_entropy[index]),
+        "validation_cross_entropy": finite_or_none(result.cross_entropy[index]),
     }

@@ -39,12 +39,15 @@ from surrojax.space import make_space, present_names
 # Tests of one method share what is compiled for it: modules that are imported after
 # this one find these; a test that wants its own has their __wrapped__.
 assert "surrojax.run.rounds" not in sys.modules
+programs.compile_programs = cache(programs.compile_programs)
+algorithm.compile_programs = programs.compile_programs  # for in_parts, which has it
+algorithm.compile_round = cache(algorithm.compile_round)
+algorithm.compile_replicas = cache(algorithm.compile_replicas)
 SHARED = [
-    cache(getattr(algorithm, name))
-    for name in ("compile_programs", "compile_round", "compile_replicas")
+    algorithm.compile_programs,
+    algorithm.compile_round,
+    algorithm.compile_replicas,
 ]
-algorithm.compile_programs, algorithm.compile_round, algorithm.compile_replicas = SHARED
-programs.compile_programs = algorithm.compile_programs
 
 # A command that a test calls has the devices that a user's would have.
 AS_A_USER = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}

@@ -110,13 +110,13 @@ def test_the_last_training_gets_what_the_search_left():
 
 
 def test_tuners_before_and_after_their_longer_training(tmp_path):
-    def keep(study, method, accuracies):
-        folder = tmp_path / study / method / "budget=1"
+    def keep(study, method, accuracies, budget=1):
+        folder = tmp_path / study / method / f"budget={budget}"
         folder.mkdir(parents=True)
         for seed, accuracy in enumerate(accuracies):
             record = {
                 "method": method,
-                "budget": 1.0,
+                "budget": float(budget),
                 "seed": seed,
                 "test_accuracy": accuracy,
                 "validation_accuracy": 0.5,
@@ -128,11 +128,46 @@ def test_tuners_before_and_after_their_longer_training(tmp_path):
     assert len(last.table(tmp_path).splitlines()) == 2
     keep(last.SOURCE, "surrojax", (0.57, 0.59, 0.6))
     keep(last.SOURCE, "tpe", (0.54, 0.56, 0.1))
+    keep(last.SOURCE, "tpe", (0.9,), budget=10)  # is another row
     keep(last.TARGET, "tpe", (0.56, 0.57))
     # Paired: 0.56 - 0.57 and 0.57 - 0.59.
     [line] = last.table(tmp_path).splitlines()[2:]
     begin = "| tpe | 55.00 | 1.00 | 56.50 | 0.50 | -1.50 | 0.50 | "
     assert line.startswith(begin) and line.endswith(" | 3.50 | 2 |")
+
+
+def test_a_larger_budget_has_a_row_and_a_command_of_its_own(there):
+    folder = there / LENET.folder
+    for method, budget, accuracies in (
+        ("surrojax", 1, (0.57, 0.59)),
+        ("tpe", 1, (0.54, 0.56)),
+        ("tpe", 10, (0.58,)),
+    ):
+        path = folder / method / f"budget={budget}"
+        path.mkdir(parents=True)
+        for seed, accuracy in enumerate(accuracies):
+            record = {
+                "method": method,
+                "budget": float(budget),
+                "seed": seed,
+                "test_accuracy": accuracy,
+                "validation_accuracy": 0.5,
+                "cost_in_runs": 3.5 * budget,
+                "seconds": 9.0,
+            }
+            (path / f"seed={seed}.json").write_text(json.dumps(record))
+    lines = results.compared(LENET).splitlines()
+    assert any(line.startswith("| tpe | 10 | 58.00 | - |") for line in lines)
+    assert any(line.startswith("| tpe | 1 | 55.00 | 1.00 |") for line in lines)
+    [left] = [line for line in lines if line.startswith("Not run: ")]
+    once, tenfold = left.removeprefix("Not run: ").split("; with 10 times the budget: ")
+    assert "tpe" not in tenfold and "random" in tenfold and "random" in once
+    assert "untuned" in once and ", untuned" not in tenfold
+    # Five seeds are wanted of a row that is counted.
+    assert "0 methods may spend the whole budget" in "\n".join(lines)
+    first, second = [line for line in lines if line.startswith("python ")]
+    assert "--methods=surrojax,tpe --budgets=1 --seeds=0,1" in first
+    assert second.endswith("--methods=tpe --budgets=10 --seeds=0")
 
 
 def test_text_goes_between_its_marks_alone():

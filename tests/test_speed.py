@@ -65,6 +65,32 @@ def test_every_row_of_a_form_is_timed(config, rows):
     assert work[1] == 2 * work[0] if rows == 3 else work[1] < 2 * work[0]
 
 
+@pytest.mark.slow
+def test_every_row_of_pytorch_s_side_is_timed():
+    pytest.importorskip("torch")
+    command = [sys.executable, "-m", "benchmarks.speed", "--side=pytorch"]
+    small = ["--steps=1", "--repeats=1", "--images=256", "--round_steps=2"]
+    done = subprocess.run(
+        [*command, *small, "--populations", "1", "6"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {row["row"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert list(found) == [
+        "peak",
+        "stage 1, one setting",
+        "stage 1, both settings",
+        "stage 2, N = 1",
+        "stage 2, N = 6",
+        "evaluation",
+        "round",
+        "process",
+    ]
+    assert all(row["ms"] > 0 for row in found.values() if "ms" in row)
+    assert len(found["stage 2, N = 6"]["ways"]) == 2
+
+
 def test_the_account_of_a_round_leaves_out_the_first_and_equal_settings():
     tuned = {
         "seconds": [99.0, 10.0, 7.0, 10.0],

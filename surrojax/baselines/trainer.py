@@ -21,11 +21,11 @@ from surrojax.algorithm import Streams
 from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
+from surrojax.fields import finite_or_none
 from surrojax.layout import several
 from surrojax.losses import Objective
 from surrojax.method import Method
 from surrojax.programs import evaluate_fusions
-from surrojax.round_outcome import finite
 from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.setup import Setup
@@ -250,7 +250,7 @@ class Trainer:
 
 def figures_of(trial: Trial) -> Record:
     """A trial as JSON takes it; None where it diverged."""
-    return {name: finite(value) for name, value in trial._asdict().items()}
+    return {name: finite_or_none(value) for name, value in trial._asdict().items()}
 
 
 def trial_of(record: Mapping[str, Any]) -> Trial:

@@ -1,57 +1,23 @@
-"""What config.json says of a run of `tune`, and what it says of one of before."""
+"""What config.json says of a run of `tune`."""
 
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from surrojax import filenames
-from surrojax.errors import InputError
 from surrojax.networks.stand_in import StandIn
 from surrojax.own.identity import name_of, programs_of, shapes_of
 from surrojax.own.method import Plain, own_of
 from surrojax.own.settings import Settings
 from surrojax.own.training import Job
 from surrojax.run.diary import described
-from surrojax.run.records import Record, config_in, read_description
+from surrojax.run.records import Record
 from surrojax.run.replay import hash_of
 from surrojax.weights import flatten
 from surrojax.weights import hash_of as weights_hash
-
-
-def saved_in(folder: Path) -> Record:
-    """What config.json says of the run in a folder; nothing where there is none."""
-    file = folder / filenames.CONFIG
-    saved = read_description(file) if file.exists() else None
-    return {} if config_in(saved) is None else cast(Record, saved)
-
-
-def earlier(
-    workdir: str | os.PathLike[str], options: Settings
-) -> tuple[Record, Settings]:
-    """What config.json says of a run in the folder, and the settings with its lengths.
-
-    So the same call with a larger `max_iterations` extends that run.
-    """
-    if not os.fspath(workdir):
-        raise InputError("workdir: is empty; name a folder, or leave it out")
-    folder = Path(workdir).expanduser()
-    there = saved_in(folder)
-    had = config_in(there) or {}
-    kept = {
-        name: had[name]
-        for name in ("iterations_per_round", "halve_every")
-        if getattr(options, name) is None and name in had
-    }
-    try:
-        return there, replace(options, **kept)
-    except InputError as error:
-        raise InputError(f"{folder}: {error}, which its run has") from error
 
 
 def describe(
@@ -61,7 +27,15 @@ def describe(
     surrogate: Any,
     variables: Mapping[str, Any] | None,
 ) -> Record:
-    """What config.json holds, and what tells this run from another."""
+    """What config.json holds, and what tells this run from another.
+
+    Args:
+      job: the run.
+      options: its settings.
+      network: of flax.linen.
+      surrogate: a module of flax.linen, or one of `SURROGATES`.
+      variables: of `tune`.
+    """
     method, limits = job.method, job.limits
     given = {
         name: value if isinstance(value, int | float | str | None) else repr(value)

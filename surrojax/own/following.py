@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from surrojax.errors import InputError
 from surrojax.method import Method
-from surrojax.own.description import saved_in
+from surrojax.own.earlier import saved_in
 from surrojax.own.method import own_of
 from surrojax.own.settings import Settings
 from surrojax.run.records import Record, config_in
@@ -22,7 +22,7 @@ class Followed(NamedTuple):
     """A schedule that a run follows instead of a search.
 
     Attributes:
-      schedule: it.
+      schedule: what is followed.
       origin: where it was read; None: it was given itself.
       layers: that it was found for; None: nothing says so.
     """
@@ -33,25 +33,25 @@ class Followed(NamedTuple):
 
     @classmethod
     def of(
-        cls, given: Any, settings: Mapping[str, Any], options: Settings
+        cls, schedule: Any, settings: Mapping[str, Any], options: Settings
     ) -> tuple["Followed | None", Settings]:
         """The schedule that `tune` was given, if any, and the settings with it.
 
         Args:
-          given: of `tune`.
+          schedule: of `tune`.
           settings: that the caller gave; a form such as `PAPER` says `tune="all"`.
           options: these and the defaults.
 
         Raises:
           InputError: it is none, cannot be read, or a search was asked for as well.
         """
-        if given is None:
+        if schedule is None:
             return None, options
-        origin, layers, schedule = None, None, given
-        if isinstance(given, str | os.PathLike):
-            beside = _config_beside(given)
-            options = _halved_as(beside, options)
-            origin, layers, schedule = given, beside.get("layers"), read_schedule(given)
+        origin, layers = None, None
+        if isinstance(schedule, str | os.PathLike):
+            origin, beside = schedule, _config_beside(schedule)
+            options, layers = _halved_as(beside, options), beside.get("layers")
+            schedule = read_schedule(origin)
         if not isinstance(schedule, Schedule):
             raise InputError(
                 f"schedule: is of {type(schedule).__name__}; give a surrojax.Schedule, "
@@ -82,9 +82,9 @@ class Followed(NamedTuple):
         ]
 
 
-def _config_beside(given: str | os.PathLike[str]) -> Record:
+def _config_beside(schedule: str | os.PathLike[str]) -> Record:
     """The config of the run whose folder or schedule file is given, if it is of one."""
-    place = Path(given).expanduser()
+    place = Path(schedule).expanduser()
     return config_in(saved_in(place if place.is_dir() else place.parent)) or {}
 
 
@@ -100,10 +100,18 @@ def _halved_as(beside: Record, options: Settings) -> Settings:
 
 
 def _without_search(
-    schedule: Schedule, given: Mapping[str, Any], options: Settings
+    schedule: Schedule, settings: Mapping[str, Any], options: Settings
 ) -> Settings:
-    """Settings that search nothing, with the schedule's rounds where none are said."""
-    asked = given.get("tune", ALL)
+    """Settings that search nothing, with the schedule's rounds where none are said.
+
+    Args:
+      schedule: that is followed.
+      settings, options: of `Followed.of`.
+
+    Raises:
+      InputError: a search or fixed values were asked for as well.
+    """
+    asked = settings.get("tune", ALL)
     if not (isinstance(asked, str) and asked == ALL) or options.fixed:
         raise InputError(
             "schedule: says all settings by itself; leave out tune and fixed"

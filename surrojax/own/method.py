@@ -14,7 +14,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.fields import are_words
 from surrojax.layout import Layout
-from surrojax.method import SURROGATES, Method
+from surrojax.method import SURROGATES, Method, Surrogate
 from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import Call, mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
@@ -126,6 +126,19 @@ def make_method(
     descent: Descent | None,
     settings: Settings,
 ) -> Method:
+    """`own_method` of what has been read.
+
+    Args:
+      network: of flax.linen.
+      inputs, layers: of `own_method`.
+      surrogate: of `own_method`, its module of flax.linen.
+      augment: what is done to inputs.
+      descent: the user's optimiser; None: SGD with momentum.
+      settings: of the method.
+
+    Raises:
+      InputError: of `own_method`.
+    """
     _check_network(network)
     if isinstance(network, StandIn) and layers is not None and are_words(layers):
         layers = network.named(layers)
@@ -216,7 +229,7 @@ def _check_network(network: Any) -> None:
 
 
 def _adapted(
-    network: nn.Module, layers: Any, sample: jax.Array, seen: jax.Array
+    network: nn.Module, layers: Sequence[str] | None, sample: jax.Array, seen: jax.Array
 ) -> OwnNetwork:
     """The network with its layers found.
 
@@ -242,13 +255,13 @@ def _adapted(
         raise
 
 
-def _surrogate_kind(surrogate: Any) -> Any:
+def _surrogate_kind(surrogate: Any) -> Surrogate:
     """Which of `SURROGATES` is asked for.
 
     Raises:
       InputError: it is a word for none of them.
     """
-    kind = surrogate if isinstance(surrogate, str) else "fitted"
+    kind: Any = surrogate if isinstance(surrogate, str) else "fitted"
     if kind not in SURROGATES:
         raise InputError(
             f"surrogate: {kind!r} is unknown; choose from {', '.join(SURROGATES)}, or "

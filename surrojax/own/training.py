@@ -83,6 +83,16 @@ def train_rounds(job: Job, begin: RunState, diary: Diary | None, quiet: bool) ->
     """Does what is left of a run, and writes it down where there is a diary.
 
     One that is interrupted says how it goes on.
+
+    Args:
+      job: the run.
+      begin: its state before round 1.
+      diary: of its folder, where it has one.
+      quiet: no progress.
+
+    Raises:
+      DivergedError: its first round gave no finite losses.
+      InputError: a file that it goes on from is missing or damaged.
     """
     outer = sys.exception()
     try:

@@ -21,7 +21,8 @@ from surrojax.own.data import (
     names_of,
     split_of,
 )
-from surrojax.own.description import describe, earlier
+from surrojax.own.description import describe
+from surrojax.own.earlier import earlier_run
 from surrojax.own.following import Followed
 from surrojax.own.hints import hints, opening
 from surrojax.own.identity import check_shapes, programs_in, told_of_edits
@@ -123,7 +124,7 @@ def tune(
     given = splits["train"].images
     before: Record = {}
     if workdir is not None:
-        before, options = earlier(workdir, options)
+        before, options = earlier_run(workdir, options)
     followed, options = Followed.of(schedule, settings, options)
     plain = Plain(preprocess, augment)
     method = make_method(module, given, layers, trunk, plain, optimizer, options)
@@ -153,11 +154,12 @@ def tune(
         diary = None
         if workdir is not None:
             description = describe(job, options, module, trunk, variables)
-            told += told_of_edits(
+            edits = told_of_edits(
                 before,
                 description["programs"],
                 "and its earlier rounds are not done again; choose another workdir",
             )
+            job.told.extend(edits)
             # What is written there anew is still of what it began with.
             description["programs"] |= programs_in(before, description["versions"])
             diary = stack.enter_context(Diary(workdir, description, begin))

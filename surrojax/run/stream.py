@@ -64,7 +64,19 @@ def fetch(images: Images, rows: np.ndarray, together: int) -> Iterator[np.ndarra
 
 def compile_programs(method: Method) -> Programs:
     """The parts of a round, for data that are `Streamed`."""
-    steps_of, compiled = method.iterations_per_round, method.layout.compile
+    compiled = method.layout.compile
+    return Programs(
+        fit=_fit_of(method),
+        evaluate=_evaluate_of(method),
+        compete=_compete_of(method),
+        tell=compiled(partial(method.search.tell)),
+        ask=compiled(method.search.ask),
+    )
+
+
+def _fit_of(method: Method) -> Callable[..., Any]:
+    """`Programs.fit`: stage 1."""
+    compiled = method.layout.compile
 
     @partial(compiled, donate_argnums=0)
     def fit_chunk(
@@ -72,19 +84,63 @@ def compile_programs(method: Method) -> Programs:
     ) -> Any:
         return stage1.fit_settings(method, fusions, vectors, drawn, key, steps)
 
+    @partial(compiled, static_argnums=1)
+    def rows_of(key: Any, samples: int, steps: Any) -> Any:
+        of = partial(stage1.Chance.of, method, key, samples)
+        return jax.vmap(of)(steps).choice.rows
+
+    def fit(
+        fusion: Any, settings: Any, equal: Any, train: Streamed, key: Any, step: Any
+    ) -> Any:
+        settings = settings[:1] if equal else settings
+        steps = step + jnp.arange(method.iterations_per_round)
+        rows = rows_of(key, len(train.targets.labels), steps)
+        fusions, losses = several(fusion, len(settings)), []
+        for drawn, steps in _chunks(train, rows, step):
+            fusions, found = fit_chunk(fusions, settings, drawn, key, steps)
+            losses.append(found)
+        return fusions, jax.tree.map(lambda *a: sum(a), *losses)
+
+    return fit
+
+
+def _evaluate_of(method: Method) -> Callable[..., Any]:
+    """`Programs.evaluate`: of originals and surrogates."""
+
+    @method.layout.compile
+    def look(fusions: Fusion, images: jax.Array) -> tuple[Predictions, ...]:
+        nets = (fusions.original, fusions.surrogate)
+        modules = (method.pair.original, method.pair.surrogate)
+        return tuple(
+            _look(method, module, stage2.Copies({}, net), images)
+            for module, net in zip(modules, nets, strict=True)
+            if net is not None
+        )
+
+    figures = _figures_of(method)
+
+    def evaluate(
+        fusions: Fusion, data: Streamed
+    ) -> tuple[Evaluation, Evaluation | None]:
+        found = predict_streamed(look, fusions, data.images, method.evaluation_batch)
+        original, *surrogate = (figures(p, data.targets) for p in found)
+        return original, surrogate[0] if surrogate else None
+
+    return evaluate
+
+
+def _compete_of(method: Method) -> Callable[..., Any]:
+    """`Programs.compete`: stage 2."""
+    compiled = method.layout.compile
+
     @partial(compiled, donate_argnums=0)
     def train_chunk(
         nets: Net, held: Any, vectors: Any, drawn: Drawn, key: Any, steps: Any
     ) -> Net:
         return stage2.train_population(method, held, nets, vectors, drawn, key, steps)
 
-    @partial(compiled, static_argnums=1)
-    def rows1(key: Any, samples: int, steps: Any) -> Any:
-        of = partial(stage1.Chance.of, method, key, samples)
-        return jax.vmap(of)(steps).choice.rows
-
     @partial(compiled, static_argnums=(1, 2))
-    def rows2(key: Any, samples: int, candidates: int, steps: Any) -> Any:
+    def rows_of(key: Any, samples: int, candidates: int, steps: Any) -> Any:
         keys = stage2.Keys.of(method, key, candidates)
 
         def one(key: jax.Array, step: jax.Array) -> jax.Array:
@@ -94,60 +150,8 @@ def compile_programs(method: Method) -> Programs:
             one = jax.vmap(one, in_axes=(keys.axis, None))
         return jax.vmap(one, in_axes=(None, 0))(keys.value, steps)
 
-    def chunks(train: Streamed, rows: Any, step: Any) -> Iterator[tuple[Drawn, Any]]:
-        """Minibatches `[S, ..., B]` and their steps `[S]`."""
-        rows, labels = np.asarray(rows), np.asarray(train.targets.labels)
-        image_bytes = int(np.prod(train.images.shape[1:]))
-        size, begin = chunk_length(len(rows), rows[0].size * image_bytes), 0
-        for images in fetch(train.images, rows, size):
-            here = slice(begin, begin + len(images))
-            drawn = Drawn(jnp.asarray(images), jnp.asarray(labels[rows[here]]))
-            yield drawn, step + jnp.arange(here.start, here.stop)
-            begin = here.stop
-
-    def fit(
-        fusion: Any, settings: Any, equal: Any, train: Streamed, key: Any, step: Any
-    ) -> Any:
-        settings = settings[:1] if equal else settings
-        rows = rows1(key, len(train.targets.labels), step + jnp.arange(steps_of))
-        fusions, losses = several(fusion, len(settings)), []
-        for drawn, steps in chunks(train, rows, step):
-            fusions, found = fit_chunk(fusions, settings, drawn, key, steps)
-            losses.append(found)
-        return fusions, jax.tree.map(lambda *a: sum(a), *losses)
-
-    batch = method.evaluation_batch
-
-    def look_with_each(
-        module: Any, copies: stage2.Copies, images: jax.Array
-    ) -> Predictions:
-        def one(held: Any, net: Net, images: jax.Array) -> Predictions:
-            variables = stage2.whole(held, net.variables)
-            return predict(module, method.views, variables, images, batch)
-
-        found = method.layout.spread(one, (None, 0, None), *copies, images)
-        return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
-
-    @compiled
-    def look_with_both(fusions: Fusion, images: jax.Array) -> tuple[Predictions, ...]:
-        nets = (fusions.original, fusions.surrogate)
-        modules = (method.pair.original, method.pair.surrogate)
-        return tuple(
-            look_with_each(module, stage2.Copies({}, net), images)
-            for module, net in zip(modules, nets, strict=True)
-            if net is not None
-        )
-
-    look_with_all = compiled(partial(look_with_each, stage2.module_of(method)))
-    figures = partial(measure, class_weights=method.class_weights)
-    figures_of_all = compiled(jax.vmap(figures, in_axes=(1, None)))
-
-    def evaluate(
-        fusions: Fusion, data: Streamed
-    ) -> tuple[Evaluation, Evaluation | None]:
-        found = predict_streamed(look_with_both, fusions, data.images, batch)
-        original, *surrogate = (figures_of_all(p, data.targets) for p in found)
-        return original, surrogate[0] if surrogate else None
+    look = compiled(partial(_look, method, stage2.module_of(method)))
+    figures = _figures_of(method)
 
     def compete(
         surrogate: Net, vectors: Any, data: Data, key: Any, step: Any
@@ -155,24 +159,65 @@ def compile_programs(method: Method) -> Programs:
         train: Any = data.train
         validation: Any = data.validation
         steps = step + jnp.arange(method.stage2_iterations)
-        rows = rows2(key, len(train.targets.labels), len(vectors), steps)
+        rows = rows_of(key, len(train.targets.labels), len(vectors), steps)
         held, nets = stage2.copies(method, surrogate, len(vectors))
-        for drawn, steps in chunks(train, rows, step):
+        for drawn, steps in _chunks(train, rows, step):
             if not method.common_random_numbers:  # candidates first, for their vmap
                 drawn = jax.tree.map(lambda a: a.swapaxes(0, 1), drawn)
             nets = train_chunk(nets, held, vectors, drawn, key, steps)
-        copies = stage2.Copies(held, nets)
-        predictions = predict_streamed(look_with_all, copies, validation.images, batch)
-        evaluations = figures_of_all(predictions, validation.targets)
+        copies, batch = stage2.Copies(held, nets), method.evaluation_batch
+        predictions = predict_streamed(look, copies, validation.images, batch)
+        evaluations = figures(predictions, validation.targets)
         return stage2.score(method, evaluations), evaluations
 
-    return Programs(
-        fit=fit,
-        evaluate=evaluate,
-        compete=compete,
-        tell=compiled(partial(method.search.tell)),
-        ask=compiled(method.search.ask),
-    )
+    return compete
+
+
+def _look(
+    method: Method, module: Any, copies: stage2.Copies, images: jax.Array
+) -> Predictions:
+    """What several networks make of some images.
+
+    Args:
+      method: of the run.
+      module: of all networks.
+      copies: with a leading axis `[N]`.
+      images: `[B, H, W, C]` uint8.
+
+    Returns:
+      `Predictions` `[B, N]`.
+    """
+
+    def one(held: Any, net: Net, images: jax.Array) -> Predictions:
+        variables = stage2.whole(held, net.variables)
+        return predict(module, method.views, variables, images, method.evaluation_batch)
+
+    found = method.layout.spread(one, (None, 0, None), *copies, images)
+    return jax.tree.map(lambda a: a.swapaxes(0, 1), found)
+
+
+def _figures_of(method: Method) -> Callable[..., Evaluation]:
+    """A program: from what `_look` makes of a split, and its targets, to `[N]`."""
+    figures = partial(measure, class_weights=method.class_weights)
+    return method.layout.compile(jax.vmap(figures, in_axes=(1, None)))
+
+
+def _chunks(train: Streamed, rows: Any, step: Any) -> Iterator[tuple[Drawn, Any]]:
+    """Minibatches `[S, ..., B]` and their steps `[S]`.
+
+    Args:
+      train: the split.
+      rows: `[steps, ..., B]` which of its images each step sees.
+      step: the number of the first.
+    """
+    rows, labels = np.asarray(rows), np.asarray(train.targets.labels)
+    image_bytes = int(np.prod(train.images.shape[1:]))
+    size, begin = chunk_length(len(rows), rows[0].size * image_bytes), 0
+    for images in fetch(train.images, rows, size):
+        here = slice(begin, begin + len(images))
+        drawn = Drawn(jnp.asarray(images), jnp.asarray(labels[rows[here]]))
+        yield drawn, step + jnp.arange(here.start, here.stop)
+        begin = here.stop
 
 
 def chunk_length(steps: int, step_bytes: int) -> int:
