@@ -25,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.records import measured_by
-from benchmarks.timing import IMAGES, Row, config_of
+from benchmarks.timing import IMAGES, Row, config_of, rows_of
 
 SIDES = ("jax", "pytorch")
 PACKAGES = ("jax", "jaxlib", "flax")
@@ -128,7 +128,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.side:
         started = time.perf_counter()  # with the imports, on both sides
-        for row in import_module(f"benchmarks.speed_{given.side}").rows(given, started):
+        side = import_module(f"benchmarks.speed_{given.side}").Side(given)
+        for row in rows_of(side, given.rounds, started):
             print(json.dumps(row), flush=True)
         return
     paper = config_of(given).surrogate == "fitted"

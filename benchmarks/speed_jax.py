@@ -17,7 +17,6 @@ from benchmarks.timing import (
     median_seconds,
     peak_row,
     pixels_of,
-    process_row,
 )
 from surrojax.algorithm import compile_round, initial_state, play
 from surrojax.layout import several
@@ -32,31 +31,12 @@ from surrojax.stage1 import fit_settings
 from surrojax.stage2 import copies, source, train_population
 
 
-def rows(given: argparse.Namespace, started: float) -> Iterator[Row]:
-    """One at a time.
-
-    Args:
-      given: of `benchmarks.speed`.
-      started: when, by `time.perf_counter`.
-    """
-    config = config_of(given)
-    prepare(config)
-    side = _Side(given, config)
-    yield side.how
-    yield side.peak()
-    yield {"row": "macs", "original": side.original, "surrogate": side.candidate(1)}
-    yield from side.stage1()
-    yield from side.stage2()
-    yield side.evaluation()
-    if given.rounds:
-        yield side.round()
-    yield process_row(started)
-
-
-class _Side:
+class Side:
     """A method and data of FER2013's size, with what is timed of them."""
 
-    def __init__(self, given: argparse.Namespace, config: Any) -> None:
+    def __init__(self, given: argparse.Namespace) -> None:
+        config = config_of(given)
+        prepare(config)
         self.given, self.method = given, make_method(config, 7)
         look, rng = make_look(config, self.method.pair), np.random.default_rng(0)
         pixels, execution = min(pixels_of(given), look.side), execution_of(config)
@@ -80,6 +60,11 @@ class _Side:
             "how": str(settled),
             "device": jax.devices()[0].device_kind,
         }
+
+    def about(self) -> Iterator[Row]:
+        """How rounds are executed, and what a step multiplies."""
+        yield self.how
+        yield {"row": "macs", "original": self.original, "surrogate": self.candidate(1)}
 
     def candidate(self, n: int) -> int:
         """MACs of one of n candidates, which may share their trunk."""

@@ -17,30 +17,12 @@ from benchmarks.timing import (
     median_seconds,
     peak_row,
     pixels_of,
-    process_row,
 )
 from surrojax.networks import NETWORKS
 from surrojax.sites import Hyper, Sites
 
 
-def rows(given: argparse.Namespace, started: float) -> Iterator[Row]:
-    """One at a time.
-
-    Args:
-      given: of `benchmarks.speed`.
-      started: when, by `time.perf_counter`.
-    """
-    side = _Side(given)
-    yield side.peak()
-    yield from side.stage1()
-    yield from side.stage2()
-    yield side.evaluation()
-    if given.rounds:
-        yield side.round()
-    yield process_row(started)
-
-
-class _Side:
+class Side:
     """Two networks and data of FER2013's size, with what is timed of them."""
 
     def __init__(self, given: argparse.Namespace) -> None:
@@ -70,6 +52,10 @@ class _Side:
         }
         self.faster: tuple[other.Form, bool] = ("loop", False)
         """How candidates of the config's number are trained best; of `stage2`."""
+
+    def about(self) -> Iterator[Row]:
+        """Nothing that the rows do not say."""
+        yield from ()
 
     def setting(self, n: int | None = None) -> Hyper:
         """The defaults; of n candidates, arrays `[n]`."""

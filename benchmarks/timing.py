@@ -4,9 +4,9 @@ import argparse
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from ml_collections import ConfigDict
 
@@ -50,14 +50,46 @@ def peak_row(product: Callable[[], Any], size: int, repeats: int) -> Row:
     return {"row": "peak", "flops": 2 * size**3 / best}
 
 
-def process_row(started: float) -> Row:
-    """What this process took since a time of `time.perf_counter`, and its memory."""
+class Side(Protocol):
+    """What is timed: one of the two programs, with its data."""
+
+    def about(self) -> Iterator[Row]:
+        """What a reader of the rows should know."""
+
+    def peak(self) -> Row:
+        """Of the machine."""
+
+    def stage1(self) -> Iterator[Row]:
+        """Steps of one setting and of two."""
+
+    def stage2(self) -> Iterator[Row]:
+        """Steps of populations of several sizes."""
+
+    def evaluation(self) -> Row:
+        """Of the network, and of its surrogate where there is one."""
+
+    def round(self) -> Row:
+        """Of the config's population."""
+
+
+def rows_of(side: Side, rounds: int, started: float) -> Iterator[Row]:
+    """All rows of a side, one at a time.
+
+    Args:
+      side: one of them.
+      rounds: to time; 0: none.
+      started: when the side was, by `time.perf_counter`.
+    """
+    yield from side.about()
+    yield side.peak()
+    yield from side.stage1()
+    yield from side.stage2()
+    yield side.evaluation()
+    if rounds:
+        yield side.round()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {
-        "row": "process",
-        "peak_memory_gib": most,
-        "seconds": time.perf_counter() - started,
-    }
+    seconds = time.perf_counter() - started
+    yield {"row": "process", "peak_memory_gib": most, "seconds": seconds}
 
 
 def best_of(name: str, times: dict[str, float]) -> Row:

@@ -44,6 +44,17 @@ def put(folder, test, iterations=20_000, seed=0, **more):
     return folder
 
 
+def keep(folder, accuracies, budget=1):
+    """Records of a method of a comparison, seed after seed."""
+    folder = folder / f"budget={budget}"
+    folder.mkdir(parents=True)
+    for seed, accuracy in enumerate(accuracies):
+        record = {"method": folder.parent.name, "budget": float(budget), "seed": seed}
+        record |= {"test_accuracy": accuracy, "validation_accuracy": 0.5}
+        record |= {"cost_in_runs": 3.5 * budget, "seconds": 9.0}
+        (folder / f"seed={seed}.json").write_text(json.dumps(record))
+
+
 def paper_lines(monkeypatch, capsys, *flags):
     """What `benchmarks.paper` says."""
     monkeypatch.setattr("sys.argv", ["paper.py", *flags])
@@ -110,26 +121,11 @@ def test_the_last_training_gets_what_the_search_left():
 
 
 def test_tuners_before_and_after_their_longer_training(tmp_path):
-    def keep(study, method, accuracies, budget=1):
-        folder = tmp_path / study / method / f"budget={budget}"
-        folder.mkdir(parents=True)
-        for seed, accuracy in enumerate(accuracies):
-            record = {
-                "method": method,
-                "budget": float(budget),
-                "seed": seed,
-                "test_accuracy": accuracy,
-                "validation_accuracy": 0.5,
-                "cost_in_runs": 3.5,
-                "seconds": None,
-            }
-            (folder / f"seed={seed}.json").write_text(json.dumps(record))
-
     assert len(last.table(tmp_path).splitlines()) == 2
-    keep(last.SOURCE, "surrojax", (0.57, 0.59, 0.6))
-    keep(last.SOURCE, "tpe", (0.54, 0.56, 0.1))
-    keep(last.SOURCE, "tpe", (0.9,), budget=10)  # is another row
-    keep(last.TARGET, "tpe", (0.56, 0.57))
+    keep(tmp_path / last.SOURCE / "surrojax", (0.57, 0.59, 0.6))
+    keep(tmp_path / last.SOURCE / "tpe", (0.54, 0.56, 0.1))
+    keep(tmp_path / last.SOURCE / "tpe", (0.9,), budget=10)  # is another row
+    keep(tmp_path / last.TARGET / "tpe", (0.56, 0.57))
     # Paired: 0.56 - 0.57 and 0.57 - 0.59.
     [line] = last.table(tmp_path).splitlines()[2:]
     begin = "| tpe | 55.00 | 1.00 | 56.50 | 0.50 | -1.50 | 0.50 | "
@@ -143,19 +139,7 @@ def test_a_larger_budget_has_a_row_and_a_command_of_its_own(there):
         ("tpe", 1, (0.54, 0.56)),
         ("tpe", 10, (0.58,)),
     ):
-        path = folder / method / f"budget={budget}"
-        path.mkdir(parents=True)
-        for seed, accuracy in enumerate(accuracies):
-            record = {
-                "method": method,
-                "budget": float(budget),
-                "seed": seed,
-                "test_accuracy": accuracy,
-                "validation_accuracy": 0.5,
-                "cost_in_runs": 3.5 * budget,
-                "seconds": 9.0,
-            }
-            (path / f"seed={seed}.json").write_text(json.dumps(record))
+        keep(folder / method, accuracies, budget)
     lines = results.compared(LENET).splitlines()
     assert any(line.startswith("| tpe | 10 | 58.00 | - |") for line in lines)
     assert any(line.startswith("| tpe | 1 | 55.00 | 1.00 |") for line in lines)
