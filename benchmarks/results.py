@@ -173,7 +173,7 @@ def compared(comparison: Comparison) -> str:
     draw(path, rows)
     parts = [
         markdown(rows),
-        _left(rows),
+        _left(rows, comparison.network),
         *([corrected(rows)] if comparison is LENET else ()),
         f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)",
         "\n".join(["```", *_commands(comparison, records), "```"]),
@@ -181,10 +181,10 @@ def compared(comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def _left(rows: Sequence[ComparedRow]) -> str:
-    """What was not run, at each of the budgets."""
+def _left(rows: Sequence[ComparedRow], network: str) -> str:
+    """What was not run of a network, at each of the budgets."""
     names: dict[float, list[str]] = {}
-    for method, budget in not_run(rows):
+    for method, budget in not_run(rows, network):
         names.setdefault(budget, []).append(method)
     told = "; ".join(
         ("" if budget == 1 else f"with {budget:g} times the budget: ") + ", ".join(left)

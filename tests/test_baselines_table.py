@@ -16,7 +16,7 @@ def write(folder, method, accuracies, budget=1, cost=1.0, validation=0.5, first=
     for seed, accuracy in enumerate(accuracies, first):
         file = folder / method / f"budget={budget}" / f"seed={seed}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        record = {"method": method, "budget": budget, "seed": seed}
+        record = {"method": method, "budget": budget, "seed": seed, "network": "lenet"}
         record |= {"test_accuracy": accuracy, "validation_accuracy": validation}
         record |= {"cost_in_runs": cost, "seconds": 60 * cost}
         file.write_text(json.dumps(record))
@@ -57,6 +57,12 @@ def test_what_has_not_been_run_is_listed(folder, capsys):
     named = {(name.strip(), budget.strip()) for name, budget, _ in missing}
     assert {("dropout", "1"), ("tpe", "1"), ("tpe", "10"), ("pbt", "10")} <= named
     assert ("dropout", "10") not in named and ("twice", "1") not in named
+
+
+@pytest.mark.parametrize(("network", "listed"), [("resnet20", True), ("lenet", False)])
+def test_the_paper_s_grid_is_not_missed_on_another_network(folder, network, listed):
+    found = rows.rows_of(Folder(folder).runs())
+    assert (("grid_paper", 10) in rows.not_run(found, network)) == listed
 
 
 def test_gains_are_over_budget_1_whatever_comes_first(tmp_path):

@@ -45,11 +45,13 @@ class Entry:
       kind: what it does.
       budgets: `any`; or it has a cost of its own, and is run at budget 1 alone, or at
         budget 10 alone.
+      network: for which it is; None: for any.
     """
 
     play: Callable[[Attempt], Kept]
     kind: Kind
     budgets: Budgets = "any"
+    network: str | None = None
 
     def takes(self, budget: float) -> bool:
         """Whether there is a run of this budget."""
@@ -74,7 +76,7 @@ METHODS: Methods = {
     "longer_start": Entry(plain.longer(plain.start), "fixed"),
     "random": Entry(plain.random, "tuner"),
     "grid": Entry(plain.grid, "tuner"),
-    "grid_paper": Entry(plain.grid_paper, "tuner", 10),
+    "grid_paper": Entry(plain.grid_paper, "tuner", 10, "resnet20"),
     **{name: Entry(tuned_by(name), "tuner") for name in TUNERS},
     "hyperband": Entry(_hyperband, "tuner"),
     "pbt": Entry(pbt.play, "tuner"),

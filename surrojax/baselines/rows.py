@@ -112,13 +112,20 @@ def _row(
     )
 
 
-def not_run(rows: Sequence[Row]) -> list[tuple[str, float]]:
-    """Methods without a row, each at every budget of the others that it takes."""
+def not_run(rows: Sequence[Row], network: str) -> list[tuple[str, float]]:
+    """Methods without a row, each at every budget of the others that it takes.
+
+    Args:
+      rows: of `rows_of`.
+      network: that is trained; methods for another one are left out.
+    """
     budgets = {1.0, *(row.budget for row in rows)}
     there = {(row.method, row.budget) for row in rows}
     return [
         (name, budget)
         for name, entry in METHODS.items()
         for budget in sorted(budgets)
-        if entry.takes(budget) and (name, budget) not in there
+        if entry.takes(budget)
+        and entry.network in (None, network)
+        and (name, budget) not in there
     ]

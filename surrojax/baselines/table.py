@@ -47,7 +47,7 @@ def show(workdir: str, against: str = OURS) -> None:
             f"{', '.join(there)}"
         )
     rows = rows_of(records, against)
-    say(markdown(rows, against, not_run(rows)))
+    say(markdown(rows, against, not_run(rows, records[0]["network"])))
     with explained(folder.path):
         figure.write(folder.path, rows)
 
