@@ -334,6 +334,16 @@ def the_beginning_held_on_the_held_out_tenth():
     return [plus(mean(runs)) for runs in found]
 
 
+@claim(
+    "has {} % over {} seeds, {} more than the fixed 0.5 for the same cost ({}).",
+    "README.md",
+)
+def ferplus_in_the_readme():
+    found, own = behind(LONGER, folder=FERPLUS), mean(accuracy(OURS, FERPLUS))
+    assert found.size == own.size
+    return plus(own), word(own.size), found.mean, span(found)
+
+
 @claim("0.2 has {}, 0.5 {}, tuning {})", "README.md")
 def dropout_on_the_held_out_tenth():
     names = "light_longer", "dropout_longer", "improved"
