@@ -14,4 +14,5 @@ tuning.py     all of it in one call, of these parts:
 reading.py    the network, from a run's folder too
 hints.py      lines about the data; outputs.py: about what the network yields
 tuner.py      ask and tell, for a training loop of the user's
+bounds.py     where that searches; numbers.py: what a user gives, checked
 """

@@ -10,9 +10,8 @@ Nothing of JAX has to be on the other side: settings are dicts of floats.
 """
 
 import math
-import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -22,6 +21,8 @@ import numpy as np
 
 from surrojax.errors import InputError
 from surrojax.fields import check_known
+from surrojax.own.bounds import Box, pairs_of, widths_of
+from surrojax.own.numbers import number_of, numbers_of, seed_of, whole_of
 from surrojax.run.records import read_json, write_json
 from surrojax.search import (
     OPTIMIZERS,
@@ -29,7 +30,6 @@ from surrojax.search import (
     lead,
     make_search,
 )
-from surrojax.settings import MOST
 from surrojax.space import latin_hypercube
 
 Setting = dict[str, float]
@@ -70,54 +70,37 @@ class Tuner:
         noise: SupportsFloat = 0.0,
         constants: Mapping[str, SupportsFloat] | None = None,
     ) -> None:
-        bounds = _pairs(bounds)
-        start = _numbers("start", {} if start is None else start)
-        constants = _numbers("constants", {} if constants is None else constants)
-        if isinstance(width, Mapping):
-            given = {n: value for n, value in width.items() if value is not None}
-            width = _numbers("width", given)
-        elif width is not None:
-            width = number_of("width", width)
+        pairs, widths = pairs_of(bounds), widths_of(width)
+        begin = numbers_of("start", {} if start is None else start)
+        constants = numbers_of("constants", {} if constants is None else constants)
         noise = number_of("noise", noise)
-        self.names = tuple(bounds)
-        self._limits = np.array(list(bounds.values())).T
-        self._lower, self._upper = np.log(self._limits).astype(np.float32)
-        for name, low, high in zip(self.names, self._lower, self._upper, strict=True):
-            if not low < high:
-                raise InputError(
-                    f"bounds: {name}: {bounds[name]} are the same in 32 bits; set them "
-                    "further apart"
-                )
-        check_known("search", search, OPTIMIZERS)
         population, seed = whole_of("population", population), seed_of(seed)
+        check_known("search", search, OPTIMIZERS)
+        self.names = tuple(pairs)
         self._arguments: dict[str, Any] = {
-            "bounds": {name: list(pair) for name, pair in bounds.items()},
+            "bounds": {name: list(pair) for name, pair in pairs.items()},
             "search": search,
             "population": population,
             "seed": seed,
-            "start": start,
-            "width": width,
+            "start": begin,
+            "width": widths,
             "noise": noise,
             "constants": constants,
         }
-        center = _center(bounds, start)
-        reach = np.maximum(self._upper - center, center - self._lower)
-        wide = _widths(self.names, width, reach)
+        self._box = box = Box.of(pairs, begin, widths)
         for name, value in constants.items():
             if not math.isfinite(value):
                 raise InputError(f"constants: {name} = {value} must be finite")
         if not (math.isfinite(noise) and noise >= 0):
             raise InputError(f"noise: {noise} must be finite and at least 0")
-        moved = np.full(len(self.names), noise * math.log(10.0), np.float32)
+        moved = np.full(len(pairs), noise * math.log(10.0), np.float32)
         self._search = make_search(
-            search, self._lower, self._upper, population, constants, moved
+            search, box.lower, box.upper, population, constants, moved
         )
         self._key = jax.random.key(seed)
-        unit = latin_hypercube(
-            jax.random.fold_in(self._key, 0), population, len(self.names)
-        )
-        points = jnp.asarray(center + wide * np.asarray(unit), jnp.float32)
-        self._population = jnp.clip(points, self._lower, self._upper)
+        unit = latin_hypercube(jax.random.fold_in(self._key, 0), population, len(pairs))
+        points = jnp.asarray(box.center + box.width * np.asarray(unit), jnp.float32)
+        self._population = jnp.clip(points, box.lower, box.upper)
         self._state: SearchState = self._search.init(self._population)
         self._asked = False
         self.history: list[dict[str, Any]] = []
@@ -242,10 +225,10 @@ class Tuner:
         score = number_of("lead: score", score)
         if score == math.inf:
             raise InputError("lead: score: no later one would beat infinity")
-        setting = _numbers("lead", setting)
+        setting = numbers_of("lead", setting)
         for name in setting:
             check_known("lead", name, self.names)
-        for name, (low, high) in zip(self.names, self._limits.T, strict=True):
+        for name, (low, high) in zip(self.names, self._box.limits.T, strict=True):
             value = number_of(f"lead: {name}", setting.get(name))
             # One that has been through 32 bits may lie beyond it by the last of them.
             if not low * (1 - _LAST_BIT) <= value <= high * (1 + _LAST_BIT):
@@ -253,7 +236,9 @@ class Tuner:
                     f"lead: {name} = {value} is not within its bounds, {low} to {high}"
                 )
         values = [math.log(setting[name]) for name in self.names]
-        vector = jnp.clip(jnp.asarray(values, jnp.float32), self._lower, self._upper)
+        vector = jnp.clip(
+            jnp.asarray(values, jnp.float32), self._box.lower, self._box.upper
+        )
         told = -math.inf if math.isnan(score) else score
         self._state = lead(self._state, vector, jnp.float32(told))
 
@@ -323,123 +308,8 @@ class Tuner:
 
     def _setting(self, vector: jax.Array) -> Setting:
         # Rounding must not carry a clipped value over its bound.
-        values = np.clip(np.exp(np.asarray(vector, np.float64)), *self._limits)
+        values = np.clip(np.exp(np.asarray(vector, np.float64)), *self._box.limits)
         return dict(zip(self.names, values.tolist(), strict=True))
-
-
-def _pairs(
-    bounds: Mapping[str, Iterable[SupportsFloat]],
-) -> dict[str, tuple[float, float]]:
-    if not isinstance(bounds, Mapping) or not bounds:
-        raise InputError(
-            "bounds: name at least one hyper-parameter, with its lowest and highest "
-            'value: {"dropout": (0.01, 0.9)}'
-        )
-    pairs = {}
-    for name, given in bounds.items():
-        if not isinstance(name, str):
-            raise InputError(f"bounds: {name!r} is no name; names are text")
-        if name in ("round", "score"):
-            raise InputError(f"bounds: {name!r} is a column of `frame`; rename it")
-        try:
-            if any(isinstance(value, str) for value in given):
-                raise TypeError
-            low, high = map(float, given)
-        except (TypeError, ValueError):
-            low = high = math.nan
-        if not 0 < low < high < math.inf:
-            raise InputError(
-                f"bounds: {name}: {given!r} must be two positive numbers, the lower "
-                "one first"
-            )
-        pairs[name] = low, high
-    return pairs
-
-
-def number_of(name: str, value: Any) -> float:
-    """A number that is no text.
-
-    Raises:
-      InputError: it is none.
-    """
-    if isinstance(value, str) or not isinstance(value, SupportsFloat):
-        raise InputError(f"{name} = {value!r} must be a number")
-    return float(value)
-
-
-def whole_of(name: str, value: Any) -> int:
-    """A whole number, NumPy's too.
-
-    Raises:
-      InputError: it is none.
-    """
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise InputError(f"{name} = {value!r} must be a whole number") from error
-
-
-def seed_of(value: Any) -> int:
-    """A seed that JAX tells from all others.
-
-    Raises:
-      InputError: it is none.
-    """
-    seed = whole_of("seed", value)
-    if not 0 <= seed <= MOST["seed"]:
-        raise InputError(f"seed = {seed} must be from 0 to {MOST['seed']}")
-    return seed
-
-
-def _numbers(argument: str, given: Mapping[str, SupportsFloat]) -> dict[str, float]:
-    if not isinstance(given, Mapping):
-        raise InputError(f"{argument}: {given!r} must be a dict of numbers by name")
-    return {name: number_of(f"{argument}: {name}", given[name]) for name in given}
-
-
-def _center(
-    bounds: Mapping[str, tuple[float, float]], start: Mapping[str, float]
-) -> np.ndarray:
-    for name, value in start.items():
-        if name not in bounds or not bounds[name][0] <= value <= bounds[name][1]:
-            raise InputError(
-                f"start: {name} = {value} is not within bounds; known are "
-                f"{', '.join(bounds)}"
-            )
-    return np.array(
-        [
-            math.log(start[name])
-            if name in start
-            else math.log(low) / 2 + math.log(high) / 2
-            for name, (low, high) in bounds.items()
-        ],
-        np.float32,
-    )
-
-
-def _widths(
-    names: Sequence[str],
-    width: Mapping[str, float] | float | None,
-    reach: np.ndarray,
-) -> np.ndarray:
-    given = width if isinstance(width, Mapping) else dict.fromkeys(names, width)
-    decades = [given.get(name) for name in names]
-    for name in given:
-        value = given[name]
-        if name not in names or not (
-            value is None or (math.isfinite(value) and value >= 0)
-        ):
-            raise InputError(
-                f"width: {name} = {value} must be of {', '.join(names)}, finite and "
-                "at least 0"
-            )
-    return np.array(
-        [
-            far if value is None else value * math.log(10.0)
-            for value, far in zip(decades, reach.tolist(), strict=True)
-        ],
-        np.float32,
-    )
 
 
 def _shortest(value: Any) -> float:

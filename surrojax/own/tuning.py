@@ -36,11 +36,11 @@ from surrojax.own.method import (
     standard,
     words_of,
 )
+from surrojax.own.numbers import number_of, seed_of, whole_of
 from surrojax.own.outputs import check_outputs, check_seen
 from surrojax.own.reading import trained
 from surrojax.own.settings import Settings
 from surrojax.own.training import Job, train_rounds
-from surrojax.own.tuner import number_of, seed_of, whole_of
 from surrojax.run.diary import Diary
 from surrojax.run.execution import forget_earlier_runs, keep_programs
 from surrojax.run.records import Record
