@@ -173,7 +173,7 @@ def compared(comparison: Comparison) -> str:
     draw(path, rows)
     parts = [
         markdown(rows),
-        _left(rows, comparison.network),
+        *_left(rows, comparison.network),
         *([corrected(rows)] if comparison is LENET else ()),
         f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)",
         "\n".join(["```", *_commands(comparison, records), "```"]),
@@ -181,8 +181,8 @@ def compared(comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def _left(rows: Sequence[ComparedRow], network: str) -> str:
-    """What was not run of a network, at each of the budgets."""
+def _left(rows: Sequence[ComparedRow], network: str) -> list[str]:
+    """A sentence of what was not run of a network, at each of the budgets."""
     names: dict[float, list[str]] = {}
     for method, budget in not_run(rows, network):
         names.setdefault(budget, []).append(method)
@@ -190,7 +190,7 @@ def _left(rows: Sequence[ComparedRow], network: str) -> str:
         ("" if budget == 1 else f"with {budget:g} times the budget: ") + ", ".join(left)
         for budget, left in names.items()
     )
-    return f"Not run: {told}."
+    return [f"Not run: {told}."] if told else []
 
 
 def corrected(rows: Sequence[ComparedRow]) -> str:
@@ -225,7 +225,7 @@ def against(row: str) -> str:
 
 
 def _spends(row: ComparedRow) -> bool:
-    """Whether a row is of a method that spends the budget, on seeds enough."""
+    """Whether a row is of a method that spends budget 1, on seeds enough."""
     known = row.method in METHODS and METHODS[row.method].budgets == "any"
     return known and row.budget == 1 and row.gain.size >= SEEDS
 

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
     if given.side:
-        started = time.perf_counter()  # with the imports, on both sides
+        started = time.perf_counter()  # imports of a side count; PyTorch's has JAX, too
         side = import_module(f"benchmarks.speed_{given.side}").Side(given)
         for row in rows_of(side, given.rounds, started):
             print(json.dumps(row), flush=True)

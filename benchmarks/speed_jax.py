@@ -52,7 +52,7 @@ class Side:
         )
         self.key = everywhere(jax.random.key(1))
         self.state = everywhere(initial_state(self.method, jax.random.key(0)))
-        self.fused, self.programs = execution.fused, compile_programs(self.method)
+        self.fused = execution.fused
         self.original = macs(self.method.pair.original, blank(self.method.pair))
         settled = settle(execution, self.method, self.state.fusion, self.data.train)
         self.how = {
@@ -114,7 +114,7 @@ class Side:
 
     def evaluation(self) -> Row:
         """Of the network, and of its surrogate where there is one."""
-        programs, validation = self.programs, self.data.validation
+        programs, validation = compile_programs(self.method), self.data.validation
         one = self.method.layout.everywhere(several(self.state.fusion, 1))
 
         def evaluate() -> None:
@@ -127,12 +127,15 @@ class Side:
         }
 
     def round(self) -> Row:
-        """As one program, or in parts, whichever the backend takes."""
+        """As one program, or in parts, whichever the backend takes.
+
+        Its first call compiles all of them.
+        """
         method = self.method
         program: Callable[[Any, Any], Any] = (
             compile_round(method)
             if self.fused
-            else partial(play, method, self.programs)
+            else partial(play, method, compile_programs(method))
         )
 
         def play_once() -> None:

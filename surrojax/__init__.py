@@ -14,9 +14,9 @@ Letters of the shape comments, everywhere in the package:
 
 Modules, in the order in which data flow: `data` (readers, protocols, augmentation),
 `sites`, `space`, `networks`, `losses`, `search`, `evaluate`, `stage1`, `stage2`,
-`programs`, `algorithm`; then `run`, a run's folder and rounds, `plots`, `report`, and
-`experiment`, where a config, a folder and the rest meet. For users' own networks, data
-and loops: `own`.
+`programs`, `round_outcome`, `algorithm`; then `run`, a run's folder and rounds,
+`plots`, `report`, and `experiment`, where a config, a folder and the rest meet. For
+users' own networks, data and loops: `own`.
 
 What is here by name: `tune`, a network and arrays in one call; `Tuner`, ask and tell;
 `load`, the result of a run's folder.

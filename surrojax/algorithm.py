@@ -228,7 +228,7 @@ def _rounds(
         yield number, made[steps]
 
 
-class Kept(NamedTuple):
+class Retained(NamedTuple):
     """What stage 1 of a round keeps.
 
     Attributes:
@@ -286,7 +286,7 @@ def play(
 
 def _stage1(
     method: Method, programs: Programs, data: Data, state: RunState, streams: Streams
-) -> Kept:
+) -> Retained:
     """Trains with the current and the previous best, keeps the better (lines 8, 9)."""
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
@@ -321,7 +321,7 @@ def _stage1(
         surrogate=surrogate,
         rate=method.learning_rate(state.step + method.iterations_per_round - 1),
     )
-    return Kept(
+    return Retained(
         fusion=_take(fusions, winner),
         setting=settings[winner],
         score=had[winner],
@@ -335,7 +335,7 @@ def _stage2(
     programs: Programs,
     data: Data,
     state: RunState,
-    kept: Kept,
+    kept: Retained,
     streams: Streams,
 ) -> tuple[SearchState, jax.Array, Outcome]:
     """Scores the candidates, and proposes the next ones (lines 10 to 15).

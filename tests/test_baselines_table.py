@@ -132,7 +132,8 @@ def test_the_figure(folder):
     assert (folder / "accuracy_cost.png").read_bytes().startswith(b"\x89PNG")
     [axes] = figure.plot(rows.rows_of(Folder(folder).runs())).axes
     assert axes.get_xscale() == "log"
-    assert {text.get_text() for text in axes.texts} == {"surrojax", "twice", "untuned"}
+    names = {text.get_text() for text in axes.texts}
+    assert names == {"surrojax", "twice", "twice (10)", "untuned"}
     marks = {text.get_text() for text in axes.get_legend().get_texts()}
     assert marks == {"surrojax", "one fixed setting"}
 
@@ -149,9 +150,15 @@ def test_names_in_the_figure_are_not_over_each_other(folder):
 
 
 def test_heights_are_moved_no_more_than_they_must():
-    heights = np.array([0.0, 0.1, 0.11, 0.12, 0.9])
+    heights = np.array([0.05, 0.2, 0.21, 0.22, 0.9])
     moved = figure.spread(heights, 0.05)
-    np.testing.assert_allclose(moved, [0.0, 0.06, 0.11, 0.16, 0.9])
+    np.testing.assert_allclose(moved, [0.05, 0.16, 0.21, 0.26, 0.9])
+
+
+def test_names_stay_within_the_axes():
+    moved = figure.spread(np.array([0.97, 0.98, 0.99]), 0.1)
+    np.testing.assert_allclose(moved, [0.7, 0.8, 0.9])
+    np.testing.assert_allclose(figure.spread(np.array([-0.2]), 0.1), [0.1])
 
 
 def test_an_empty_folder(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
 from surrojax.baselines.methods import METHODS, Kind
@@ -64,8 +65,9 @@ def plot(rows: Sequence[Row]) -> Figure:
             row.cost, row.test.mean, yerr=error, capsize=3, **LOOKS[kind].style()
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     low, high = axes.get_xlim()
     axes.set_xlim(low, high * (high / low) ** 0.25)  # room for the names
     axes.set(xlabel="cost [trainings of the original]", ylabel="test accuracy [%]")
@@ -98,9 +100,10 @@ def _name(axes: Axes, rows: Sequence[Row]) -> None:
         column = column[np.argsort(points[column, 1])]
         left = points[column, 0].max() + 0.03
         for index, height in zip(column, spread(points[column, 1], LINE), strict=True):
+            row = rows[index]
             axes.annotate(
-                rows[index].method,
-                (rows[index].cost, rows[index].test.mean),
+                row.method if row.budget == 1 else f"{row.method} ({row.budget:g})",
+                (row.cost, row.test.mean),
                 xytext=(left, height),
                 textcoords="axes fraction",
                 arrowprops={"arrowstyle": "-", "color": "0.7", "lw": 0.6},
@@ -112,9 +115,13 @@ def _name(axes: Axes, rows: Sequence[Row]) -> None:
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     """The heights nearest to given ones, by least squares, that are a gap apart.
 
+    All are within the axes where these have room for them.
+
     Args:
-      heights: in rising order.
+      heights: in rising order, in heights of the axes.
       gap: least distance of one from the next.
     """
     steps = gap * np.arange(len(heights))
-    return isotonic_regression(heights - steps).x + steps
+    free = isotonic_regression(heights - steps).x
+    highest = max(1 - gap - steps[-1], gap)
+    return np.clip(free, gap, highest) + steps

@@ -18,9 +18,9 @@ class Box(NamedTuple):
 
     Attributes:
       limits: `[2, D]` float64, the lowest and the highest values themselves.
-      lower, upper: `[D]` float32, their logarithms.
-      center: `[D]` float32, around which the search begins.
-      width: `[D]` float32, how far at first.
+      lower, upper: `[D]` float32, their natural logarithms.
+      center: `[D]` float32, the natural logarithms around which the search begins.
+      width: `[D]` float32, how far from there at first.
     """
 
     limits: np.ndarray
@@ -31,7 +31,12 @@ class Box(NamedTuple):
 
     @classmethod
     def of(cls, bounds: Pairs, start: Mapping[str, float], width: Widths) -> "Box":
-        """Of `pairs_of`, `numbers_of` and `widths_of`.
+        """The box of a tuner.
+
+        Args:
+          bounds: of `pairs_of`.
+          start: by name, values around which it begins.
+          width: of `widths_of`, in decades.
 
         Raises:
           InputError: bounds are the same in 32 bits, or a start or width is impossible.
@@ -96,6 +101,11 @@ def widths_of(
 
 
 def _center(bounds: Pairs, start: Mapping[str, float]) -> np.ndarray:
+    """`Box.center`.
+
+    Raises:
+      InputError: a start is not within its bounds.
+    """
     for name, value in start.items():
         if name not in bounds or not bounds[name][0] <= value <= bounds[name][1]:
             raise InputError(
@@ -118,6 +128,16 @@ def _widths(
     width: Widths,
     reach: np.ndarray,
 ) -> np.ndarray:
+    """`Box.width`.
+
+    Args:
+      names: of what is searched.
+      width: of `widths_of`, in decades.
+      reach: `[D]` how far it is from the center to the further bound.
+
+    Raises:
+      InputError: one is of another name, negative or infinite.
+    """
     given = width if isinstance(width, Mapping) else dict.fromkeys(names, width)
     decades = [given.get(name) for name in names]
     for name in given:

@@ -70,12 +70,12 @@ class Tuner:
         noise: SupportsFloat = 0.0,
         constants: Mapping[str, SupportsFloat] | None = None,
     ) -> None:
-        pairs, widths = pairs_of(bounds), widths_of(width)
+        pairs = pairs_of(bounds)
         begin = numbers_of("start", {} if start is None else start)
         constants = numbers_of("constants", {} if constants is None else constants)
-        noise = number_of("noise", noise)
-        population, seed = whole_of("population", population), seed_of(seed)
+        widths, noise = widths_of(width), number_of("noise", noise)
         check_known("search", search, OPTIMIZERS)
+        population, seed = whole_of("population", population), seed_of(seed)
         self.names = tuple(pairs)
         self._arguments: dict[str, Any] = {
             "bounds": {name: list(pair) for name, pair in pairs.items()},
