@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.compared import LENET
 from benchmarks.rows import RESULTS
@@ -67,47 +68,55 @@ def train(bench: Bench, record: Record) -> Record:
     )
 
 
-def table(results: Path) -> str:
-    """A line a tuner: before and after, and what is left of the method's lead."""
-    before, after = _records(results)
-    lines = [
-        "| tuner | test % | se | with all of the rest | se | gain over surrojax | se | "
-        "95 % interval | cost [runs] | seeds |",
-        "| --- |" + " ---: |" * 9,
-    ]
-    for row in compared(results):
-        seeds = {r["seed"] for r in after if r["method"] == row.method}
-        was = Mean.of(
-            [
-                100 * r["test_accuracy"]
-                for r in before
-                if r["method"] == row.method and r["seed"] in seeds
-            ]
-        )
-        cells = [
-            row.method,
-            *(number(value) for value in (was.mean, was.error, *row.test[:2])),
-            number(row.gain.mean, "+.2f"),
-            number(row.gain.error),
-            interval(row.gain),
-            number(row.cost),
-            str(row.seeds),
+class Longer(NamedTuple):
+    """Tuners before and after their longer training.
+
+    Attributes:
+      before: records of the comparison, at the method's own cost.
+      after: of the longer trainings.
+    """
+
+    before: list[Record]
+    after: list[Record]
+
+    @classmethod
+    def of(cls, results: Path) -> "Longer":
+        """Read from the folder of all results."""
+        before = [r for r in Folder(results / SOURCE).runs() if r["budget"] == 1]
+        return cls(before, list(Folder(results / TARGET).runs()))
+
+    def rows(self) -> list[Row]:
+        """The tuners afterwards, beside the method."""
+        ours = [record for record in self.before if record["method"] == OURS]
+        return [row for row in rows_of([*ours, *self.after]) if row.method != OURS]
+
+    def table(self) -> str:
+        """A line a tuner: before and after, and what is left of the method's lead."""
+        lines = [
+            "| tuner | test % | se | with all of the rest | se | gain over surrojax | "
+            "se | 95 % interval | cost [runs] | seeds |",
+            "| --- |" + " ---: |" * 9,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def compared(results: Path) -> list[Row]:
-    """The tuners after their longer training, beside the method."""
-    before, after = _records(results)
-    ours = [record for record in before if record["method"] == OURS]
-    return [row for row in rows_of([*ours, *after]) if row.method != OURS]
-
-
-def _records(results: Path) -> tuple[list[Record], list[Record]]:
-    """Of the comparison, at the method's own cost, and after the longer trainings."""
-    before = [r for r in Folder(results / SOURCE).runs() if r["budget"] == 1]
-    return before, list(Folder(results / TARGET).runs())
+        for row in self.rows():
+            seeds = {r["seed"] for r in self.after if r["method"] == row.method}
+            was = Mean.of(
+                [
+                    100 * r["test_accuracy"]
+                    for r in self.before
+                    if r["method"] == row.method and r["seed"] in seeds
+                ]
+            )
+            cells = [
+                row.method,
+                *(number(value) for value in (was.mean, was.error, *row.test[:2])),
+                number(row.gain.mean, "+.2f"),
+                number(row.gain.error),
+                interval(row.gain),
+                number(row.cost),
+                str(row.seeds),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             target.own(run).parent.mkdir(parents=True, exist_ok=True)
             target.write(run, done)
             print(f"{run}: {100 * done['test_accuracy']:.2f} %")
-    print(table(RESULTS))
+    print(Longer.of(RESULTS).table())
     return 0
 
 

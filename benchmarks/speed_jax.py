@@ -17,6 +17,7 @@ from benchmarks.timing import (
     median_seconds,
     peak_row,
     pixels_of,
+    whole_row,
 )
 from surrojax.algorithm import compile_round, initial_state, play
 from surrojax.layout import several
@@ -121,10 +122,7 @@ class Side:
             jax.block_until_ready(programs.evaluate(one, validation))
 
         evaluate()
-        return {
-            "row": "evaluation",
-            "ms": 1e3 * median_seconds(evaluate, self.given.repeats),
-        }
+        return whole_row("evaluation", evaluate, self.given.repeats)
 
     def round(self) -> Row:
         """As one program, or in parts, whichever the backend takes.
@@ -143,11 +141,8 @@ class Side:
             jax.block_until_ready(program(self.data, self.state))
 
         first = median_seconds(play_once, 1)
-        return {
-            "row": "round",
-            "ms": 1e3 * median_seconds(play_once, self.given.rounds),
-            "first_seconds": first,
-        }
+        found = whole_row("round", play_once, self.given.rounds)
+        return found | {"first_seconds": first}
 
     def _steps(self, name: str, work: int, f: Callable[..., Any], *first: Any) -> Row:
         """A row of some steps as one program.

@@ -17,6 +17,7 @@ from benchmarks.timing import (
     median_seconds,
     peak_row,
     pixels_of,
+    whole_row,
 )
 from surrojax.networks import NETWORKS
 from surrojax.sites import Hyper, Sites
@@ -134,10 +135,7 @@ class Side:
             self.wait()
 
         evaluate()
-        return {
-            "row": "evaluation",
-            "ms": 1e3 * median_seconds(evaluate, self.given.repeats),
-        }
+        return whole_row("evaluation", evaluate, self.given.repeats)
 
     def round(self) -> Row:
         """In the form that trains candidates fastest."""
@@ -159,10 +157,7 @@ class Side:
 
         if compiled:
             play_once()
-        return {
-            "row": "round",
-            "ms": 1e3 * median_seconds(play_once, self.given.rounds),
-        }
+        return whole_row("round", play_once, self.given.rounds)
 
     def _ms(self, step: Callable[[], Any]) -> float:
         """Of one step, once it runs warm."""

@@ -92,6 +92,11 @@ def rows_of(side: Side, rounds: int, started: float) -> Iterator[Row]:
     yield {"row": "process", "peak_memory_gib": most, "seconds": seconds}
 
 
+def whole_row(name: str, program: Callable[[], Any], repeats: int) -> Row:
+    """A row of a program that is timed as a whole."""
+    return {"row": name, "ms": 1e3 * median_seconds(program, repeats)}
+
+
 def best_of(name: str, times: dict[str, float]) -> Row:
     """A row of the fastest way, with the times of all."""
     way = min(times, key=lambda name: times[name])

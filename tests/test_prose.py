@@ -91,11 +91,6 @@ def mean(values):
     return Mean.of(list(values.values()))
 
 
-def turned(found):
-    """How far the other one is ahead."""
-    return found._replace(mean=-found.mean)
-
-
 def span(found):
     """Its interval, as prose has it."""
     low, high = found.interval
@@ -209,7 +204,7 @@ def added_seeds_without_a_beginning():
     "(`replay_last`) has {} points more than the run that found it over {} seeds ({}"
 )
 def replay_of_the_end():
-    found = turned(behind("replay_last"))
+    found = behind(OURS, over="replay_last")
     return found.mean, word(found.size), span(found)
 
 
@@ -336,7 +331,7 @@ def shifted_beside_the_paper():
 
 @claim("the untuned network is {} ahead over {} ({}), and")
 def shifted_in_short_runs():
-    found = turned(behind("longer_untuned", folder=LENET_SHIFT))
+    found = behind(OURS, over="longer_untuned", folder=LENET_SHIFT)
     low, high = found.interval
     return found.mean, word(found.size), f"{low:.1f} to {high:.1f}"
 

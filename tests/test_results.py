@@ -121,13 +121,13 @@ def test_the_last_training_gets_what_the_search_left():
 
 
 def test_tuners_before_and_after_their_longer_training(tmp_path):
-    assert len(last.table(tmp_path).splitlines()) == 2
+    assert len(last.Longer.of(tmp_path).table().splitlines()) == 2
     keep(tmp_path / last.SOURCE / "surrojax", (0.57, 0.59, 0.6))
     keep(tmp_path / last.SOURCE / "tpe", (0.54, 0.56, 0.1))
     keep(tmp_path / last.SOURCE / "tpe", (0.9,), budget=10)  # is another row
     keep(tmp_path / last.TARGET / "tpe", (0.56, 0.57))
     # Paired: 0.56 - 0.57 and 0.57 - 0.59.
-    [line] = last.table(tmp_path).splitlines()[2:]
+    [line] = last.Longer.of(tmp_path).table().splitlines()[2:]
     begin = "| tpe | 55.00 | 1.00 | 56.50 | 0.50 | -1.50 | 0.50 | "
     assert line.startswith(begin) and line.endswith(" | 3.50 | 2 |")
 
