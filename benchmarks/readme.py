@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import records, shifted
 from benchmarks.compared import LENET
 from benchmarks.rows import ROWS
-from benchmarks.variants import with_error
+from benchmarks.variants import with_error, with_interval
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean
@@ -75,11 +75,12 @@ class Line:
         Args:
           ours: test accuracy by seed of what may be ahead of it; nothing: no such.
         """
+        gains = [ours[s] - test for s, test in self.tests.items() if s in ours]
         cells = [
             self.title,
             "" if self.paper is None else f"{self.paper:.2f}",
             with_error(list(self.tests.values())),
-            _behind([ours[s] - t for s, t in self.tests.items() if s in ours]),
+            with_interval(Mean.of(gains)) if len(gains) >= FEWEST else "",
             " or ".join(f"{steps:,}" for steps in sorted(self.steps)),
             str(len(self.tests)),
         ]
@@ -137,12 +138,3 @@ def _shifted(results: Path) -> list[Line]:
         Line.of(title, records.finished(results / shifted.STUDY.name / variant))
         for variant, title in SHIFTED.items()
     ]
-
-
-def _behind(differences: Sequence[float]) -> str:
-    """By how much a row is behind ours, with a 95 % interval over paired seeds."""
-    if len(differences) < FEWEST:
-        return ""
-    mean = Mean.of(differences)
-    low, high = mean.interval
-    return f"{mean.mean:.2f} ({low:.2f} to {high:.2f})"

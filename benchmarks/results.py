@@ -12,17 +12,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, figures, last, readme, records, shifted, single
+from benchmarks import (
+    ablation,
+    figures,
+    last,
+    leads,
+    readme,
+    records,
+    shifted,
+    single,
+)
 from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 from surrojax import filenames
 from surrojax.baselines.figure import write as draw
 from surrojax.baselines.folder import Folder
-from surrojax.baselines.methods import METHODS, OURS
+from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Row as ComparedRow
-from surrojax.baselines.rows import holm, not_run, rows_of
-from surrojax.baselines.table import interval as interval_of
+from surrojax.baselines.rows import not_run, rows_of
 from surrojax.baselines.table import markdown
 from surrojax.run.pooling import mean_and_error
 from surrojax.run.records import Record, metrics_of
@@ -31,9 +39,6 @@ ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 
 Summary = dict[str, Any]
-
-SEEDS = 5
-"""From so many on, a comparison counts."""
 
 
 def summary(row: Row, schedule: str) -> Summary:
@@ -174,7 +179,7 @@ def compared(comparison: Comparison) -> str:
     parts = [
         markdown(rows),
         *_left(rows, comparison.network),
-        *([corrected(rows)] if comparison is LENET else ()),
+        *([leads.corrected(rows)] if comparison is LENET else ()),
         f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)",
         "\n".join(["```", *_commands(comparison, records), "```"]),
     ]
@@ -191,43 +196,6 @@ def _left(rows: Sequence[ComparedRow], network: str) -> list[str]:
         for budget, left in names.items()
     )
     return [f"Not run: {told}."] if told else []
-
-
-def corrected(rows: Sequence[ComparedRow]) -> str:
-    """What is left of the differences where there are so many of them."""
-    values = {row.method: row.gain.p_value for row in rows if _spends(row)}
-    found = ", ".join(
-        f"{name} {f'{p:.3f}' if p >= 0.0005 else '< 0.001'}"
-        for name, p in holm(values).items()
-    )
-    return (
-        f"{len(values)} methods may spend the whole budget and have {SEEDS} seeds or "
-        "more. P-values of their differences (two-sided, Student's t), with Holm's "
-        f"correction for that number: {found}."
-    )
-
-
-def against(row: str) -> str:
-    """LeNet's methods beside another row, over the seeds that both have."""
-    rows = rows_of(Folder(RESULTS / LENET.folder).runs(), row)
-    rivals = [r for r in rows if r.method != row]
-    lines = [
-        f"| method | gain over {row} | se | 95 % interval | seeds |",
-        "|---|---:|---:|---:|---:|",
-        *(
-            f"| {r.method} | {r.gain.mean:+.2f} | {r.gain.error:.2f} | "
-            f"{interval_of(r.gain)} | {r.gain.size} |"
-            for r in sorted(rivals, key=lambda r: -r.gain.mean)
-            if _spends(r)
-        ),
-    ]
-    return "\n".join(lines) + f"\n\n{corrected(rivals)}"
-
-
-def _spends(row: ComparedRow) -> bool:
-    """Whether a row is of a method that spends budget 1, on seeds enough."""
-    known = row.method in METHODS and METHODS[row.method].budgets == "any"
-    return known and row.budget == 1 and row.gain.size >= SEEDS
 
 
 def _commands(comparison: Comparison, records: Sequence[Record]) -> Iterator[str]:
@@ -279,10 +247,12 @@ def main() -> None:
     page = replace(page, "commands", commands(found))
     for study in (ablation.STUDY, shifted.STUDY):
         page = replace(page, study.name, study.table(RESULTS))
-    page = replace(page, "dropout", against("longer"))
-    page = replace(page, "wide", against("surrojax_wide"))
+    page = replace(page, "dropout", leads.against("longer", RESULTS))
+    page = replace(page, "wide", leads.against("surrojax_wide", RESULTS))
+    page = replace(page, "added", leads.added(RESULTS))
     longer = last.Longer.of(RESULTS)
-    page = replace(page, "last", f"{longer.table()}\n\n{corrected(longer.rows())}")
+    text = f"{longer.table()}\n\n{leads.corrected(longer.rows())}"
+    page = replace(page, "last", text)
     page = replace(page, "fidelity", fidelity_table())
     page = replace(page, "class weights", single.class_weights(RESULTS))
     page = replace(page, "fine-tuning", single.fine_tuning(RESULTS))

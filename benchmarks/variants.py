@@ -14,6 +14,7 @@ from benchmarks import records
 from benchmarks.records import copy_records, launch, read
 from benchmarks.rows import RESULTS
 from surrojax import filenames
+from surrojax.baselines.rows import Mean
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.pooling import mean_and_error
 from surrojax.run.records import metrics_of
@@ -121,6 +122,12 @@ def with_error(values: Sequence[float]) -> str:
     """Their mean, with its standard error where there are several."""
     mean, error = mean_and_error(values)
     return f"{mean:.2f}" + ("" if error is None else f" ± {error:.2f}")
+
+
+def with_interval(mean: Mean) -> str:
+    """A mean with its interval of 95 %."""
+    low, high = mean.interval
+    return f"{mean.mean:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _figures(folder: Path, of_candidate: int | None = None) -> tuple[float, ...]:

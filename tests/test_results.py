@@ -12,6 +12,7 @@ from benchmarks import (
     ablation,
     figures,
     last,
+    leads,
     paper,
     readme,
     records,
@@ -150,10 +151,23 @@ def test_a_larger_budget_has_a_row_and_a_command_of_its_own(there):
     # That of the larger budget is no rival at equal cost.
     [counted] = [line for line in lines if "may spend the whole budget" in line]
     assert counted.startswith("1 methods ") and counted.count("tpe") == 1
-    assert results.against("surrojax").count("| tpe |") == 1
+    assert leads.against("surrojax", there).count("| tpe |") == 1
     first, second = [line for line in lines if line.startswith("python ")]
     assert "--methods=surrojax,tpe --budgets=1 --seeds=0,1,2,3,4" in first
     assert second.endswith("--methods=tpe --budgets=10 --seeds=0,1,2,3,4")
+
+
+def test_seeds_that_were_added_speak_by_themselves(tmp_path):
+    folder = tmp_path / LENET.folder
+    ours = (0.57, 0.59, 0.57, 0.59, 0.58)
+    keep(folder / "surrojax", (*ours, 0.60, 0.60))
+    keep(folder / "tpe", (*(one - 0.01 for one in ours), 0.56, 0.58))
+    keep(folder / "random", ours)
+    _, _, *lines = leads.added(tmp_path).splitlines()
+    assert lines == [
+        "| surrojax | tpe | 1.00 (1.00 to 1.00) | 1.57 (0.52 to 2.62), 7 seeds | "
+        "3.00 (-9.71 to 15.71), 2 seeds |"
+    ]
 
 
 def test_text_goes_between_its_marks_alone():
