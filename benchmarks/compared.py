@@ -111,7 +111,10 @@ COMPARISONS = (
         "lenet_shift_long",
         "fer2013_lenet",
         32_000,
-        {"surrojax": "fer2013_lenet_improved_shift_long"},
+        {
+            "surrojax": "fer2013_lenet_improved_shift_long",
+            "surrojax_wide": "fer2013_lenet_improved_wide_long",
+        },
         SHIFT,
         flags=(),
     ),

@@ -11,8 +11,6 @@ of it: `lax` is what a GPU takes, `matmul` copies the windows under the kernels.
 import argparse
 import inspect
 import json
-import platform
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from benchmarks.records import measured_by
 from surrojax.algorithm import RunState, initial_state
 from surrojax.layout import several
 from surrojax.method import Data, Method
@@ -133,9 +132,8 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
     if given.out:
         result = {
-            "command": ["python", "-m", "benchmarks.memory", *sys.argv[1:]],
+            **measured_by("memory", ("jax",)),
             "device": jax.devices()[0].device_kind,
-            "versions": {"jax": jax.__version__, "python": platform.python_version()},
             "rows": rows,
         }
         write_json(given.out, result)

@@ -67,15 +67,19 @@ def longest(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [run for run in runs if run["max_iterations"] == most]
 
 
-def measured_by(module: str, packages: Iterable[str]) -> dict[str, Any]:
+def measured_by(
+    module: str, packages: Iterable[str], arguments: Sequence[str] | None = None
+) -> dict[str, Any]:
     """How figures came about: the command, and what it ran on and with.
 
     Args:
-      module: of benchmarks/, whose arguments are this process's.
+      module: of benchmarks/.
       packages: those on which the figures depend.
+      arguments: of the module; else this process's.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     return {
-        "command": " ".join([f"python -m benchmarks.{module}", *sys.argv[1:]]),
+        "command": " ".join([f"python -m benchmarks.{module}", *given]),
         "cores": len(os.sched_getaffinity(0)),
         "processor": platform.processor() or platform.machine(),
         "versions": {"python": platform.python_version()}

@@ -26,7 +26,7 @@ from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
 from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
 from surrojax import filenames
-from surrojax.baselines.figure import write as draw
+from surrojax.baselines import figure, forest
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Row as ComparedRow
@@ -176,14 +176,26 @@ def compared(comparison: Comparison) -> str:
         return "Not run."
     rows = rows_of(records)
     draw(path, rows)
+    titles = {"accuracy_cost": "accuracy and cost"}
+    if forest.with_interval(rows):
+        titles = {"gains": "paired differences", **titles}
     parts = [
         markdown(rows),
         *_left(rows, comparison.network),
         *([leads.corrected(rows)] if comparison is LENET else ()),
-        f"![accuracy and cost](../results/{path.name}/accuracy_cost.png)",
+        *(
+            f"![{title}](../results/{path.name}/{name}.png)"
+            for name, title in titles.items()
+        ),
         "\n".join(["```", *_commands(comparison, records), "```"]),
     ]
     return "\n\n".join(parts)
+
+
+def draw(folder: Path, rows: Sequence[ComparedRow]) -> None:
+    """The figures of a comparison."""
+    figure.write(folder, rows)
+    forest.write(folder, rows)
 
 
 def _left(rows: Sequence[ComparedRow], network: str) -> list[str]:

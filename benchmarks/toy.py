@@ -12,7 +12,6 @@ that no report uses.
 
 import argparse
 import json
-import platform
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -23,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import surrojax
+from benchmarks.records import measured_by
 from surrojax import search
 from surrojax.sites import Hyper, Sites
 from surrojax.space import Space
@@ -222,13 +221,7 @@ def main(arguments: list[str]) -> None:
             print(f"\n{label} misses {TARGET} for one variable.")
     if options.json:
         result = {
-            "command": " ".join(["python -m benchmarks.toy", *arguments]),
-            "versions": {
-                "surrojax": surrojax.__version__,
-                "jax": jax.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            **measured_by("toy", ("surrojax", "jax", "numpy"), arguments),
             "seeds": options.seeds,
             "rounds": ROUNDS,
             "population": POPULATION,

@@ -100,10 +100,11 @@ def compile_round(method: Method, donate: bool = False) -> Round:
     )
 
 
-def compile_replicas(method: Method, donate: bool = False) -> Round:
+def compile_replicas(method: Method) -> Round:
     """The same for R runs side by side: states and outcomes have a leading axis `[R]`.
 
     The replicas are spread over the layout's devices, each of which plays whole rounds.
+    It works in the memory of the states that it is given, which are gone then.
     """
     alone = replace(method, layout=method.layout.alone())
     one = partial(play, alone, parts_of(alone, branch=False))
@@ -113,7 +114,7 @@ def compile_replicas(method: Method, donate: bool = False) -> Round:
 
     return jax.jit(
         all_,
-        donate_argnums=1 if donate else (),
+        donate_argnums=1,
         out_shardings=method.layout.sharding,
     )
 
@@ -186,21 +187,19 @@ def run_replicas(
     data: Data,
     states: RunState,
     max_iterations: int,
-    round_of: Callable[[Method], Round],
 ) -> Iterator[tuple[RunState, list[Record | DivergedError]]]:
     """`run` for R runs at once; one that diverges keeps its state, the others go on.
 
     Args:
       method, data, max_iterations: of `run`.
       states: with a leading axis `[R]`, all after the same round.
-      round_of: `compile_replicas`.
 
     Yields:
       The states after each round, and a record for each run.
     """
     plan, done = method.plan(max_iterations), int(np.asarray(states.round)[0])
     states = jax.tree.map(jnp.copy, states)
-    for number, round_ in _rounds(method, plan, done, round_of):
+    for number, round_ in _rounds(method, plan, done, compile_replicas):
         states, outcomes = jax.block_until_ready(round_(data, states))
         found = jax.device_get(outcomes)
         records: list[Record | DivergedError] = []

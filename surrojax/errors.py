@@ -1,4 +1,4 @@
-"""The one exception that users see."""
+"""The one exception that users see, and the words of others within it."""
 
 
 class InputError(ValueError):
@@ -8,3 +8,14 @@ class InputError(ValueError):
     says what to do. The command line prints it without a traceback and exits with
     code 2.
     """
+
+
+def one_line(error: BaseException, most: int | None = None) -> str:
+    """What an exception says, in one line; its class, where it says nothing.
+
+    Args:
+      error: of another library, or of the system.
+      most: characters; what is longer is cut off.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if most is None or len(text) <= most else f"{text[:most]}..."

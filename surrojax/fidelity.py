@@ -33,8 +33,8 @@ def measure(
     data: Data,
     state: RunState,
     candidates: Sequence[Record],
-    drawn: int = 16,
-    seeds: int = 2,
+    drawn: int,
+    seeds: int,
 ) -> Record:
     """Trains the original with each setting, and compares.
 

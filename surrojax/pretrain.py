@@ -27,6 +27,7 @@ from surrojax.fields import check_known, flatten
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
+from surrojax.ranges import check_finite, check_ranges
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.execution import conv_form
 from surrojax.run.progress import say
@@ -198,18 +199,9 @@ def check(config: ConfigDict) -> None:
       InputError: one is out of range; the message names the field.
     """
     check_known("config.convolution", config.convolution, CONVOLUTIONS)
-    for field, value in flatten(config.to_dict()):
-        numbers = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-            raise InputError(f"config.{field}: {value} is not a finite number")
-        if field in LEAST and value < LEAST[field]:
-            raise InputError(
-                f"config.{field}: {value} is too small; the least is {LEAST[field]}"
-            )
-        if field in MOST and value > MOST[field]:
-            raise InputError(
-                f"config.{field}: {value} is too large; the most is {MOST[field]}"
-            )
+    values = dict(flatten(config.to_dict()))
+    check_finite(values)
+    check_ranges(values, LEAST, MOST)
     if not all(0 <= share <= 1 for share in config.learning_rate.drops):
         raise InputError(
             f"config.learning_rate.drops: {config.learning_rate.drops} are shares of "

@@ -10,7 +10,7 @@ They maximise, know their bounds, and are pure: all three functions run inside j
     state.leader, state.leader_score                   # the best so far
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import signature
 from typing import NamedTuple
@@ -309,7 +309,8 @@ def make_search(
       InputError: the population is too small, or there is no such constant.
     """
     check_population(name, population)
-    check_constants(name, constants, where)
+    for constant in constants:
+        check_known(where, constant, constants_of(name))
     search = OPTIMIZERS[name](lower, upper, **constants)
     return with_noise(search, lower, upper, deviation) if deviation.any() else search
 
@@ -317,18 +318,3 @@ def make_search(
 def constants_of(name: str) -> tuple[str, ...]:
     """What an optimiser's constants are called."""
     return tuple(signature(OPTIMIZERS[name]).parameters)[2:]
-
-
-def check_constants(name: str, given: Iterable[str], where: str = "constants") -> None:
-    """Checks that an optimiser has constants of these names.
-
-    Args:
-      name: of the optimiser.
-      given: names.
-      where: what they were given as.
-
-    Raises:
-      InputError: it has another one.
-    """
-    for constant in given:
-        check_known(where, constant, constants_of(name))

@@ -3,7 +3,6 @@
 Each value is checked by itself and against the network.
 """
 
-import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,7 +15,8 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.fields import check_known, flatten, suggest
 from surrojax.losses import NORMS, OBJECTIVES
-from surrojax.method import SURROGATES, Method
+from surrojax.method import BLIND, SURROGATES, Method, is_held
+from surrojax.ranges import check_finite, check_ranges
 from surrojax.run.execution import execution_of
 from surrojax.run.replay import read_schedule
 from surrojax.search import OPTIMIZERS, make_search
@@ -105,7 +105,7 @@ LEAST: dict[str, float] = {
 
 ALL = "all"
 
-GROUPS = {ALL: "", "coefficients": "lambda_", "ratios": "p_"}
+WORDS = {ALL: "", "coefficients": "lambda_", "ratios": "p_"}
 """What `tune` may name instead of single hyper-parameters, and how those begin."""
 
 
@@ -194,9 +194,7 @@ def _check(config: ConfigDict) -> None:
     for field, value in values.items():
         if value is None and field not in OPTIONAL:
             raise InputError(f"config.{field}: None is no value for it")
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, float) and not math.isfinite(number):
-                raise InputError(f"config.{field}: {value} is not a finite number")
+    check_finite(values)
     for field, choices in CHOICES.items():
         check_known(f"config.{field}", values[field], choices)
     target = values["dataset.target"]
@@ -226,15 +224,7 @@ def _check(config: ConfigDict) -> None:
                 f"config.fidelity.rounds: {number!r} is no round; rounds are counted "
                 "from 1"
             )
-    for field, value in values.items():
-        if field in LEAST and value < LEAST[field]:
-            raise InputError(
-                f"config.{field}: {value} is too small; the least is {LEAST[field]}"
-            )
-        if field in MOST and value > MOST[field]:
-            raise InputError(
-                f"config.{field}: {value} is too large; the most is {MOST[field]}"
-            )
+    check_ranges(values, LEAST, MOST)
     last = values["seed"] + values["replicas"] - 1
     if last > MOST["seed"]:
         raise InputError(
@@ -371,7 +361,11 @@ def make_method(
             sites,
             tune=()
             if schedule is not None
-            else expand(config.tune, present_names(sites)),
+            else expand(
+                config.tune,
+                present_names(sites),
+                is_held(config.surrogate, config.shared_layers),
+            ),
             fixed=config.fixed.to_dict(),
             center=config.search.center.to_dict(),
             width=config.search.initial_width.to_dict(),
@@ -448,17 +442,46 @@ def make_views(
     return Views(look.see_center, 1, allowed)
 
 
-def expand(tune: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Single names for groups; a command line gives `p_z,p_x` as one word."""
-    words = [word.strip(" ()[]'\"") for entry in tune for word in str(entry).split(",")]
+def views_of_test(
+    config: ConfigDict, pair: networks.Pair, allowed: tuple[bool, ...] | None
+) -> Views:
+    """How a config has test images looked at.
+
+    Args:
+      config: of a run.
+      pair: its networks.
+      allowed: of `Views`.
+    """
+    return make_views(make_look(config, pair), config.dataset.crops > 1, allowed)
+
+
+def expand(
+    tune: str | Sequence[str], names: Sequence[str], held: bool
+) -> tuple[str, ...]:
+    """Single names for groups; a command line gives `p_z,p_x` as one word.
+
+    Args:
+      tune: of `WORDS`, and of `names`.
+      names: of the network's hyper-parameters.
+      held: of `is_held`; `all` leaves out what candidates cannot tell apart then.
+
+    Raises:
+      InputError: a word is neither.
+    """
+    entries = [tune] if isinstance(tune, str) else tune
+    words = [
+        word.strip(" ()[]'\"") for entry in entries for word in str(entry).split(",")
+    ]
     found: list[str] = []
     for word in filter(None, words):
-        if word in GROUPS:
-            found += [name for name in names if name.startswith(GROUPS[word])]
+        if word in WORDS:
+            left_out = BLIND if word == ALL and held else None
+            group = (name for name in names if name.startswith(WORDS[word]))
+            found += [name for name in group if name != left_out]
         elif word in names:
             found.append(word)
         else:
-            known = [*GROUPS, *names]
+            known = [*WORDS, *names]
             raise InputError(
                 f"tune: {word!r} is none of this network's hyper-parameters"
                 f"{suggest(word, known)}; choose from {', '.join(known)}, or ()"

@@ -86,11 +86,6 @@ class Space:
             flat.at[self._searched].set(jnp.clip(jnp.exp(vector), low, high))
         )
 
-    def to_vector(self, hyper: Hyper) -> jax.Array:
-        """The search vector `[D]` of a setting whose searched values are positive."""
-        flat, _ = ravel_pytree(hyper)
-        return jnp.log(flat[self._searched])
-
     def latin_hypercube(self, key: jax.Array, n: int) -> jax.Array:
         """The initial population (line 1 of Algorithm 1).
 

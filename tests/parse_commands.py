@@ -2,15 +2,15 @@
 
     python tests/parse_commands.py launch FILE.json
 
-The file is a list of (words of a command line, whether its config is checked as a whole
-too, which takes a second). What is wrong with one is printed, a line each. Flags are a
-process's own, so each command has a fork.
+The file is a list of (words of a command line, whether its config, and each point of a
+sweep, is checked as a whole too, which takes a second). What is wrong with one is
+printed, a line each. Flags are a process's own, so each command has a fork.
 """
 
 import json
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -23,6 +23,8 @@ from surrojax.run.sweep import points
 from surrojax.settings import resolve
 
 MODULES = {"launch": "launch", "baselines": "surrojax.baselines.__main__"}
+LATER = ("hord", "hyperband", "nevergrad_tuners", "optuna_tuners")
+"""Imported by methods when they are asked for; here once, before the forks."""
 
 
 def parse(which, argv, whole):
@@ -37,14 +39,18 @@ def parse(which, argv, whole):
     if config is None or config.get("task") == "pretrain":
         return
     config.replay = None  # of a run that is not there
-    if which == "launch":
-        points(config, module.SWEEP.value)
     if whole:
         resolve(config)
+        if which == "launch":
+            points(config, module.SWEEP.value)
 
 
 def main(which, file):
     import_module(MODULES[which])
+    if which == "baselines":
+        for name in LATER:
+            with suppress(ImportError):
+                import_module(f"surrojax.baselines.{name}")
     for words, whole in json.loads(Path(file).read_text()):
         sys.stdout.flush()
         child = os.fork()

@@ -1,10 +1,13 @@
 """AFEW: clips as videos and as crops, the frames that stand for them, every fault."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import readers
+from readers import left_out
 from test_video import write_video
 
 from surrojax.data import afew, align, frames_builder, video
@@ -22,26 +25,12 @@ def counted(monkeypatch):
     monkeypatch.setattr(afew, "count_frames", lambda file: file.stat().st_size)
 
 
-def draw(root: Path, *names: str, size: int = 9) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x" * size)
-    return root
-
-
 def crops(clip: str, count: int, ending: str = "jpg") -> list[str]:
     return [f"{clip}/{number}.{ending}" for number in range(count)]
 
 
-def complaint(root: Path, **options: str) -> str:
-    with pytest.raises(InputError) as caught:
-        afew.scan(root, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def left_out(listing) -> set[tuple[str, str]]:
-    return {(entry.file, entry.reason) for entry in listing.left_out}
+complaint = partial(readers.complaint, afew.scan)
+draw = partial(readers.draw, size=9)
 
 
 def chosen(listing, sequence: str) -> list[str | int]:

@@ -3,14 +3,16 @@
 import io
 import os
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import readers
+from readers import draw, left_out
 
 from surrojax.data import affectnet
 from surrojax.data.listing import Frame
-from surrojax.errors import InputError
 
 HEADER = (
     "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,"
@@ -21,13 +23,6 @@ NAMES = ["neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"]
 
 def row(path: str, code: object, box: str = "10,20,30,40") -> str:
     return f"{path},{box},1.5;2.5;3.5,{code},0.1,-0.2"
-
-
-def draw(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-    return root
 
 
 def tables(
@@ -51,15 +46,7 @@ def annotate(root: Path, part: str, name: str, value: object) -> Path:
     return file
 
 
-def complaint(root: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        affectnet.scan(root)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def left_out(listing) -> set[tuple[str, str]]:
-    return {(entry.file, entry.reason) for entry in listing.left_out}
+complaint = partial(readers.complaint, affectnet.scan)
 
 
 IMAGES = "Manually_Annotated_Images"

@@ -1,4 +1,4 @@
-"""The table and the figure, from files that are written by hand."""
+"""The table and the figures, from files that are written by hand."""
 
 import json
 import math
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from surrojax.baselines import figure, rows, table
+from surrojax.baselines import figure, forest, rows, table
 from surrojax.baselines.folder import Folder
 from surrojax.errors import InputError
 
@@ -136,6 +136,30 @@ def test_the_figure(folder):
     assert names == {"surrojax", "twice", "twice (10)", "untuned"}
     marks = {text.get_text() for text in axes.get_legend().get_texts()}
     assert marks == {"surrojax", "one fixed setting"}
+
+
+def test_the_figure_of_gains_has_an_interval_a_row(folder):
+    write(folder, "dropout", [0.61, 0.62])
+    shown = forest.with_interval(rows.rows_of(Folder(folder).runs()))
+    [axes] = forest.plot(shown).axes
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels == ["untuned, 3 seeds", "twice, 2 seeds", "dropout, 2 seeds"]
+    low, high = axes.get_xlim()
+    for mean, row, mark in zip((-10, -3, 0.5), shown, axes.containers, strict=True):
+        points, _, (bar,) = mark
+        assert points.get_xdata() == pytest.approx([mean]) and low < mean < high
+        np.testing.assert_allclose(bar.get_segments()[0][:, 0], row.gain.interval)
+
+
+def test_single_seeds_have_no_figure_of_gains(tmp_path):
+    write(tmp_path, "surrojax", [0.6])
+    write(tmp_path, "untuned", [0.5])
+    table.show(str(tmp_path))
+    assert not (tmp_path / "gains.png").exists()
+    write(tmp_path, "surrojax", [0.6, 0.62])
+    write(tmp_path, "untuned", [0.5, 0.51])
+    table.show(str(tmp_path))
+    assert (tmp_path / "gains.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_names_in_the_figure_are_not_over_each_other(folder):

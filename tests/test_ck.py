@@ -1,14 +1,16 @@
 """CK+ in both layouts, from names and label files alone."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
+import readers
+from readers import by_sequence
 
 from surrojax.data import ck
 from surrojax.data.dataset import EXPRESSIONS
 from surrojax.data.listing import LeftOut
-from surrojax.errors import InputError
 
 SIX = EXPRESSIONS[:6]
 # Subject, sequence, how many frames, label; None: it has no label file.
@@ -57,22 +59,7 @@ def moved(tree: dict[str, bytes], old: str, new: str) -> dict[str, bytes]:
     return {name.replace(old, new): content for name, content in tree.items()}
 
 
-def complaint(folder: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        ck.scan(folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def read(listing) -> dict[str, tuple[str, str, list[str]]]:
-    """Subject, label and the files' names by sequence."""
-    found: dict[str, tuple[str, str, list[str]]] = {}
-    for frame in listing.frames:
-        assert (listing.root / frame.file).is_file()
-        entry = found.setdefault(frame.sequence, (frame.subject, frame.label, []))
-        assert entry[:2] == (frame.subject, frame.label)
-        entry[2].append(frame.file)
-    return found
+complaint = partial(readers.complaint, ck.scan)
 
 
 def frames_of(subject: str, sequence: str, *numbers: int) -> list[str]:
@@ -97,8 +84,8 @@ def test_official_layout_is_read_back_exactly(tmp_path):
     assert (listing.name, listing.root) == ("ck", tmp_path)
     assert listing.layout == "official layout"
     assert listing.classes == EXPRESSIONS
-    assert read(listing) == EXPECTED
-    assert list(read(listing)) == list(EXPECTED)
+    assert by_sequence(listing) == EXPECTED
+    assert list(by_sequence(listing)) == list(EXPECTED)
     assert listing.left_out == (
         LeftOut("cohn-kanade-images/S010/001", "no label"),
         LeftOut("cohn-kanade-images/S011/001", "contempt"),
@@ -115,7 +102,7 @@ def test_each_code_is_its_expression(tmp_path):
         tree = official()
         tree[label("S005", "001", 11)] = str(code).encode()
         listing = ck.scan(draw(tmp_path, tree))
-        assert read(listing)["S005/001"][1] == name
+        assert by_sequence(listing)["S005/001"][1] == name
 
 
 def test_the_order_of_creation_does_not_matter(tmp_path):
@@ -133,7 +120,7 @@ def test_peak_is_by_number_not_by_text(tmp_path):
         del tree[image("S005", "001", number)]
     for name in ("S005_001_9.png", "S005_001_10.png", "S005_001_0011.png"):
         tree[f"cohn-kanade-images/S005/001/{name}"] = b"x"
-    found = read(ck.scan(draw(tmp_path, tree)))["S005/001"][2]
+    found = by_sequence(ck.scan(draw(tmp_path, tree)))["S005/001"][2]
     names = [Path(file).name for file in found]
     assert names == ["S005_001_9.png", "S005_001_10.png", "S005_001_0011.png"]
 
@@ -152,7 +139,8 @@ def test_folders_under_other_names(tmp_path, images, labels):
     tree = moved(official(), "cohn-kanade-images", images)
     listing = ck.scan(draw(tmp_path, moved(tree, "Emotion", labels)))
     found = {
-        key: (s, name, len(files)) for key, (s, name, files) in read(listing).items()
+        key: (s, name, len(files))
+        for key, (s, name, files) in by_sequence(listing).items()
     }
     assert found == {key: (s, name, 3) for key, (s, name, _) in EXPECTED.items()}
 
@@ -163,7 +151,7 @@ def test_upper_case_endings_and_lower_case_subjects(tmp_path):
         for name, content in official().items()
     }
     listing = ck.scan(draw(tmp_path, tree))
-    assert list(read(listing)) == list(EXPECTED)
+    assert list(by_sequence(listing)) == list(EXPECTED)
     assert listing.frames[0].file.endswith("s005_001_00000009.PNG")
 
 
@@ -197,7 +185,7 @@ def test_what_is_no_frame_is_left_out_and_counted(tmp_path):
     }
     assert len(listing.left_out) == 9
     # The subject's neutral moves to its next sequence that is kept.
-    assert read(listing)["S100/neutral"][2] == frames_of("S100", "004", 1, 2, 3)
+    assert by_sequence(listing)["S100/neutral"][2] == frames_of("S100", "004", 1, 2, 3)
 
 
 def test_a_frame_is_never_both_peak_and_neutral(tmp_path):
@@ -208,7 +196,7 @@ def test_a_frame_is_never_both_peak_and_neutral(tmp_path):
         del tree[image("S010", "002", number)]
         del tree[image("S010", "002", number + 4)]
     listing = ck.scan(draw(tmp_path, tree))
-    found = read(listing)
+    found = by_sequence(listing)
     assert found["S100/003"][2] == frames_of("S100", "003", 1)
     assert "S100/neutral" not in found
     assert found["S010/002"][2] == frames_of("S010", "002", 7, 8, 9)
@@ -251,7 +239,7 @@ def test_a_label_that_is_no_text_is_named(tmp_path):
 def test_two_labels_of_a_sequence_must_agree(tmp_path):
     first, second = label("S010", "002", 9), label("S010", "002", 8)
     listing = ck.scan(draw(tmp_path, official() | {second: b"1"}))
-    assert list(read(listing)) == list(EXPECTED)
+    assert list(by_sequence(listing)) == list(EXPECTED)
     message = complaint(draw(tmp_path, {second: b"5"}))
     assert (
         f"{tmp_path / first}: says angry, but {tmp_path / second} says happy" in message
@@ -327,8 +315,8 @@ def test_folder_form_is_read_back_exactly(tmp_path, place):
         for subject, sequence, numbers in sequences
         if folder != "contempt"
     }
-    assert read(listing) == expected
-    assert list(read(listing)) == sorted(expected)
+    assert by_sequence(listing) == expected
+    assert list(by_sequence(listing)) == sorted(expected)
     assert [entry.reason for entry in listing.left_out] == ["contempt"] * 3
     assert "no neutral" in listing.notes[0]
     assert "7 sequences of 3 subjects" in listing.notes[1]
@@ -353,7 +341,7 @@ def test_folder_form_leaves_out_what_it_does_not_know(tmp_path):
         "neutral": "folder of no class",
         "models": "folder of no class",
     }
-    assert len(read(listing)) == 7
+    assert len(by_sequence(listing)) == 7
 
 
 def test_folder_form_with_a_sequence_of_two_expressions(tmp_path):

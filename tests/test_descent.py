@@ -209,25 +209,3 @@ def grows(rate):
 def test_a_mistake_is_one_line(given, message):
     with pytest.raises(InputError, match=message):
         surrojax.tune(Table(), *splits(TABLE), **SMALL | {"learning_rate": 0.1} | given)
-
-
-def test_a_folder_of_an_earlier_version_goes_on(tmp_path):
-    """It called the search `optimizer`, and what trains the network `descent`."""
-    given = SMALL | ADAM | {"iterations_per_round": 20}
-    surrojax.tune(
-        Table(), *splits(TABLE), workdir=tmp_path, **given | {"max_iterations": 40}
-    )
-    file = tmp_path / "config.json"
-    description = json.loads(file.read_text())
-    config, programs = description["config"], description["programs"]
-    config["descent"], programs["descent"] = (
-        config.pop("optimizer"),
-        programs.pop("optimizer"),
-    )
-    config["optimizer"] = config.pop("search")
-    file.write_text(json.dumps(description))
-    again = surrojax.tune(
-        Table(), *splits(TABLE), workdir=tmp_path, **given | {"max_iterations": 60}
-    )
-    assert len(again.records) == 3
-    assert json.loads(file.read_text())["config"]["search"] == "pso"

@@ -79,6 +79,14 @@ def test_open_choices_are_timed_on_the_machine():
     assert settled.layout.settings in ("vmap", "loop")
 
 
+@pytest.mark.parametrize("changes", [{"stage1_settings": 1}, {"tune": ()}])
+def test_nothing_is_timed_where_stage_1_trains_one_setting(changes):
+    automatic = {"execution.settings": "auto", "execution.devices": 1}
+    config = config_of(convolution="lax", **automatic)
+    assert execution_of(config).open
+    assert not execution_of(config_of(convolution="lax", **automatic | changes)).open
+
+
 def test_memory_is_held_and_programs_are_cached(monkeypatch, tmp_path):
     """On what `prepare` sets, in a process of its own; JAX has begun in this one."""
     import os

@@ -350,10 +350,6 @@ def test_a_finished_run_says_so_and_is_left_alone(small, tmp_path, capsys):
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
 
-def without_times(folder):
-    return [{**record, "seconds": 0} for record in lines(folder)]
-
-
 def result_of(folder):
     return json.loads((folder / "result.json").read_text())
 
@@ -378,7 +374,7 @@ def test_a_run_that_stops_early_goes_on_as_if_it_had_not(small, tmp_path, capsys
     assert described["config"]["early_stop"] == 1
     whole = train(config_of(max_iterations=24), tmp_path / "early", quiet=True)
     assert whole | {"seconds": 0} == plain | {"seconds": 0}
-    assert without_times(tmp_path / "early") == without_times(tmp_path / "plain")
+    assert timeless(tmp_path / "early") == timeless(tmp_path / "plain")
     described = json.loads((tmp_path / "early/config.json").read_text())
     assert described["config"]["early_stop"] == 0
 
@@ -403,7 +399,7 @@ def test_a_time_budget_counts_the_rounds_of_all_calls(small, tmp_path):
     assert (whole["stopped"], whole["rounds"]) == ("max_iterations", 3)
     assert whole["seconds"] >= round(spent, 1)
     train(config_of(), tmp_path / "b", quiet=True)
-    assert without_times(tmp_path / "a") == without_times(tmp_path / "b")
+    assert timeless(tmp_path / "a") == timeless(tmp_path / "b")
 
 
 def test_fidelity_rounds_that_never_come_are_said(small, tmp_path, capsys):

@@ -1,35 +1,30 @@
 """Folders of images: layouts, classes, subjects and sequences, from names and csv."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import readers
 from PIL import Image
 
 from configs import fer2013_lenet
 from surrojax.data import folder
 from surrojax.data.listing import Frame, LeftOut, Listing
-from surrojax.errors import InputError
 from surrojax.run.setup import Setup
 
 
 def draw(root: Path, *files: str, **tables: str | bytes) -> Path:
     """Files of a byte, and csv files by name."""
-    for name in files:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
+    readers.draw(root, *files)
     for name, content in tables.items():
         content = content if isinstance(content, bytes) else content.encode()
         (root / f"{name}.csv").write_bytes(content)
     return root
 
 
-def complaint(root: Path, **options: str) -> str:
-    with pytest.raises(InputError) as caught:
-        folder.scan(root, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+complaint = partial(readers.complaint, folder.scan)
 
 
 def subjects(listing: Listing) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """Oulu-CASIA in its layouts, from names alone."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
+import readers
+from readers import by_sequence, draw
 
 from surrojax.data import oulu
 from surrojax.data.dataset import EXPRESSIONS
 from surrojax.data.listing import LeftOut
-from surrojax.errors import InputError
 
 SIX = EXPRESSIONS[:6]
 NAMES = dict(
@@ -30,29 +32,7 @@ def tree(place: str = PLACE, subjects: int = 2, count: int = 5) -> list[str]:
     ]
 
 
-def draw(root: Path, files: list[str]) -> Path:
-    for name in files:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-    return root
-
-
-def complaint(folder: Path, **options: str) -> str:
-    with pytest.raises(InputError) as caught:
-        oulu.scan(folder, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def read(listing) -> dict[str, tuple[str, str, list[str]]]:
-    """Subject, label and the files by sequence."""
-    found: dict[str, tuple[str, str, list[str]]] = {}
-    for frame in listing.frames:
-        assert (listing.root / frame.file).is_file()
-        entry = found.setdefault(frame.sequence, (frame.subject, frame.label, []))
-        assert entry[:2] == (frame.subject, frame.label)
-        entry[2].append(frame.file)
-    return found
+complaint = partial(readers.complaint, oulu.scan)
 
 
 def expected(place: str = PLACE, subjects: int = 2) -> dict:
@@ -68,12 +48,12 @@ def expected(place: str = PLACE, subjects: int = 2) -> dict:
 
 
 def test_the_original_layout_is_read_back_exactly(tmp_path):
-    listing = oulu.scan(draw(tmp_path, tree()))
+    listing = oulu.scan(draw(tmp_path, *tree()))
     assert (listing.name, listing.root) == ("oulu", tmp_path)
     assert listing.layout == "original images, VL Strong"
     assert listing.classes == SIX
-    assert read(listing) == expected()
-    assert list(read(listing)) == list(expected())
+    assert by_sequence(listing) == expected()
+    assert list(by_sequence(listing)) == list(expected())
     assert listing.left_out == ()
     assert listing.notes == (
         "12 sequences of 2 subjects, not the official 480 of 80: published results do "
@@ -91,17 +71,17 @@ def test_the_original_layout_is_read_back_exactly(tmp_path):
     ],
 )
 def test_other_layouts(tmp_path, place, layout):
-    draw(tmp_path, tree(f"Oulu_CASIA/{place}"))
+    draw(tmp_path, *tree(f"Oulu_CASIA/{place}"))
     listing = oulu.scan(tmp_path)
     assert listing.root == tmp_path / "Oulu_CASIA"
     assert listing.layout == f"{layout}, VL Strong"
-    assert read(listing) == expected(place)
+    assert by_sequence(listing) == expected(place)
 
 
 def test_originals_go_before_crops_and_it_is_said(tmp_path):
     crops = "PreProcess_Img/VL_Acropped/Strong"
-    listing = oulu.scan(draw(tmp_path, tree(crops, count=9) + tree()))
-    assert read(listing) == expected()
+    listing = oulu.scan(draw(tmp_path, *tree(crops, count=9), *tree()))
+    assert by_sequence(listing) == expected()
     assert listing.notes[0] == f"{PLACE} is read, and not {crops}: same sequences"
 
 
@@ -110,14 +90,16 @@ def test_originals_go_before_crops_and_it_is_said(tmp_path):
 def test_camera_and_light_are_chosen(tmp_path, camera, light):
     for c in ("VL", "NI"):
         for each in ("Strong", "Weak", "Dark"):
-            draw(tmp_path, tree(f"B_OriginalImg/{c}/{each}", subjects=1))
+            draw(tmp_path, *tree(f"B_OriginalImg/{c}/{each}", subjects=1))
     listing = oulu.scan(tmp_path, camera, light)
-    assert read(listing) == expected(f"B_OriginalImg/{camera}/{light}", subjects=1)
+    assert by_sequence(listing) == expected(
+        f"B_OriginalImg/{camera}/{light}", subjects=1
+    )
     assert listing.layout.endswith(f"{camera} {light}")
 
 
 def test_an_absent_camera_or_light_is_named_with_what_is_there(tmp_path):
-    draw(tmp_path, tree() + tree("PreProcess_Img/NI_Acropped/Weak"))
+    draw(tmp_path, *tree(), *tree("PreProcess_Img/NI_Acropped/Weak"))
     message = complaint(tmp_path, camera="NI", light="Dark")
     assert message.startswith(
         f"{tmp_path}: no images of camera 'NI' in light 'Dark'; there are VL Strong, "
@@ -138,9 +120,9 @@ def test_unknown_options_are_named(tmp_path):
 
 def test_the_order_of_creation_does_not_matter(tmp_path):
     files = tree(subjects=12)
-    first = oulu.scan(draw(tmp_path / "a/oulu", files))
+    first = oulu.scan(draw(tmp_path / "a/oulu", *files))
     random.Random(0).shuffle(files)
-    second = oulu.scan(draw(tmp_path / "b/oulu", files))
+    second = oulu.scan(draw(tmp_path / "b/oulu", *files))
     assert first.frames == second.frames
     subjects = list(dict.fromkeys(frame.subject for frame in first.frames))
     assert subjects == [f"P{number:03}" for number in range(1, 13)]
@@ -152,7 +134,7 @@ def test_peak_is_by_number_in_any_spelling_of_the_files(tmp_path):
         f"{PLACE}/P001/ANGRY/{name}"
         for name in ("9.JPEG", "10.jpg", "frame 011.PNG", "8.jpeg")
     ]
-    found = read(oulu.scan(draw(tmp_path, files)))["P001/angry"][2]
+    found = by_sequence(oulu.scan(draw(tmp_path, *files)))["P001/angry"][2]
     names = [Path(file).name for file in found]
     assert names == ["9.JPEG", "10.jpg", "frame 011.PNG"]
 
@@ -171,9 +153,9 @@ def test_what_is_no_frame_is_left_out_and_counted(tmp_path):
         "notes.txt",
         "extras/Anger/000.jpeg",
     ]
-    draw(tmp_path, tree() + [f"{PLACE}/{name}" for name in extra])
+    draw(tmp_path, *tree(), *(f"{PLACE}/{name}" for name in extra))
     listing = oulu.scan(tmp_path)
-    assert read(listing) == expected()
+    assert by_sequence(listing) == expected()
     assert set(listing.left_out) == {
         LeftOut(f"{PLACE}/{file}", reason)
         for file, reason in {
@@ -197,11 +179,11 @@ def test_missing_and_short_sequences_are_noted(tmp_path):
         if "P001/Fear" not in name and "P002/Anger/00" not in name
     ]
     files.append(f"{PLACE}/P002/Anger/000.jpeg")
-    draw(tmp_path, files)
+    draw(tmp_path, *files)
     (tmp_path / PLACE / "P001/Fear").mkdir()
     listing = oulu.scan(tmp_path)
     assert listing.left_out == (LeftOut(f"{PLACE}/P001/Fear", "no images"),)
-    assert read(listing)["P002/angry"][2] == [f"{PLACE}/P002/Anger/000.jpeg"]
+    assert by_sequence(listing)["P002/angry"][2] == [f"{PLACE}/P002/Anger/000.jpeg"]
     assert listing.notes == (
         "1 sequences have fewer than 3 frames",
         "1 sequences of these subjects are missing: P001 fear",
@@ -212,7 +194,7 @@ def test_missing_and_short_sequences_are_noted(tmp_path):
 
 def test_a_subject_with_one_image(tmp_path):
     files = [*tree(subjects=1), f"{PLACE}/P002/Sadness/000.jpeg"]
-    listing = oulu.scan(draw(tmp_path, files))
+    listing = oulu.scan(draw(tmp_path, *files))
     assert [f.file for f in listing.frames if f.subject == "P002"] == files[-1:]
     assert listing.notes[1] == (
         "5 sequences of these subjects are missing: P002 angry, P002 disgust, P002 "
@@ -221,7 +203,7 @@ def test_a_subject_with_one_image(tmp_path):
 
 
 def test_one_sequence_in_two_folders_is_named(tmp_path):
-    draw(tmp_path, [*tree(), f"{PLACE}/P001/angry/000.jpeg"])
+    draw(tmp_path, *tree(), f"{PLACE}/P001/angry/000.jpeg")
     message = complaint(tmp_path)
     first, second = (tmp_path / PLACE / "P001" / name for name in ("Anger", "angry"))
     assert message == (
@@ -242,7 +224,7 @@ def test_no_image_at_all_is_an_error_that_counts(tmp_path):
 
 
 def test_a_complete_copy_has_the_papers_counts_and_no_note(tmp_path):
-    listing = oulu.scan(draw(tmp_path, tree(subjects=80, count=3)))
+    listing = oulu.scan(draw(tmp_path, *tree(subjects=80, count=3)))
     summary = listing.summary()
     assert (summary["sequences"], summary["frames"]) == (480, 1440)
     assert summary["classes"] == dict.fromkeys(SIX, 80)

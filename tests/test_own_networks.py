@@ -558,6 +558,8 @@ def test_lambda_z_is_searched_where_candidates_reach_below_z():
         method = own_method(Deep(), images(), shared_layers=layers, tune="all")
         assert method.shared_layers == layers
         assert ("lambda_z" in method.space.tune) == (layers > 0)
+    method = own_method(Deep(), images(), tune=("all",))
+    assert "lambda_z" not in method.space.tune and method.blind is None
     with pytest.raises(InputError, match="shared_layers: 1 wants surrogate=shared"):
         own_method(Deep(), images(), shared_layers=1, surrogate="fitted")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.rows import RESULTS
+from benchmarks.rows import RESULTS, ROWS
 from surrojax import filenames
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
@@ -282,6 +282,30 @@ def shifted_in_short_runs_without_a_beginning():
     runs = accuracy(WIDE, LENET_SHIFT)
     assert runs.keys() == accuracy("longer_untuned", LENET_SHIFT).keys()
     return plus(mean(runs)), word(len(runs))
+
+
+@claim(
+    "every ratio has more than at the printed one, by {} ({}) to {} points ({}), on "
+    "one seed each. The best of them by validation ({}) is {}, whose {} % are {} above "
+    "the best ratio of the paper, {};"
+)
+def ratios_at_the_tall_rate():
+    held = {r.name.removeprefix("p_z=p_x="): r for r in ROWS if "p_z=p_x=" in r.name}
+    printed, tall = (
+        {ratio: row.runs(RESULTS, rate)[0] for ratio, row in held.items()}
+        for rate in ("printed", "tall")
+    )
+    tests = {ratio: 100 * run["test_accuracy"] for ratio, run in tall.items()}
+    more = {r: tests[r] - 100 * printed[r]["test_accuracy"] for r in tests}
+    assert len(more) == 7 and min(more.values()) > 0
+    least, most = (of(more, key=more.__getitem__) for of in (min, max))
+    best = max(tall, key=lambda ratio: tall[ratio]["validation_accuracy"])
+    seen = 100 * tall[best]["validation_accuracy"]
+    paper = max(row.paper for row in held.values())
+    return (
+        *(f"{more[least]:.1f}", least, f"{more[most]:.1f}", most),
+        *(seen, best, tests[best], tests[best] - paper, paper),
+    )
 
 
 @claim("too small to be told by two seeds ({} held out against {};")

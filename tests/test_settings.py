@@ -274,7 +274,7 @@ def test_a_population_of_3_is_too_few_for_de():
 @pytest.mark.parametrize("words", [(0,), (1, 2)])
 def test_a_number_is_no_hyper_parameter(words):
     with pytest.raises(InputError, match=rf"tune: '{words[0]}' is none.*or \(\)"):
-        expand(words, ("p_z",))
+        expand(words, ("p_z",), held=False)
 
 
 def test_the_seed_of_the_last_replica_has_a_limit():

@@ -38,9 +38,9 @@ def test_vectors_are_natural_logarithms_in_the_order_of_eq_8():
 def test_round_trip_through_the_log_scale(wrap):
     space = space_of()
     vectors = space.latin_hypercube(jax.random.key(0), 20)
-    back_and_forth = wrap(lambda vector: space.to_vector(space.to_hyper(vector)))
+    to_hyper = wrap(space.to_hyper)
     for vector in vectors:
-        back = back_and_forth(vector)
+        back = np.log(jax.tree.leaves(to_hyper(vector)))
         np.testing.assert_allclose(back, vector, rtol=1e-5)
 
 
@@ -123,7 +123,6 @@ def test_a_subset_is_searched_in_the_order_of_eq_8_and_the_rest_is_fixed():
     np.testing.assert_allclose(hyper.coefficient, [1e-3, 1e-4, 0, 0], rtol=1e-6)
     np.testing.assert_allclose(hyper.ratio, [0.3, 0, 0, 0.7], rtol=1e-6)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(hyper))
-    np.testing.assert_allclose(space.to_vector(hyper), np.log([1e-3, 0.7]), rtol=1e-6)
 
 
 def test_a_fixed_value_outside_the_bounds_of_the_search_is_kept():
@@ -152,7 +151,6 @@ def test_nothing_may_be_searched(wrap):
     assert space.dimensions == 0
     hyper = wrap(space.to_hyper)(jnp.zeros(0))
     np.testing.assert_array_equal(jax.tree.leaves(hyper), [0, 0, 0, 0, 0, 0, 0.5, 0])
-    assert space.to_vector(hyper).shape == (0,)
     assert space.latin_hypercube(jax.random.key(0), 6).shape == (6, 0)
 
 

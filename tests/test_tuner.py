@@ -280,17 +280,6 @@ def test_scores_are_told_once_of_what_was_asked_for(tmp_path):
     assert tuner.round == 1
 
 
-def test_a_file_of_an_earlier_version_goes_on(tmp_path):
-    tuner, file = go(Tuner(BOUNDS, search="de", seed=3), 2), tmp_path / "tuner.json"
-    tuner.save(file)
-    whole = json.loads(file.read_text())
-    del whole["asked"]
-    whole["arguments"]["optimizer"] = whole["arguments"].pop("search")
-    file.write_text(json.dumps(whole))
-    older = Tuner.load(file)
-    assert go(older, 2).history == go(tuner, 2).history
-
-
 def reloaded(tuner, file):
     tuner.save(file)
     return Tuner.load(file)

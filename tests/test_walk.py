@@ -4,33 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from readers import complaint, draw
 
 from surrojax.data import walk
 from surrojax.data.dataset import EXPRESSIONS
 from surrojax.data.labels import expression
-from surrojax.errors import InputError
-
-
-def draw(root: Path, *names: str) -> None:
-    """Files of a byte; a name that ends in `/` is a folder."""
-    for name in names:
-        place = root / name
-        (place if name.endswith("/") else place.parent).mkdir(
-            parents=True, exist_ok=True
-        )
-        if not name.endswith("/"):
-            place.write_bytes(b"x")
 
 
 def names(root: Path, found: list[Path]) -> list[str]:
     return [path.relative_to(root).as_posix() for path in found]
-
-
-def complaint(call, *arguments) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def has_images(place: Path) -> bool:

@@ -180,6 +180,6 @@ class Attempt:
         )
 
 
-def best(trained: Sequence[Trained], by: Objective = "accuracy") -> Trained:
+def best(trained: Sequence[Trained], by: Objective) -> Trained:
     """The best by validation; of equals, the first."""
     return max(trained, key=lambda one: one.trial.rank(by))

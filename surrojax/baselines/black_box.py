@@ -86,7 +86,7 @@ WORST = {"accuracy": 0.0, "cross_entropy": -100.0}
 """What tuners are told of a training that diverged; few can be told infinity."""
 
 
-def score_of(trial: Trial, by: Objective = "accuracy") -> float:
+def score_of(trial: Trial, by: Objective) -> float:
     """What tuners are told, to be maximised: accuracy, or negated cross-entropy."""
     score = trial.rank(by)[0]
     return score if math.isfinite(score) else WORST[by]

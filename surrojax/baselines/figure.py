@@ -1,7 +1,7 @@
 """The figure that comes of a comparison's runs: accuracy against cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ def plot(rows: Sequence[Row]) -> Figure:
     """Test accuracy by cost, with standard errors."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    kinds = [_kind(row.method) for row in rows]
+    kinds = [kind_of(row.method) for row in rows]
     for row, kind in zip(rows, kinds, strict=True):
         error = None if math.isnan(row.test.error) else row.test.error
         axes.errorbar(
@@ -72,6 +72,12 @@ def plot(rows: Sequence[Row]) -> Figure:
     axes.set_xlim(low, high * (high / low) ** 0.25)  # room for the names
     axes.set(xlabel="cost [trainings of the original]", ylabel="test accuracy [%]")
     _name(axes, rows)
+    explain(axes, kinds)
+    return figure
+
+
+def explain(axes: Axes, kinds: Collection[Kind]) -> None:
+    """Says what the looks of these kinds mean."""
     axes.legend(
         handles=[
             Line2D([], [], label=look.meaning, **look.style())
@@ -81,12 +87,16 @@ def plot(rows: Sequence[Row]) -> Figure:
         fontsize="small",
         loc="lower right",
     )
-    return figure
 
 
-def _kind(method: str) -> Kind:
+def kind_of(method: str) -> Kind:
     """Of a row; what is no baseline is a config of the method."""
     return METHODS[method].kind if method in METHODS else "ours"
+
+
+def name_of(row: Row) -> str:
+    """A row's method, with the budget where it is not the method's own cost."""
+    return row.method if row.budget == 1 else f"{row.method} ({row.budget:g})"
 
 
 def _name(axes: Axes, rows: Sequence[Row]) -> None:
@@ -102,7 +112,7 @@ def _name(axes: Axes, rows: Sequence[Row]) -> None:
         for index, height in zip(column, spread(points[column, 1], LINE), strict=True):
             row = rows[index]
             axes.annotate(
-                row.method if row.budget == 1 else f"{row.method} ({row.budget:g})",
+                name_of(row),
                 (row.cost, row.test.mean),
                 xytext=(left, height),
                 textcoords="axes fraction",

@@ -64,7 +64,7 @@ def play(attempt: Attempt) -> Kept:
 
 
 def exploit(
-    trials: Sequence[Trial], rng: np.random.Generator, by: Objective = "accuracy"
+    trials: Sequence[Trial], rng: np.random.Generator, by: Objective
 ) -> np.ndarray:
     """`[P]` whose weights and setting each member goes on with: most with their own.
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from surrojax.baselines import figure
+from surrojax.baselines import figure, forest
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, Row, not_run, rows_of
@@ -27,7 +27,7 @@ HEAD = (
 
 
 def show(workdir: str, against: str = OURS) -> None:
-    """Prints the table and draws `accuracy_cost.png`.
+    """Prints the table and draws `accuracy_cost.png` and `gains.png`.
 
     Args:
       workdir: the comparison's folder.
@@ -50,6 +50,7 @@ def show(workdir: str, against: str = OURS) -> None:
     say(markdown(rows, against, not_run(rows, records[0]["network"])))
     with explained(folder.path):
         figure.write(folder.path, rows)
+        forest.write(folder.path, rows, against)
 
 
 def markdown(

@@ -31,7 +31,7 @@ from surrojax.run.rounds import Placed
 from surrojax.run.setup import Setup
 from surrojax.run.stream import Streamed
 from surrojax.run.sweep import at
-from surrojax.settings import make_look, make_views
+from surrojax.settings import views_of_test
 from surrojax.space import Values
 from surrojax.stage1 import Fusion, fit_settings
 
@@ -47,7 +47,7 @@ class Trial(NamedTuple):
     validation_accuracy: float
     validation_cross_entropy: float
 
-    def rank(self, by: Objective = "accuracy") -> tuple[float, float]:
+    def rank(self, by: Objective) -> tuple[float, float]:
         """The higher, the better: by one figure; of equals, by the other."""
         accuracy, loss = self.validation_accuracy, -self.validation_cross_entropy
         return (accuracy, loss) if by == "accuracy" else (loss, accuracy)
@@ -231,9 +231,8 @@ class Trainer:
 
     @cached_property
     def _look_in_test(self) -> Any:
-        config, allowed = self._setup.config, self._setup.dataset.allowed
-        look = make_look(config, self.method.pair)
-        views = make_views(look, config.dataset.crops > 1, allowed)
+        allowed = self._setup.dataset.allowed
+        views = views_of_test(self._setup.config, self.method.pair, allowed)
         method = replace(self.method, views=views)
         return method.layout.compile(partial(evaluate_fusions, method))
 

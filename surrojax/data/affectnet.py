@@ -13,7 +13,7 @@ from surrojax.data.csvs import Row, find, read_rows
 from surrojax.data.labels import CONTEMPT
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
 from surrojax.data.walk import IMAGE_SUFFIXES, child, find_root
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 
 OFFICIAL = 3500
 """Validation images of seven classes: what is reported."""
@@ -281,12 +281,8 @@ def _read_label(file: Path) -> str:
         ) from None
     except _UNREADABLE as error:
         raise InputError(
-            f"{file}: is no whole array of one label ({_one_line(error)}); get it again"
+            f"{file}: is no whole array of one label ({one_line(error)}); get it again"
         ) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def _notes(frames: Sequence[Frame]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 ARCHIVE_NAMES = (
@@ -122,7 +122,7 @@ def open_csv(path: Path) -> Iterator[tuple[IO[bytes], str]]:
                     yield found
     except _UNREADABLE as error:
         raise InputError(
-            f"{path}: cannot be read ({_one_line(error)}): it is damaged, cut off or "
+            f"{path}: cannot be read ({one_line(error)}): it is damaged, cut off or "
             "not what its name says; get it again"
         ) from error
 
@@ -171,7 +171,3 @@ def _open_zip(file: IO[bytes], title: str) -> Iterator[tuple[IO[bytes], str]]:
 
 def _no_csv(title: str) -> InputError:
     return InputError(f"{title}: has no {' or '.join(CSV_NAMES)} in it; {WHERE_FROM}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from surrojax.errors import InputError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+from surrojax.data.pixels import decode_rgb
+from surrojax.data.walk import IMAGE_SUFFIXES
+from surrojax.errors import InputError, one_line
 
 WHERE_FROM = (
     "put photos there as NAME/PHOTO.jpg, as LFW (vis-www.cs.umass.edu/lfw), "
@@ -93,12 +93,10 @@ class Photos:
             raise self._fault(row, error) from error
 
     def _decode(self, row: int) -> np.ndarray:
-        # Pillow raises these, and ValueError or SyntaxError for some damaged files.
-        damage = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+        encoded = self._bytes(row)
         try:
-            with Image.open(io.BytesIO(self._bytes(row))) as photo:
-                rgb = photo.convert("RGB")
-        except damage as error:
+            rgb = Image.fromarray(decode_rgb(io.BytesIO(encoded)))
+        except Exception as error:
             raise self._fault(row, error) from error
         box_height = self.window * min(rgb.height, rgb.width * self.height / self.width)
         box_width = box_height * self.width / self.height
@@ -108,7 +106,7 @@ class Photos:
         return np.asarray(rgb.resize(size, Image.Resampling.BILINEAR, box))
 
     def _fault(self, row: int, error: Exception) -> InputError:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(error)
         return InputError(
             f"{self.titles[row]}: cannot be read as a photo ({why}); replace or delete "
             "it"
@@ -148,7 +146,7 @@ def read(source: Path, height: int, width: int, window: float = 1.0) -> Identiti
 
 def _wanted(path: PurePosixPath) -> bool:
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and not hidden
+    return path.suffix.lower() in IMAGE_SUFFIXES and len(path.parts) > 1 and not hidden
 
 
 Entry = tuple[PurePosixPath, bytes | Path]
@@ -184,7 +182,7 @@ def _in_archive(source: Path) -> Iterator[Entry]:
         tarfile.TarError,
     ) as error:
         raise InputError(
-            f"{source}: cannot be read ({' '.join(str(error).split())}): it is "
+            f"{source}: cannot be read ({one_line(error)}): it is "
             "damaged, cut off or no .tar archive; get it again"
         ) from error
 

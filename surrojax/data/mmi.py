@@ -181,7 +181,7 @@ def _values(file: Path) -> Iterator[tuple[str, str]]:
     for element in tree.iter():
         attributes = {_local(key): text for key, text in element.attrib.items()}
         text = (element.text or "").strip()
-        own = (text, *map(attributes.get, ("value", "name", "label", "id")))
+        own = (text, *map(attributes.get, _OWN))
         pairs = [
             *attributes.items(),
             (_local(element.tag), next(filter(None, own), "")),

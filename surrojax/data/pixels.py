@@ -2,12 +2,12 @@
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are the first outside."""
@@ -33,7 +33,7 @@ class Square(NamedTuple):
     side: int
 
 
-def open_rgb(file: Path) -> np.ndarray:
+def decode_rgb(image: Path | BinaryIO) -> np.ndarray:
     """Reads any image that Pillow knows, the first one where a file holds several.
 
     It is turned as its EXIF orientation says. Transparent parts become black, as
@@ -41,26 +41,40 @@ def open_rgb(file: Path) -> np.ndarray:
     65535 becomes 255, whatever the brightest pixel is.
 
     Args:
-      file: of the image.
+      image: the file, or its bytes.
 
     Returns:
       `[H, W, 3]` uint8, RGB; a grey image has three equal channels.
 
     Raises:
+      Exception: it is no image, or damaged; what decoders raise has no common class.
+    """
+    # Pillow warns of odd metadata and of many pixels; neither harms here.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(image) as opened:
+            return np.array(_to_rgb(ImageOps.exif_transpose(opened)))
+
+
+def open_rgb(file: Path) -> np.ndarray:
+    """The pixels of an image file, as `decode_rgb` reads them.
+
+    Args:
+      file: of the image.
+
+    Returns:
+      `[H, W, 3]` uint8, RGB.
+
+    Raises:
       ImageError: the file is absent, empty, truncated or no image.
     """
     try:
-        # Pillow warns of odd metadata and of many pixels; neither harms here.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file) as image:
-                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        return decode_rgb(file)
     except FileNotFoundError as error:
         raise ImageError(f"{file}: is absent", "restore it") from error
     except Exception as error:
-        # What Pillow's decoders raise for a damaged file has no common class.
         raise ImageError(
-            f"{file}: cannot be read as an image ({' '.join(str(error).split())})",
+            f"{file}: cannot be read as an image ({one_line(error)})",
             "restore it, or take it out of the folder and its lists",
         ) from error
 

@@ -12,7 +12,7 @@ from absl import logging as absl_logging
 from filelock import FileLock
 from PIL import Image
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 
 _one_at_a_time = threading.RLock()
 
@@ -67,7 +67,7 @@ def name_damage(folder: Path) -> Iterator[None]:
         # What TFDS, array_record and protobuf raise here has no common class.
         raise InputError(
             f"{folder}: the prepared data are damaged "
-            f"({' '.join(str(error).split())}); delete this folder, and they are "
+            f"({one_line(error)}); delete this folder, and they are "
             "prepared anew"
         ) from error
 
@@ -90,7 +90,7 @@ def prepare(
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"{folder}: the prepared data cannot be written "
-            f"({' '.join(str(error).split())}); make room, or name another folder in "
+            f"({one_line(error)}); make room, or name another folder in "
             "SURROJAX_CACHE"
         ) from error
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 from surrojax.method import Method
 from surrojax.networks.liveness import needs
 from surrojax.own.settings import Settings
@@ -93,7 +93,7 @@ def _try(descent: Descent, params: Any) -> None:
     except Exception as error:
         raise InputError(
             f"optimizer: takes no step ({type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}); {GIVE}; what it is given are the "
+            f"{one_line(error, 200)}); {GIVE}; what it is given are the "
             "parameters in two parts, trunk and head, of candidates those that they "
             "train"
         ) from error

@@ -8,13 +8,13 @@ from typing import cast
 from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.own.settings import Settings
-from surrojax.run.records import Record, config_in, read_description
+from surrojax.run.records import Record, config_in, read_json
 
 
 def saved_in(folder: Path) -> Record:
     """What config.json says of the run in a folder; nothing where there is none."""
     file = folder / filenames.CONFIG
-    saved = read_description(file) if file.exists() else None
+    saved = read_json(file) if file.exists() else None
     return {} if config_in(saved) is None else cast(Record, saved)
 
 

@@ -80,7 +80,7 @@ def check_shapes(path: Path, saved: Record, here: Mapping[str, str]) -> None:
 
     Args:
       path: of the run.
-      saved: its config.json; those of earlier versions say nothing of shapes.
+      saved: its config.json; nothing, where none has been written.
       here: of `shapes_of`.
 
     Raises:
@@ -198,13 +198,13 @@ def programs_in(saved: Record, today: Any) -> Mapping[str, str]:
     """Those of a run's config.json.
 
     Args:
-      saved: that file; earlier versions know the network's program alone.
+      saved: that file.
       today: versions; others may write the same programs otherwise, so that
         theirs say nothing.
     """
     if saved.get("versions") != today:
         return {}
-    programs = saved.get("programs", {"network": saved.get("program")})
+    programs = saved.get("programs")
     known = programs.items() if isinstance(programs, Mapping) else ()
     return {name: program for name, program in known if isinstance(program, str)}
 

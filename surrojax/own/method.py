@@ -14,7 +14,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.fields import are_words
 from surrojax.layout import Layout
-from surrojax.method import SURROGATES, Method, Surrogate
+from surrojax.method import SURROGATES, Method, Surrogate, is_held
 from surrojax.networks import Pair, blank, forward, init, sites_of
 from surrojax.networks.calls import Call, mode_of, trace
 from surrojax.networks.own import OwnNetwork, adapt
@@ -154,7 +154,7 @@ def make_method(
     pair = Pair(own, own, seen.shape[1:], str(seen.dtype))
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
-    asked = expand(settings.tuned(names, kind), names)
+    asked = expand(settings.tune, names, is_held(kind, settings.shared_layers))
     if kind == "fitted" and asked:
         trunk = surrogate
         if isinstance(surrogate, str):

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
+from surrojax import filenames
 from surrojax.data.dataset import Images
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
@@ -134,19 +135,16 @@ def reader(
       InputError: the run had others.
     """
     module = as_linen(network)
-    config, stored = saved["config"], saved.get("inputs")
-    if stored is None:
-        raise InputError(
-            f"{path}: was written by an earlier version, which kept no shape of its "
-            "inputs; leave out network, or call surrojax.tune again in a new folder"
-        )
+    config = saved["config"]
     try:
+        stored = saved["inputs"]
         had = {name: config[name] for name in ("network", "preprocess")}
         layers, batch = config["layers"], config["evaluation_batch"]
         like = np.zeros((ROWS, *stored["shape"]), stored["type"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{path}/config.json: is no run's config.json ({error}); restore the file"
+            f"{path / filenames.CONFIG}: is no run's config.json ({error}); restore "
+            "the file"
         ) from error
     for name, given in {"network": module, "preprocess": preprocess}.items():
         if name_of(given) != had[name]:

@@ -13,7 +13,6 @@ import numpy as np
 from surrojax.errors import InputError
 from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
-from surrojax.method import BLIND, Surrogate, is_held
 from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
 from surrojax.settings import ALL
 from surrojax.sites import GROUPS, HYPER_NAMES
@@ -261,13 +260,6 @@ class Settings:
     def halving(self) -> float:
         """Steps after which the learning rate is halved."""
         return self.max_iterations / 4 if self.halve_every is None else self.halve_every
-
-    def tuned(self, names: Sequence[str], surrogate: Surrogate) -> tuple[str, ...]:
-        """What is asked to be searched, of a network's hyper-parameters."""
-        if isinstance(self.tune, str) and self.tune == ALL:
-            held = is_held(surrogate, self.shared_layers)
-            return tuple(n for n in names if not (held and n == BLIND))
-        return (self.tune,) if isinstance(self.tune, str) else tuple(self.tune)
 
     def search_in(self, space: Space) -> Search:
         """The optimiser, within a space.

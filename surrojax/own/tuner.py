@@ -271,8 +271,6 @@ class Tuner:
         path = Path(file).expanduser()
         there = read_json(path, "name a file that Tuner.save wrote")
         try:
-            if "optimizer" in there["arguments"]:  # of earlier versions
-                there["arguments"]["search"] = there["arguments"].pop("optimizer")
             tuner = cls(**there["arguments"])
             state = {
                 name: jnp.asarray(_infinite(value), jnp.float32)
@@ -281,7 +279,7 @@ class Tuner:
             tuner._population = jnp.asarray(there["population"], jnp.float32)
             tuner._state = SearchState(**state)
             tuner.history = there["history"]
-            tuner._asked = bool(there.get("asked", True))
+            tuner._asked = bool(there["asked"])
             shapes = [
                 [leaf.shape for leaf in jax.tree.leaves((one._population, one._state))]
                 for one in (cls(**there["arguments"]), tuner)

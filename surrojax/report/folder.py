@@ -22,7 +22,6 @@ from surrojax.run.records import (
     MAY_DIFFER,
     Record,
     config_in,
-    read_description,
     read_json,
 )
 
@@ -199,7 +198,7 @@ def read_run(path: Path) -> Run:
     Raises:
       InputError: a file is missing or damaged.
     """
-    description = read_description(path / filenames.CONFIG)
+    description = read_json(path / filenames.CONFIG)
     if "task" in (config_in(description) or {}):
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"
@@ -310,7 +309,7 @@ def _folders(path: Path) -> list[Path]:
     found = [
         file.parent
         for depth in range(1, DEPTH + 1)
-        for file in path.glob("/".join(["*"] * depth) + "/config.json")
+        for file in path.glob("/".join(["*"] * depth + [filenames.CONFIG]))
     ]
     return sorted(
         found,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 from surrojax.run.records import explained
 
 
@@ -91,7 +91,7 @@ class Checkpoints:
         except Exception as error:
             raise InputError(
                 f"{self._folder}: the checkpoint of round {round_} could not be "
-                f"written ({_one_line(error)}); {self._remedy()}"
+                f"written ({one_line(error, 200)}); {self._remedy()}"
             ) from error
         if self._manager.latest_step() != round_:
             raise InputError(
@@ -133,8 +133,8 @@ class Checkpoints:
         except Exception as error:
             raise InputError(
                 f"{self._folder}: the checkpoint of round {round_} cannot be read "
-                f"({_one_line(error)}); delete the folder {self._folder / str(round_)} "
-                "to continue from the checkpoint before it"
+                f"({one_line(error, 200)}); to continue from the checkpoint before it, "
+                f"delete the folder {self._folder / str(round_)}"
             ) from error
         return jax.tree.map(
             _as_it_was, like, restored, is_leaf=lambda leaf: leaf is None
@@ -179,8 +179,3 @@ def _as_it_was(like: Any, new: np.ndarray | None) -> Any:
 
 def _is_key(leaf: jax.Array) -> bool:
     return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:200] + "..."

@@ -171,7 +171,8 @@ def execution_of(config: ConfigDict) -> Execution:
         if on_cpu
         else f"the library of a {backend}",
     )
-    timed = of.settings == "auto" and convolution == "lax" and used == 1
+    both = tunes(config) and config.stage1_settings == 2
+    timed = both and of.settings == "auto" and convolution == "lax" and used == 1
     settings: Any = choose(
         "settings",
         of.settings,
@@ -214,7 +215,7 @@ def settle(
       fusion: that both settings begin with.
       train: the training split.
     """
-    if not execution.open or not method.tunes:
+    if not execution.open:
         return execution
     vectors = several(jnp.asarray(method.space.center), 2)
 

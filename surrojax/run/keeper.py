@@ -23,10 +23,7 @@ from surrojax.run.rounds import Placed
 from surrojax.run.setup import Setup
 from surrojax.run.stopping import Reason
 from surrojax.run.stream import Streamed
-from surrojax.settings import (
-    make_look,
-    make_views,
-)
+from surrojax.settings import make_look, make_views, views_of_test
 from surrojax.sgd import Arrays
 from surrojax.weights import Fitted, hash_of
 
@@ -109,12 +106,10 @@ class Keeper(Diary):
     def conclude(self, data: Placed, state: RunState) -> Record:
         """Writes figures, predictions, weights and result.json; returns the last."""
         config, dataset, method = self._config, self._setup.dataset, self._setup.method
-        look = make_look(config, method.pair)
-        crops = config.dataset.crops > 1
         views = {
-            "train": make_views(look, False),
+            "train": make_views(make_look(config, method.pair), False),
             "validation": method.views,
-            "test": make_views(look, crops, dataset.allowed),
+            "test": views_of_test(config, method.pair, dataset.allowed),
         }
         found = {
             name: classify(method, state, views[name], split, _on_one(data[name]))

@@ -22,7 +22,7 @@ from surrojax.run.diary import best_of
 from surrojax.run.records import config_in, metrics_of, read_json, result_of
 from surrojax.run.restoring import config_of, restore
 from surrojax.run.result import Result, Trained
-from surrojax.settings import make_look, make_views, sources
+from surrojax.settings import sources, views_of_test
 
 
 def load(
@@ -82,8 +82,8 @@ def load(
     classes = saved.get("classes") or list((outcome or {}).get("recall") or ())
     if not (isinstance(classes, list) and are_words(classes)):
         raise InputError(
-            f"{path}/config.json: classes: {classes!r} are not those of a run; restore "
-            "the file"
+            f"{path / filenames.CONFIG}: classes: {classes!r} are not those of a run; "
+            "restore the file"
         )
     return Result(records, last, classes, outcome, path, best)
 
@@ -91,8 +91,7 @@ def load(
 def _trained(path: Path, best: bool = False) -> Trained:
     method, state = restore(path)
     config = config_of(path)
-    look, allowed = make_look(config, method.pair), method.views.allowed
-    views = make_views(look, config.dataset.crops > 1, allowed)
+    views = views_of_test(config, method.pair, method.views.allowed)
     variables = state.fusion.original.variables
     if best:
         variables = best_of(path, variables)

@@ -1,7 +1,5 @@
 """What a trained network says of image files: a table, and its CSV file."""
 
-import csv
-import io
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -38,11 +36,6 @@ class Predictions:
     probabilities: np.ndarray
     unreadable: tuple[Path, ...] = ()
 
-    @property
-    def head(self) -> list[str]:
-        """The table's columns."""
-        return ["file", "prediction", *(f"probability_{name}" for name in self.classes)]
-
     def label(self, row: int) -> str | None:
         """The most probable class; None where there is none."""
         mass = self.probabilities[row]
@@ -56,7 +49,8 @@ class Predictions:
         """
         import pandas as pd
 
-        table = pd.DataFrame(self.probabilities, columns=self.head[2:])
+        columns = [f"probability_{name}" for name in self.classes]
+        table = pd.DataFrame(self.probabilities, columns=columns)
         files = [file.as_posix() for file in self.files]
         table.insert(0, "file", files)
         table.insert(1, "prediction", [self.label(row) for row in range(len(files))])
@@ -69,15 +63,8 @@ class Predictions:
         Raises:
           InputError: it cannot be written.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.head)
-        for row, path in enumerate(self.files):
-            label = self.label(row)
-            mass = self.probabilities[row].tolist()
-            cells = [""] * len(mass) if label is None else [f"{p:.4f}" for p in mass]
-            writer.writerow([path.as_posix(), label or "", *cells])
-        write_text(file, text.getvalue())
+        text = self.frame.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+        write_text(file, text)
 
 
 def predict_files(

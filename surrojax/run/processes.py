@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 
 
 def join(coordinator: str | None, count: int | None, index: int | None) -> None:
@@ -42,7 +42,7 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
     try:
         jax.distributed.initialize(coordinator if named else None, count, index)
     except (RuntimeError, ValueError) as error:
-        told = " ".join(str(error).split()).rstrip(".")[:200]
+        told = one_line(error, 200).rstrip(".")
         remedy = (
             "start each of the --processes with its own --process, from 0"
             if named

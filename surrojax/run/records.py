@@ -146,7 +146,7 @@ class RunFolder:
         if not file.exists():
             write_json(file, description)
             return
-        there = read_description(file)
+        there = read_json(file)
         parts = ("config", "data")
         old, new = ({p: of.get(p, {}) for p in parts} for of in (there, description))
         refuse_another(self.path, "a run", old, new, may_differ)
@@ -158,7 +158,7 @@ class RunFolder:
           description: of `claim`.
         """
         file = self.path / filenames.CONFIG
-        there, here = read_description(file)["config"], description["config"]
+        there, here = read_json(file)["config"], description["config"]
         if any(there.get(field) != here.get(field) for field in LIMITS):
             write_json(file, description)
 
@@ -262,25 +262,6 @@ def _check_free(path: Path) -> None:
                 f"{there}: is of something else, and a run would write over it; choose "
                 "another workdir"
             )
-
-
-def read_description(file: Path) -> Any:
-    """What a config.json holds, by today's names.
-
-    Raises:
-      InputError: the file is missing or damaged.
-    """
-    there = read_json(file)
-    config = config_in(there)
-    # What `surrojax.tune` once called a search, and what trains the network.
-    if config is not None and "optimizer" in config and "search" not in config:
-        config["search"] = config.pop("optimizer")
-        if "descent" in config:
-            config["optimizer"] = config.pop("descent")
-        programs = there.get("programs")
-        if isinstance(programs, dict) and "descent" in programs:
-            programs["optimizer"] = programs.pop("descent")
-    return there
 
 
 def metrics_of(file: Path) -> list[Record]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from surrojax import interrupts
-from surrojax.algorithm import DivergedError, RunState, compile_replicas, run_replicas
+from surrojax.algorithm import DivergedError, RunState, run_replicas
 from surrojax.errors import InputError
 from surrojax.method import Data
 from surrojax.programs import compile_programs
@@ -151,7 +150,6 @@ def _together(
         seen,
         method.layout.everywhere(begin),
         setup.config.max_iterations,
-        partial(compile_replicas, donate=True),
     )
     start = time.perf_counter()
     stalled = {r.seed: setup.stalled(r.keeper.records) for r in replicas}

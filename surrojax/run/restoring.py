@@ -17,13 +17,7 @@ from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.outcome import classify
 from surrojax.run.records import Record, config_in, read_json
 from surrojax.run.setup import place_split
-from surrojax.settings import (
-    load_data,
-    make_look,
-    make_method,
-    make_views,
-    resolve,
-)
+from surrojax.settings import load_data, make_method, resolve, views_of_test
 
 
 def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
@@ -57,9 +51,10 @@ def config_of(path: Path) -> ConfigDict:
     Raises:
       InputError: the folder holds no such run.
     """
-    saved = read_json(path / filenames.CONFIG)
+    file = path / filenames.CONFIG
+    saved = read_json(file)
     if config_in(saved) is None:
-        raise InputError(f"{path}/config.json: is no run's config.json; restore it")
+        raise InputError(f"{file}: is no run's config.json; restore it")
     try:
         config = ConfigDict(_with_tuples(saved["config"]))
         if config.replay:  # its own copy is as good, and cannot have moved
@@ -70,12 +65,12 @@ def config_of(path: Path) -> ConfigDict:
         raise
     except (KeyError, AttributeError) as error:
         raise InputError(
-            f"{path}/config.json: has no field {error}; the run was made by another "
+            f"{file}: has no field {error}; the run was made by another "
             "version of surrojax, which can read it"
         ) from error
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{path}/config.json: is no run's config.json ({error}); restore the file"
+            f"{file}: is no run's config.json ({error}); restore the file"
         ) from error
 
 
@@ -91,8 +86,8 @@ def classes_of(path: Path) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
         allowed is None or isinstance(allowed, list)
     ):
         raise InputError(
-            f"{path}/config.json: classes or allowed are not those of a run; restore "
-            "the file"
+            f"{path / filenames.CONFIG}: classes or allowed are not those of a run; "
+            "restore the file"
         )
     return tuple(classes), None if allowed is None else tuple(map(bool, allowed))
 
@@ -118,9 +113,7 @@ def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
             f"{workdir}: its network knows {', '.join(there)}, the data have "
             f"{', '.join(dataset.classes)}; choose data of the same classes"
         )
-    views = make_views(
-        make_look(config, method.pair), config.dataset.crops > 1, dataset.allowed
-    )
+    views = views_of_test(config, method.pair, dataset.allowed)
     placed = place_split(dataset.test, True, method.layout)
     return classify(method, state, views, dataset.test, placed).figures(dataset.classes)
 

@@ -90,12 +90,26 @@ class Setup:
         return jax.jit(partial(initial_state, self.method))
 
     def fit(self, state: RunState) -> tuple[RunState, Fitted | None]:
-        """The state with the weights that the config begins with."""
-        return fit_weights(state, self.weights)
+        """The state with those layers of the weights to begin with whose shape fits."""
+        if self.weights is None:
+            return state, None
+        original = state.fusion.original
+        params, fitted = fit_into(original.params, self.weights)
+        fusion = replace(state.fusion, original=replace(original, params=params))
+        return replace(state, fusion=fusion), fitted
 
     def place(self) -> Placed:
         """The images, where the config wants them or where they fit."""
-        return place(self.config, self.dataset, self.method.layout)
+        splits, layout = self.dataset.splits, self.method.layout
+        pixels = sum(int(np.prod(s.images.shape)) for s in splits.values())
+        on_host = jax.local_devices()[0].platform == "cpu"
+        copies = len(jax.local_devices()) if on_host and layout.mesh is not None else 1
+        too_many = copies * pixels > _room()
+        stream = {"always": True, "never": False, "auto": too_many}
+        streamed = stream[self.config.dataset.stream]
+        return {
+            name: place_split(split, streamed, layout) for name, split in splits.items()
+        }
 
     def settled(self, begin: RunState, data: Placed) -> "Setup":
         """The same, with what had to be timed on this machine."""
@@ -160,19 +174,6 @@ def _cost(method: Method) -> str:
     )
 
 
-def place(config: ConfigDict, dataset: Dataset, layout: Layout) -> Placed:
-    """Puts the images where the config wants them, or where they fit."""
-    pixels = sum(int(np.prod(s.images.shape)) for s in dataset.splits.values())
-    on_host = jax.local_devices()[0].platform == "cpu"
-    copies = len(jax.local_devices()) if on_host and layout.mesh is not None else 1
-    too_many = copies * pixels > _room()
-    stream = {"always": True, "never": False, "auto": too_many}
-    return {
-        name: place_split(split, stream[config.dataset.stream], layout)
-        for name, split in dataset.splits.items()
-    }
-
-
 def arrays_of(split: Split) -> Arrays:
     """A split on the device: images, labels, and the sequences where there are any."""
     return Arrays(jnp.asarray(split.pixels()), _targets(split))
@@ -203,15 +204,3 @@ def _room() -> float:
 def read_weights(config: ConfigDict) -> dict[str, np.ndarray] | None:
     """The weights that a run begins with; None: fresh ones."""
     return load(Path(config.init_from).expanduser()) if config.init_from else None
-
-
-def fit_weights(
-    state: RunState, weights: dict[str, np.ndarray] | None
-) -> tuple[RunState, Fitted | None]:
-    """The state with those layers of the original from `weights` whose shape fits."""
-    if weights is None:
-        return state, None
-    original = state.fusion.original
-    params, fitted = fit_into(original.params, weights)
-    fusion = replace(state.fusion, original=replace(original, params=params))
-    return replace(state, fusion=fusion), fitted
