@@ -4,9 +4,7 @@ import ast
 import csv
 import glob
 import json
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +14,8 @@ from surrojax import filenames
 from surrojax.cli.calls import named
 from surrojax.errors import InputError
 from surrojax.fields import flatten
-from surrojax.losses import OBJECTIVES
+from surrojax.report import checks
+from surrojax.report.checks import REMEDY
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.records import (
     MAY_DIFFER,
@@ -32,8 +31,6 @@ REPEATS = ("seed", "dataset.fold", "fold")
 """Fields in which the runs of one setting differ."""
 
 POOLED = (filenames.FOLDS, filenames.CROSS)
-
-REMEDY = "restore the file, or let the run write it again"
 
 
 @dataclass(frozen=True)
@@ -203,47 +200,15 @@ def read_run(path: Path) -> Run:
         raise InputError(
             f"{path}: holds a pre-training; a report is made of runs and sweeps"
         )
-    fields: dict[str, type] = {
-        "config.network": str,
-        "config.max_iterations": int,
-        "config.seed": int,
-        "config.tune": list,
-    }
-    if not _is_own(description):
-        fields["config.dataset.name"] = str
-    _check(path / filenames.CONFIG, description, fields)
-    _check_said(path / filenames.CONFIG, description)
+    checks.of_description(path / filenames.CONFIG, description, _is_own(description))
     has_test = _has_test(description)
     records = _read_metrics(path / filenames.METRICS, has_test)
     file = path / filenames.RESULT
     result = read_json(file) if file.exists() else None
     if result is not None:
-        _check_result(file, result, has_test)
+        checks.of_result(file, result, has_test)
     is_whole = result and records and result["rounds"] == len(records)
     return Run(path, description, records, result if is_whole else None)
-
-
-def _check_said(file: Path, description: Record) -> None:
-    """What not every config.json has."""
-    groups = {"versions": dict, "data": dict, "manifest": dict, "command": list}
-    _check_given(file, description, groups)
-    groups = {f"manifest.{name}": dict for name in ("splits", "counts")}
-    search = str if _is_own(description) else dict
-    _check_given(file, description, groups | {"config.search": search})
-    if "multiply_accumulates" in description:
-        macs = ("original", "surrogate")
-        fields = {f"multiply_accumulates.{name}": float for name in macs}
-        _check(file, description, fields)
-        if description["multiply_accumulates"]["original"] <= 0:
-            raise InputError(
-                f"{file}: multiply_accumulates.original is not above 0; {REMEDY}"
-            )
-    objective = description["config"].get("objective", OBJECTIVES[0])
-    if objective not in OBJECTIVES:
-        raise InputError(
-            f"{file}: config.objective: {objective!r} is none of "
-            f"{', '.join(OBJECTIVES)}; {REMEDY}"
-        )
 
 
 def _is_own(description: Any) -> bool:
@@ -360,23 +325,12 @@ def _pooled(file: Path) -> dict[str, Record]:
     if not isinstance(pooled, dict):
         raise InputError(f"{file}: is no table of folds; {REMEDY}")
     for name, of in pooled.items():
-        wanted = {"runs": int, "mean": float, "pooled_accuracy": float}
-        _check(file, of, wanted | {"macro_f1": float}, f"{name}: ")
-        _check_confusion(file, of)
+        checks.of_folds(file, of, f"{name}: ")
     return pooled
 
 
 def _read_metrics(file: Path, has_test: bool) -> list[Record]:
     """The records of the rounds done; a last line that was cut off is none."""
-    fields = {
-        "round": int,
-        "step": int,
-        "hyper": dict,
-        "original.validation_accuracy": float,
-        "seconds": float,
-    }
-    if has_test:
-        fields["test.original.accuracy"] = float
     lines = file.read_bytes().splitlines() if file.exists() else []
     records: list[Record] = []
     for number, line in enumerate(lines, start=1):
@@ -387,7 +341,7 @@ def _read_metrics(file: Path, has_test: bool) -> list[Record]:
             if number == len(lines):
                 break  # a run is writing it, or was killed doing so
             raise InputError(f"{file}: {where}is no JSON; {REMEDY}") from None
-        _check(file, record, fields, where)
+        checks.of_round(file, record, where, has_test)
         if record["round"] != number:
             raise InputError(f"{file}: {where}not of round {number}; {REMEDY}")
         if record["step"] < number:
@@ -395,103 +349,9 @@ def _read_metrics(file: Path, has_test: bool) -> list[Record]:
                 f"{file}: {where}of step {record['step']}, where a round has one at "
                 f"least; {REMEDY}"
             )
-        _check_parts(file, record, where, has_test)
         if records and list(record["hyper"]) != list(records[0]["hyper"]):
             raise InputError(
                 f"{file}: {where}has other hyper-parameters than line 1; {REMEDY}"
             )
         records.append(record)
     return records
-
-
-def _check_parts(file: Path, record: Record, where: str, has_test: bool) -> None:
-    """What not every round has."""
-    _check_given(file, record, {"candidates": list}, where)
-    settings = [record, *(record.get("candidates") or ())]
-    for setting in settings:
-        _check(file, setting, {"hyper": dict}, where)
-        _check(file, setting["hyper"], dict.fromkeys(setting["hyper"], float), where)
-    for candidate in settings[1:]:
-        if candidate.get("score", math.nan) is not None:
-            _check(file, candidate, {"score": float}, where)
-        if list(candidate["hyper"]) != list(record["hyper"]):
-            raise InputError(
-                f"{file}: {where}a candidate has other hyper-parameters; {REMEDY}"
-            )
-    if "surrogate" in record:
-        accuracies = ["surrogate.validation_accuracy"]
-        if has_test:
-            accuracies.append("test.surrogate.accuracy")
-        _check(file, record, dict.fromkeys(accuracies, float), where)
-    if "fidelity" in record:
-        regret = dict.fromkeys(("fidelity.tau", "fidelity.regret.accuracy"), dict)
-        _check(file, record, regret, where)
-        taus = [f"fidelity.tau.{name}" for name in record["fidelity"]["tau"]]
-        _check_given(file, record, dict.fromkeys(taus, dict), where)
-        numbers = [f"{tau}.{part}" for tau in taus for part in ("value", "low", "high")]
-        numbers += [f"fidelity.regret.accuracy.{w}" for w in ("surrogate", "random")]
-        _check_given(file, record, dict.fromkeys(numbers, float), where)
-
-
-def _check_result(file: Path, result: Record, has_test: bool) -> None:
-    accuracies = ["validation_accuracy", "train_accuracy"]
-    if has_test:
-        accuracies += ["test_accuracy", "macro_f1"]
-    wanted = dict.fromkeys(accuracies, float) | {"seconds": float, "rounds": int}
-    _check(file, result, wanted | {"original_steps": int, "surrogate_steps": int})
-    _check_given(file, result, {"best_round": dict, "balanced_accuracy": float})
-    if has_test:
-        _check_confusion(file, result)
-
-
-def _check_confusion(file: Path, result: Record) -> None:
-    _check(file, result, {"recall": dict, "confusion_matrix": list})
-    for value in result["recall"].values():
-        _check_given(file, {"recall": value}, {"recall": float})
-    classes = len(result["recall"])
-    rows = result["confusion_matrix"]
-    if len(rows) != classes or not all(_are_counts(row, classes) for row in rows):
-        raise InputError(
-            f"{file}: its confusion_matrix is not {classes} by {classes} counts; "
-            f"{REMEDY}"
-        )
-
-
-def _are_counts(row: Any, many: int) -> bool:
-    return (
-        isinstance(row, list)
-        and len(row) == many
-        and all(type(count) is int and count >= 0 for count in row)
-    )
-
-
-def _check(
-    file: Path, record: Any, fields: Mapping[str, type], where: str = ""
-) -> None:
-    """Sees that a record has some fields, each of a type."""
-    for field, kind in fields.items():
-        value = _value_of(record, field)
-        kinds = (int, float) if kind is float else (kind,)
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise InputError(
-                f"{file}: {where}{field} is missing or no {kind.__name__}; {REMEDY}"
-            )
-
-
-def _check_given(
-    file: Path, record: Any, fields: Mapping[str, type], where: str = ""
-) -> None:
-    """The same of fields that may be missing, or null."""
-    given = {
-        field: kind
-        for field, kind in fields.items()
-        if _value_of(record, field) is not None
-    }
-    _check(file, record, given, where)
-
-
-def _value_of(record: Any, field: str) -> Any:
-    """A value by its dotted name; None: it is not there."""
-    for name in field.split("."):
-        record = record.get(name) if isinstance(record, dict) else None
-    return record
