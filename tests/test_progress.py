@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from surrojax.run import progress
-from surrojax.run.progress import Progress, Runs, details, minutes
+from surrojax.run.progress import Progress, Runs, details, duration
 
 EVALUATION = {"validation_accuracy": 0.25, "validation_cross_entropy": 1.5}
 RECORD = {
@@ -162,7 +162,15 @@ def test_a_terminal_of_size_0_has_its_bars(lines, columns, shown, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(40, "40 s"), (90, "90 s"), (720, "12 min"), (7200, "2.0 h")]
+    ("seconds", "rounded", "exact"),
+    [
+        (60, "60 s", "60.0 s"),
+        (89.9, "90 s", "89.9 s"),
+        (90, "2 min", "1.5 min"),
+        (5399, "90 min", "90.0 min"),
+        (5400, "1.5 h", "1.5 h"),
+        (7200, "2.0 h", "2.0 h"),
+    ],
 )
-def test_times_in_words(seconds, text):
-    assert minutes(seconds) == text
+def test_a_time_is_in_the_unit_that_a_reader_would_use(seconds, rounded, exact):
+    assert (duration(seconds), duration(seconds, 1)) == (rounded, exact)

@@ -3,7 +3,7 @@
 import pytest
 
 from surrojax.report.page import breakable
-from surrojax.report.tables import binomial_error, duration, plain
+from surrojax.report.tables import binomial_error, plain
 
 
 def test_names_may_go_on_in_the_next_line_and_numbers_may_not():
@@ -20,17 +20,6 @@ def test_an_error_is_told_where_it_can_be():
         found = binomial_error(correct / samples, samples)
         assert found == (error and pytest.approx(error, abs=1e-4))
     assert binomial_error(0.0, 0) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [
-        *((60, "60.0 s"), (89.9, "89.9 s"), (90, "1.5 min")),
-        *((5399, "90.0 min"), (5400, "1.5 h"), (7200, "2.0 h")),
-    ],
-)
-def test_a_time_is_in_the_unit_that_a_reader_would_use(seconds, told):
-    assert duration(seconds) == told
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from surrojax.report.tables import (
     Table,
     binomial_error,
     count,
-    duration,
     number,
     percent,
     wilson_interval,
     with_error,
 )
+from surrojax.run.progress import duration
 
 ACCURACIES = {
     "test_accuracy": "test accuracy [%]",
@@ -129,6 +129,6 @@ def costs(runs: Mapping[str, Run]) -> Table:
             "cost in trainings of the network",
             *(number(run.cost) for run in runs.values()),
         ],
-        ["time of all rounds", *(duration(r["seconds"]) for r in results)],
+        ["time of all rounds", *(duration(r["seconds"], 1) for r in results)],
     ]
     return Table("What it took", ["", *runs], rows)

@@ -17,12 +17,12 @@ from surrojax.report.tables import (
     Link,
     Table,
     count,
-    duration,
     number,
     percent,
     with_error,
 )
 from surrojax.run.pooling import mean_and_error
+from surrojax.run.progress import duration
 from surrojax.run.records import Record
 
 
@@ -135,7 +135,7 @@ def _test(done: list[Run]) -> str:
 
 def _time(done: list[Run]) -> str:
     mean, _ = mean_and_error([run.result["seconds"] for run in done if run.result])
-    return "–" if mean is None else duration(mean)
+    return "–" if mean is None else duration(mean, 1)
 
 
 def _by_repeat(runs: Mapping[str, Run]) -> dict[str, Run]:
@@ -165,7 +165,7 @@ def _each(several: Several) -> Table:
                     for key in ("validation_accuracy", "train_accuracy", "macro_f1")
                 ),
                 number(run.cost),
-                duration(run.result["seconds"]),
+                duration(run.result["seconds"], 1),
             ]
         )
     head = ["run", "test [%]", "validation [%]", "training [%]", "macro-F1 [%]"]
@@ -259,7 +259,7 @@ def _costs(several: Several) -> Table:
                 for key in ("original_steps", "surrogate_steps")
             ]
             + [number(sum(costs) if costs else None)]
-            + [duration(sum(result["seconds"] for result in results))]
+            + [duration(sum(result["seconds"] for result in results), 1)]
         )
     head = ["setting", "steps of the network", "steps of surrogates"]
     head += ["in trainings of the network", "time"]

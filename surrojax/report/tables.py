@@ -54,13 +54,6 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a reader would say it."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def binomial_error(share: float, samples: int) -> float | None:
     """Standard error of a share of independent samples; None where it cannot be told.
 

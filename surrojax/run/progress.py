@@ -82,7 +82,7 @@ class Progress:
                 left = min(left, self._budget)
             # The first round compiles, so it says nothing about the others.
             if self._warm and left:
-                text += f", about {minutes(left)} left"
+                text += f", about {duration(left)} left"
             self._warm = True
             say(f"round {done}/{len(self._plan)}, step {record['step']}: {text}")
         accuracy = record["original"]["validation_accuracy"]
@@ -158,7 +158,7 @@ class Runs:
         if not rest or not set(rest) <= self._seconds.keys():
             return ""
         means = {kind: sum(took) / len(took) for kind, took in self._seconds.items()}
-        return f"about {minutes(sum(means[kind] for kind in rest))} left"
+        return f"about {duration(sum(means[kind] for kind in rest))} left"
 
 
 def _size() -> dict[str, Any]:
@@ -251,8 +251,15 @@ class _Say(logging.Handler):
         say(self.format(record))
 
 
-def minutes(seconds: float) -> str:
-    """A time in words: `40 s`, `12 min`, `3.4 h`."""
-    if seconds > 5400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+def duration(seconds: float, digits: int = 0) -> str:
+    """A time in words: `40 s`, `12 min`, `3.4 h`.
+
+    Args:
+      seconds: how long.
+      digits: after the point, of seconds and minutes.
+    """
+    if seconds < 90:
+        return f"{seconds:.{digits}f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.{digits}f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -22,7 +22,7 @@ from surrojax.fields import flatten, suggest
 from surrojax.run import pooling, replicas
 from surrojax.run.execution import tunes
 from surrojax.run.processes import want_one
-from surrojax.run.progress import Runs, minutes, say
+from surrojax.run.progress import Runs, duration, say
 from surrojax.run.records import Record, explained, write_json, write_text
 from surrojax.settings import resolve
 
@@ -179,7 +179,7 @@ def _tell(runs: Runs, outcomes: Sequence[Outcome]) -> None:
         )
     )
     count = f"{len(done)} replicas, mean: " if len(done) > 1 else ""
-    told = f"{count}{', '.join(figures)}, {minutes(seconds)}"
+    told = f"{count}{', '.join(figures)}, {duration(seconds)}"
     runs.end("; ".join([told, *wrong]), seconds)
 
 
