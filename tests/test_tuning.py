@@ -419,6 +419,25 @@ def test_a_text_classifier(surrogate):
     assert np.isfinite(scores).all() and len(set(scores)) > 3
 
 
+class NormalisedBelow(nn.Module):
+    """Only what lies below z has statistics."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.BatchNorm(use_running_average=not train)(nn.Dense(6)(x))
+        return nn.Dense(3)(nn.relu(nn.Dense(8)(nn.relu(x))))
+
+
+@pytest.mark.parametrize("surrogate", ["fitted", nn.Dense(6)])
+def test_a_surrogate_is_fitted_to_a_network_normalised_below_z(surrogate):
+    small = SMALL | {"max_iterations": 20, "tune": ("ratios",)}
+    network, data = NormalisedBelow(), splits(TABLE)
+    result = surrojax.tune(network, *data, surrogate=surrogate, **small)
+    assert result.records[0]["surrogate"]["validation_accuracy"] > 0
+    mean = result.variables["batch_stats"]["BatchNorm_0"]["mean"]
+    assert np.abs(mean).max() > 0
+
+
 FORM = (
     ("surrogate", "objective", "selection", "stage1_settings", "stage2_share")
     + ("reevaluate_incumbent", "common_random_numbers", "kappa", "norm", "population")

@@ -71,8 +71,10 @@ class OwnSurrogate:
                 **mode_argument(mode_of(self.trunk), train),
             )
         names = [] if isinstance(mutable, bool) else list(mutable)
+        # What lies below z runs along, on zeros: its statistics have to be let change.
+        hollow = [] if isinstance(mutable, bool) else self.hollow.keys() - {"params"}
         result, changed = self.network.apply(
-            self._fill(variables), inputs, ratio, train, names, keys, z
+            self._fill(variables), inputs, ratio, train, [*hollow], keys, z
         )
         if mutable is False:
             return result
