@@ -84,8 +84,9 @@ def get_config() -> ConfigDict:
     config.selection = "accuracy"  # the same, of stage 1's two settings (line 9)
 
     # Which of eq. 8's hyper-parameters are searched: names (lambda_z, p_z, ...) or
-    # "coefficients", "ratios" or "all" that the network has. Those left out keep their
-    # `fixed` value. () trains the original alone.
+    # "coefficients", "ratios" or "all" that the network has (and candidates can tell
+    # apart: on a trunk that is held still, lambda_z is left out). Those left out keep
+    # their `fixed` value. () trains the original alone.
     config.tune = ("coefficients", "ratios")
     config.fixed = _zeros()
     # A run's folder, or its schedule.csv: trains once with these settings, without a

@@ -195,7 +195,8 @@ def run_replicas(
       states: with a leading axis `[R]`, all after the same round.
 
     Yields:
-      The states after each round, and a record for each run.
+      The states after each round, which are gone when the next are asked for, and a
+      record for each run.
     """
     plan, done = method.plan(max_iterations), int(np.asarray(states.round)[0])
     states = jax.tree.map(jnp.copy, states)

@@ -139,27 +139,28 @@ def test_the_figure(folder):
 
 
 def test_the_figure_of_gains_has_an_interval_a_row(folder):
-    write(folder, "dropout", [0.61, 0.62])
+    write(folder, "dropout", [0.61, 0.62, 0.63])
+    write(folder, "surrojax", [0.62, 0.64, 0.63], budget=10)
     shown = forest.with_interval(rows.rows_of(Folder(folder).runs()))
     [axes] = forest.plot(shown).axes
     labels = [text.get_text() for text in axes.get_yticklabels()]
-    assert labels == ["untuned, 3 seeds", "twice, 2 seeds", "dropout, 2 seeds"]
+    names = "untuned", "dropout", "surrojax (10)"
+    assert labels == [f"{name}, 3 seeds" for name in names]
     low, high = axes.get_xlim()
-    for mean, row, mark in zip((-10, -3, 0.5), shown, axes.containers, strict=True):
+    for mean, row, mark in zip((-10, 1, 2), shown, axes.containers, strict=True):
         points, _, (bar,) = mark
         assert points.get_xdata() == pytest.approx([mean]) and low < mean < high
         np.testing.assert_allclose(bar.get_segments()[0][:, 0], row.gain.interval)
 
 
-def test_single_seeds_have_no_figure_of_gains(tmp_path):
-    write(tmp_path, "surrojax", [0.6])
-    write(tmp_path, "untuned", [0.5])
-    table.show(str(tmp_path))
-    assert not (tmp_path / "gains.png").exists()
-    write(tmp_path, "surrojax", [0.6, 0.62])
-    write(tmp_path, "untuned", [0.5, 0.51])
+def test_a_figure_of_gains_wants_three_seeds(tmp_path):
+    write(tmp_path, "surrojax", [0.6, 0.62, 0.61])
+    write(tmp_path, "untuned", [0.6, 0.62, 0.61])  # and does not mind equal ones
+    write(tmp_path, "twice", [0.6, 0.62])
     table.show(str(tmp_path))
     assert (tmp_path / "gains.png").read_bytes().startswith(b"\x89PNG")
+    table.show(str(tmp_path), "twice")
+    assert not (tmp_path / "gains.png").exists()
 
 
 def test_names_in_the_figure_are_not_over_each_other(folder):

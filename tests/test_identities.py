@@ -70,6 +70,19 @@ def test_photos_of_any_kind_become_rgb(tmp_path, mode):
     assert (read(tmp_path, 9, 9).photos[np.array([0, 1])] == 255).all()
 
 
+def test_a_photo_is_turned_as_its_camera_says(tmp_path):
+    """As all other images are read; so are their endings."""
+    pixels = np.zeros((6, 6, 3), np.uint8)
+    pixels[:, 3:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "1.tif", exif=exif)
+    [turned] = read(tmp_path, 6, 6).photos[np.array([0])]
+    np.testing.assert_array_equal(turned, pixels[::-1, ::-1])
+
+
 def test_what_cannot_be_read_is_named(folder, tmp_path):
     (folder / "Al" / "Al_0002.jpg").write_bytes(b"no photo at all")
     found = read(folder, 10, 8)

@@ -16,6 +16,8 @@ from configs import (
     fer2013_lenet_improved_long,
     fer2013_lenet_improved_shift,
     fer2013_lenet_improved_shift_long,
+    fer2013_lenet_improved_wide,
+    fer2013_lenet_improved_wide_long,
     fer2013_mresnet,
     fer2013_resnet20,
     fer2013_resnet20_improved,
@@ -69,6 +71,7 @@ def test_the_improved_form_differs_from_the_papers():
     [
         (fer2013_lenet_improved, fer2013_lenet_improved_long),
         (fer2013_lenet_improved_shift, fer2013_lenet_improved_shift_long),
+        (fer2013_lenet_improved_wide, fer2013_lenet_improved_wide_long),
     ],
 )
 def test_the_long_form_is_the_same_but_longer(short, long):
@@ -80,6 +83,14 @@ def test_the_long_form_is_the_same_but_longer(short, long):
         config.max_iterations = config.iterations_per_round = 1
         config.learning_rate.halve_every = 1.0
     assert short.to_dict() == long.to_dict()
+
+
+def test_all_leaves_out_what_no_candidate_can_tell_apart():
+    for surrogate, layers, there in (("fitted", 0, True), ("shared", 0, False)):
+        config = changed(tune=("all",), surrogate=surrogate, shared_layers=layers)
+        assert ("lambda_z" in make_method(config, 7).space.tune) == there
+    config = changed(tune=("all",), surrogate="shared", shared_layers=1)
+    assert "lambda_z" in make_method(config, 7).space.tune
 
 
 def test_the_form_for_shifted_images_begins_with_less_dropout():

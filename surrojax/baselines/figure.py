@@ -72,20 +72,26 @@ def plot(rows: Sequence[Row]) -> Figure:
     axes.set_xlim(low, high * (high / low) ** 0.25)  # room for the names
     axes.set(xlabel="cost [trainings of the original]", ylabel="test accuracy [%]")
     _name(axes, rows)
-    explain(axes, kinds)
+    explain(axes, kinds, loc="lower right")
     return figure
 
 
-def explain(axes: Axes, kinds: Collection[Kind]) -> None:
-    """Says what the looks of these kinds mean."""
-    axes.legend(
+def explain(of: Axes | Figure, kinds: Collection[Kind], **place: Any) -> None:
+    """Says what the looks of these kinds mean.
+
+    Args:
+      of: what is explained.
+      kinds: that are there.
+      place: of matplotlib's `legend`.
+    """
+    of.legend(
         handles=[
             Line2D([], [], label=look.meaning, **look.style())
             for kind, look in LOOKS.items()
             if kind in kinds
         ],
         fontsize="small",
-        loc="lower right",
+        **place,
     )
 
 

@@ -79,7 +79,7 @@ class Folder:
                 write_json(file, mine)
         there = read_json(file)
         refuse_another(self.path, "runs", there, mine, OWN)
-        # As it was claimed: a folder of an earlier version keeps its trainings.
+        # As it was claimed: one that lacks `LATER` fields keeps its trainings.
         text = json.dumps(sorted(_decisive(there)))
         identity = hashlib.sha256(text.encode()).hexdigest()
         return Store(self.path / "trials", identity)

@@ -95,7 +95,7 @@ class Photos:
     def _decode(self, row: int) -> np.ndarray:
         encoded = self._bytes(row)
         try:
-            rgb = Image.fromarray(decode_rgb(io.BytesIO(encoded)))
+            rgb = decode_rgb(io.BytesIO(encoded))
         except Exception as error:
             raise self._fault(row, error) from error
         box_height = self.window * min(rgb.height, rgb.width * self.height / self.width)

@@ -33,7 +33,7 @@ class Square(NamedTuple):
     side: int
 
 
-def decode_rgb(image: Path | BinaryIO) -> np.ndarray:
+def decode_rgb(image: Path | BinaryIO) -> Image.Image:
     """Reads any image that Pillow knows, the first one where a file holds several.
 
     It is turned as its EXIF orientation says. Transparent parts become black, as
@@ -44,7 +44,7 @@ def decode_rgb(image: Path | BinaryIO) -> np.ndarray:
       image: the file, or its bytes.
 
     Returns:
-      `[H, W, 3]` uint8, RGB; a grey image has three equal channels.
+      Of mode RGB; a grey image has three equal channels.
 
     Raises:
       Exception: it is no image, or damaged; what decoders raise has no common class.
@@ -53,7 +53,8 @@ def decode_rgb(image: Path | BinaryIO) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(image) as opened:
-            return np.array(_to_rgb(ImageOps.exif_transpose(opened)))
+            ImageOps.exif_transpose(opened, in_place=True)
+            return _to_rgb(opened)
 
 
 def open_rgb(file: Path) -> np.ndarray:
@@ -69,7 +70,7 @@ def open_rgb(file: Path) -> np.ndarray:
       ImageError: the file is absent, empty, truncated or no image.
     """
     try:
-        return decode_rgb(file)
+        return np.array(decode_rgb(file))
     except FileNotFoundError as error:
         raise ImageError(f"{file}: is absent", "restore it") from error
     except Exception as error:

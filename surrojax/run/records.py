@@ -55,7 +55,7 @@ LATER: Record = {
     "config.shared_layers": 0,
     "config.class_weights": [],
 }
-"""Fields that folders of earlier versions lack, and what those versions did."""
+"""Fields that some of the records in results/ lack, and what their runs did."""
 
 HASHES = {
     "data.fingerprint": "the data themselves",
