@@ -84,6 +84,18 @@ LENET = Comparison(
     {"surrojax": "fer2013_lenet_improved", **WIDE},
 )
 
+SHIFT_LONG = Comparison(
+    "lenet_shift_long",
+    "fer2013_lenet",
+    32_000,
+    {
+        "surrojax": "fer2013_lenet_improved_shift_long",
+        "surrojax_wide": "fer2013_lenet_improved_wide_long",
+    },
+    SHIFT,
+    flags=(),
+)
+
 COMPARISONS = (
     LENET,
     Comparison(
@@ -107,17 +119,7 @@ COMPARISONS = (
         {"surrojax": "fer2013_lenet_improved_long"},
         flags=(),
     ),
-    Comparison(
-        "lenet_shift_long",
-        "fer2013_lenet",
-        32_000,
-        {
-            "surrojax": "fer2013_lenet_improved_shift_long",
-            "surrojax_wide": "fer2013_lenet_improved_wide_long",
-        },
-        SHIFT,
-        flags=(),
-    ),
+    SHIFT_LONG,
     Comparison(
         "resnet20",
         "fer2013_resnet20",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import records, shifted
-from benchmarks.compared import LENET
+from benchmarks.compared import LENET, SHIFT_LONG, Comparison
 from benchmarks.rows import ROWS
 from benchmarks.variants import with_error, with_interval
 from surrojax.baselines.folder import Folder
@@ -43,6 +43,13 @@ SHIFTED = {
     "start_long": "where that search begins, not tuned",
 }
 """Variants of the runs on shifted images; the first is ours."""
+
+SHIFTED_RIVALS = {
+    "surrojax_wide": COMPARED["surrojax_wide"],
+    "tpe": COMPARED["tpe"],
+    "random": COMPARED["random"],
+}
+"""Methods of the comparison at that length, as far as they were run."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +131,23 @@ def _of_the_paper(results: Path) -> list[Line]:
     ]
 
 
-def compared(results: Path) -> list[Line]:
-    """Rows of the comparison on LeNet, ours first."""
-    runs = list(Folder(results / LENET.folder).runs())
+def compared(
+    results: Path,
+    comparison: Comparison = LENET,
+    titles: Mapping[str, str] = COMPARED,
+) -> list[Line]:
+    """Rows of a comparison, in the order of their titles: ours first."""
+    runs = list(Folder(results / comparison.folder).runs())
     return [
         Line.of(title, [r for r in runs if (r["method"], r["budget"]) == (method, 1)])
-        for method, title in COMPARED.items()
+        for method, title in titles.items()
     ]
 
 
 def _shifted(results: Path) -> list[Line]:
-    return [
+    variants = [
         Line.of(title, records.finished(results / shifted.STUDY.name / variant))
         for variant, title in SHIFTED.items()
     ]
+    rivals = compared(results, SHIFT_LONG, SHIFTED_RIVALS)
+    return variants + [line for line in rivals if line.tests]
