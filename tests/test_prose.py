@@ -286,8 +286,8 @@ LONG = "compare_lenet_shift_long"
 
 @claim(
     "random search is behind on each of {} seeds**, by {} in the mean ({}; one seed "
-    "had been seen when the other {} were planned). The best of the three settings that "
-    "it can try has {} %, level with no regularisation ({} ahead, {})."
+    "had been seen when the other {} were planned). The best of the three settings "
+    "that it can try has {} %, level with no regularisation ({} ahead, {})."
 )
 def random_search_on_shifted_images():
     random = accuracy("random", LONG)
