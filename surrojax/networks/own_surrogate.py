@@ -70,11 +70,12 @@ class OwnSurrogate:
                 rngs=keys,
                 **mode_argument(mode_of(self.trunk), train),
             )
-        names = [] if isinstance(mutable, bool) else list(mutable)
-        # What lies below z runs along, on zeros: its statistics have to be let change.
-        hollow = [] if isinstance(mutable, bool) else self.hollow.keys() - {"params"}
+        names, statistics = list[str](), list[str]()
+        if not isinstance(mutable, bool):
+            # The network's own trunk runs along, on zeros: it has to be let, too.
+            names, statistics = [*mutable], sorted(self.hollow.keys() - {"params"})
         result, changed = self.network.apply(
-            self._fill(variables), inputs, ratio, train, [*hollow], keys, z
+            self._fill(variables), inputs, ratio, train, statistics, keys, z
         )
         if mutable is False:
             return result
