@@ -300,7 +300,8 @@ def random_search_on_shifted_images():
 
 
 @claim(
-    "tuning has {} % over {} seeds, of five that are planned: {} fewer than with it ({}),"
+    "tuning has {} % over {} seeds, of five that are planned: {} fewer than with it "
+    "({}),"
 )
 def no_beginning_on_shifted_images():
     found, own = behind(WIDE, folder=LONG), mean(accuracy(WIDE, LONG))
