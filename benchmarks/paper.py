@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import records
-from benchmarks.rows import RESULTS, ROWS, SCHEDULES, duration
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES
+from surrojax.run.progress import duration
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
     for row in rows:
         arguments = row.arguments(given.schedule, given.workdir)
         if given.list:
-            lasts = duration(row.hours())
+            lasts = duration(3600 * row.hours())
             print(f"# Table {row.table}: {row.title}, about {lasts}")
             print(records.command(arguments, row.program))
             continue

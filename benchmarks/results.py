@@ -24,7 +24,7 @@ from benchmarks import (
 )
 from benchmarks.compared import COMPARISONS, LENET, Comparison
 from benchmarks.records import read
-from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row, duration
+from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 from surrojax import filenames
 from surrojax.baselines import figure, forest
 from surrojax.baselines.folder import Folder
@@ -33,6 +33,7 @@ from surrojax.baselines.rows import Row as ComparedRow
 from surrojax.baselines.rows import not_run, rows_of
 from surrojax.baselines.table import markdown
 from surrojax.run.pooling import mean_and_error
+from surrojax.run.progress import duration
 from surrojax.run.records import Record, metrics_of
 
 ROOT = Path(__file__).parent.parent
@@ -102,7 +103,7 @@ def table(found: list[Summary], number: int) -> str:
                 cells.append(f"{accuracy} ({thousands})")
                 cells.append(percent(of["validation_mean"]))
             else:
-                cells.append(f"not run, about {duration(of['hours_estimated'])}")
+                cells.append(f"not run, about {duration(3600 * of['hours_estimated'])}")
                 cells.append("")
         paper = f"{100 * by['printed']['paper']:.2f}"
         counts = " / ".join(str(len(by[s]["seeds"])) for s in SCHEDULES)

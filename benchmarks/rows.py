@@ -37,11 +37,6 @@ ITERATIONS = {"lenet": 25_000, "resnet20": 10_000, "mresnet": 40_000}
 """What a row is trained for here; the paper's Tables 3 and 4 have 80,000."""
 
 
-def duration(hours: float) -> str:
-    """In minutes, or in hours where there are more than one."""
-    return f"{hours:.1f} h" if hours > 1 else f"{60 * hours:.0f} min"
-
-
 @dataclass(frozen=True)
 class Row:
     """One figure of one table: runs of `launch.py`.

@@ -9,7 +9,9 @@ import math
 
 import numpy as np
 
-FEATURES, WEIGHTS = ("z", "x"), ("V", "W")
+FEATURES = ("z", "x")
+"""Sites that count as the mean over the batch; the others are weights."""
+
 HEAD = ("head.V", "head.bias_V", "head.W", "head.bias_W")
 
 
@@ -72,8 +74,18 @@ def softmax_loss(logits, labels):
     return -log_p[rows, labels], slope / len(labels)
 
 
+def sparseness(coefficients):
+    """Slopes of eq. 2 and 3, of L1."""
+    return lambda sites: {s: coefficients[s] * np.sign(a) for s, a in sites.items()}
+
+
+def euclidean(original, eta):
+    """Eq. 10: slopes of eq. 9, the original standing still."""
+    return lambda sites: {s: eta * (a - original[s]) for s, a in sites.items()}
+
+
 class Net:
-    """Weights and momentum."""
+    """Weights, and momentum of those that are trained."""
 
     def __init__(self, weights):
         self.weights = {n: np.asarray(w, np.float64) for n, w in weights.items()}
@@ -82,7 +94,8 @@ class Net:
     def stepped(self, grads, rate, mu):
         new = Net(self.weights)
         new.momentum = {n: mu * m + grads[n] for n, m in self.momentum.items()}
-        new.weights = {n: w - rate * new.momentum[n] for n, w in self.weights.items()}
+        moved = {n: self.weights[n] - rate * m for n, m in new.momentum.items()}
+        new.weights = self.weights | moved
         return new
 
 
@@ -139,37 +152,39 @@ class Reference:
         ]
         return (np.array(turned, np.float64) - 127.5) / 128, labels[rows]
 
-    def sparse(self, sites, coefficients):
-        """Gradients of eq. 2 and 3, of L1."""
-        return {
-            s: coefficients[s] * np.sign(a) / (len(a) if s in FEATURES else 1)
-            for s, a in sites.items()
+    def descend(self, net, minibatch, draw, p, slopes):
+        """A step of a network, down the softmax loss and what has slopes besides.
+
+        Args:
+          net: before the step.
+          minibatch: images and labels.
+          draw: stage, network and step, for the masks.
+          p: ratios by site.
+          slopes: of the sites, by site; of a feature those of a sum over the batch.
+
+        Returns:
+          The network after it, and the sites before it.
+        """
+        (images, labels), (_, _, step) = minibatch, draw
+        levels = self.draws.levels(*draw)
+        logits, sites, saved = forward(net.weights, images, levels, p)
+        more = {
+            s: slope / (len(labels) if s in FEATURES else 1)
+            for s, slope in slopes(sites).items()
         }
+        grads = backward(net.weights, saved, softmax_loss(logits, labels)[1], more)
+        return net.stepped(grads, self.rate(step), self.of["momentum"]), sites
 
     def fit(self, vector):
         """Stage 1 with one setting, from the nets that were kept."""
         (original, surrogate), (coefficients, p) = self.nets, self.setting(vector)
         for step in range(self.step, self.step + self.of["steps"]):
-            images, labels = self.minibatch(1, step)
-            levels = self.draws.levels(1, "original", step)
-            logits, sites, saved = forward(original.weights, images, levels, p)
-            slope = softmax_loss(logits, labels)[1]
-            more = self.sparse(sites, coefficients)
-            grads = backward(original.weights, saved, slope, more)
-            rate, mu = self.rate(step), self.of["momentum"]
-            original = original.stepped(grads, rate, mu)
+            batch, sparse = self.minibatch(1, step), sparseness(coefficients)
+            draw = 1, "original", step
+            original, sites = self.descend(original, batch, draw, p, sparse)
             if surrogate is not None:
-                levels = self.draws.levels(1, "surrogate", step)
-                found, own, saved = forward(surrogate.weights, images, levels, p)
-                slope = softmax_loss(found, labels)[1]
-                apart = {  # eq. 9 and 10; the original stands still
-                    s: self.of["eta"]
-                    * (own[s] - sites[s])
-                    / (len(labels) if s in FEATURES else 1)
-                    for s in own
-                }
-                grads = backward(surrogate.weights, saved, slope, apart)
-                surrogate = surrogate.stepped(grads, rate, mu)
+                draw, apart = (1, "surrogate", step), euclidean(sites, self.of["eta"])
+                surrogate, _ = self.descend(surrogate, batch, draw, p, apart)
         return [original, surrogate]
 
     def evaluate(self, net):
@@ -191,16 +206,11 @@ class Reference:
         """Stage 2 of one candidate: its score (eq. 11)."""
         coefficients, p = self.setting(vector)
         net = Net(source.weights)  # without momentum
-        free = HEAD if self.of["surrogate"] == "shared" else net.weights
+        if self.of["surrogate"] == "shared":
+            net.momentum = {n: net.momentum[n] for n in HEAD}  # the trunk is held
         for step in range(self.step, self.step + self.of["candidate_steps"]):
-            images, labels = self.minibatch(2, step)
-            levels = self.draws.levels(2, "candidate", step)
-            logits, sites, saved = forward(net.weights, images, levels, p)
-            slope = softmax_loss(logits, labels)[1]
-            more = self.sparse(sites, coefficients)
-            grads = backward(net.weights, saved, slope, more)
-            grads = {n: g if n in free else 0 * g for n, g in grads.items()}
-            net = net.stepped(grads, self.rate(step), self.of["momentum"])
+            batch, draw = self.minibatch(2, step), (2, "candidate", step)
+            net, _ = self.descend(net, batch, draw, p, sparseness(coefficients))
         found = self.evaluate(net)
         return (
             self.merit(found, self.of["objective"])
