@@ -23,6 +23,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmarks import records
 from benchmarks.own_network import (
@@ -39,7 +41,9 @@ from benchmarks.own_network import (
     untuned,
 )
 from benchmarks.variants import with_error
+from surrojax.baselines.rows import Mean
 from surrojax.data.augment import shift
+from surrojax.plots.files import put
 from surrojax.versions import PACKAGES
 
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -66,8 +70,8 @@ class Dense(nn.Module):
 
 def few(seed: int) -> Splits:
     """A hundred digits to train, a hundred to validate."""
-    (images, labels), validation, test = digits(seed)
-    return [(images[:100], labels[:100]), tuple(a[:100] for a in validation), test]
+    train, validation, test = digits(seed)
+    return [*((x[:100], y[:100]) for x, y in (train, validation)), test]
 
 
 def mislabelled(seed: int) -> Splits:
@@ -195,6 +199,34 @@ def table(found: Found) -> str:
     return "\n".join(lines)
 
 
+def plot(found: Found) -> Figure:
+    """A panel a problem: accuracy by the ratio that is held, and when it is tuned."""
+    columns = 5
+    rows = -(-len(found) // columns)
+    figure = Figure(figsize=(13, 2.7 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
+    for axes, (name, runs) in zip(panels, found.items(), strict=False):
+        of = {row: Mean.of(values) for row, values in accuracies(runs).items()}
+        line = [of[held(ratio)] for ratio in RATIOS]
+        means, errors = [m.mean for m in line], [m.error for m in line]
+        axes.errorbar(RATIOS, means, errors, fmt="o-", color="C0", capsize=2)
+        mean, error = of[TUNED].mean, of[TUNED].error
+        axes.axhspan(mean - error, mean + error, color="C1", alpha=0.25, lw=0)
+        axes.axhline(mean, color="C1")
+        axes.set_title(name, fontsize="medium")
+    for axes in figure.axes[len(found) :]:
+        axes.remove()
+    figure.legend(
+        [Line2D([], [], color="C0", marker="o"), Line2D([], [], color="C1")],
+        ["p_z = p_x held", "tuned in one run of the same cost"],
+        loc="outside upper center",
+        ncols=2,
+    )
+    figure.supxlabel("dropout ratio that is held")
+    figure.supylabel("test accuracy [%]")
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--problem", action="append", choices=PROBLEMS)
@@ -222,6 +254,7 @@ def main() -> None:
             "problems": found,
         }
         given.out.write_text(json.dumps(of, indent=2) + "\n")
+        put(plot(found), given.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
