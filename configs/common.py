@@ -113,6 +113,10 @@ def get_config() -> ConfigDict:
     # deviations, in the units of initial_width, so that no population stands still.
     config.search.noise = ConfigDict({"coefficient": 0.0, "ratio": 0.0})
     config.reevaluate_incumbent = False  # the paper: a leader keeps its old score
+    # Standard errors by which validation accuracy may fall in a round with another
+    # setting than before; where it falls further, the round is undone: the network goes
+    # on as it was, with its setting. 0: never.
+    config.undo_beyond = 0.0
     config.common_random_numbers = True
 
     # After these rounds the original itself is trained with every candidate, and with

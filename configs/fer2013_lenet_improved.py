@@ -8,8 +8,8 @@ cross-entropy, the leader is scored again in every round, proposals keep moving,
 are dropped less to begin with. Stage 1 trains the current best alone and candidates
 train a quarter of a round, and what that saves is spent on steps: 25,000 of them cost
 3.4 trainings of 10,000. They are cut into five long rounds, so that candidates are
-judged 1,250 steps ahead: strong dropout does not pay sooner. The learning rate begins
-three times as high and has fallen by 16 at the end.
+judged 1,250 steps ahead: strong dropout does not pay sooner. A round that ruins LeNet
+is undone. The learning rate begins three times as high and has fallen by 16 at the end.
 """
 
 from ml_collections import ConfigDict
@@ -28,6 +28,7 @@ def get_config() -> ConfigDict:
     config.stage2_share = 0.25
     config.objective = "cross_entropy"
     config.reevaluate_incumbent = True
+    config.undo_beyond = 3.0
     # A trunk that is held still tells no lambda_z from another.
     config.tune = ("lambda_V", "lambda_x", "lambda_W", "ratios")
     config.search.start.p_V = config.search.start.p_W = 0.1

@@ -1,7 +1,7 @@
 """Algorithm 1: rounds of stage 1 and stage 2, as a generator of (state, record)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from flax import struct
 
 from surrojax.errors import InputError
+from surrojax.evaluate import Evaluation
 from surrojax.fields import Record
 from surrojax.method import Data, Method
 from surrojax.programs import Programs, compile_programs, parts_of
@@ -32,6 +33,8 @@ class RunState:
       search: the optimiser's memory; its leader is the current best setting.
       previous: `[D]` the previous best setting.
       previous_score: `[]` the score it had as a candidate; -inf if it never was one.
+      evaluated: `Evaluation` of the retained original and surrogate (None: there is
+        none) on validation data; zeros before the first round.
       key: the run's random key; it never changes.
       round: `[]` int32, rounds done.
       step: `[]` int32, the global step: steps that the original has been trained.
@@ -44,6 +47,7 @@ class RunState:
     search: SearchState
     previous: jax.Array
     previous_score: jax.Array
+    evaluated: tuple[Evaluation, Evaluation | None]
     key: jax.Array
     round: jax.Array
     step: jax.Array
@@ -133,12 +137,17 @@ def initial_state(method: Method, key: jax.Array) -> RunState:
         search=method.search.init(population),
         previous=jnp.asarray(method.space.center),
         previous_score=jnp.array(-jnp.inf, jnp.float32),
+        evaluated=(_no_evaluation(), _no_evaluation() if method.fits else None),
         key=key,
         round=jnp.array(0, jnp.int32),
         step=jnp.array(0, jnp.int32),
         best_round=jnp.array(0, jnp.int32),
         best_accuracy=jnp.array(-jnp.inf, jnp.float32),
     )
+
+
+def _no_evaluation() -> Evaluation:
+    return Evaluation(*(jnp.zeros((), jnp.float32) for _ in fields(Evaluation)))
 
 
 def in_parts(method: Method) -> Round:
@@ -232,9 +241,10 @@ class Retained(NamedTuple):
     """What stage 1 of a round keeps.
 
     Attributes:
-      fusion: the better of the networks that it trained.
+      fusion: the better of the networks that it trained, or that of the round before.
       setting: `[D]` with which that one was trained.
       score: `[]` the score of this setting as a candidate; -inf if it never was one.
+      evaluated: of `RunState`.
       accuracy: `[]` of the network on validation data; -inf where its losses are not
         finite, so that it is never the best of a run.
       outcome: what the round has found so far.
@@ -243,6 +253,7 @@ class Retained(NamedTuple):
     fusion: Fusion
     setting: jax.Array
     score: jax.Array
+    evaluated: tuple[Evaluation, Evaluation | None]
     accuracy: jax.Array
     outcome: Outcome
 
@@ -276,6 +287,7 @@ def play(
         search=search,
         previous=kept.setting if method.schedule is None else state.previous,
         previous_score=kept.score,
+        evaluated=kept.evaluated,
         round=state.round + 1,
         step=state.step + method.iterations_per_round,
         best_round=jnp.where(is_best, state.round + 1, state.best_round),
@@ -287,7 +299,10 @@ def play(
 def _stage1(
     method: Method, programs: Programs, data: Data, state: RunState, streams: Streams
 ) -> Retained:
-    """Trains with the current and the previous best, keeps the better (lines 8, 9)."""
+    """Trains with the current and the previous best, keeps the better (lines 8, 9).
+
+    Or the network as it was, where the better one falls too far behind it.
+    """
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
         settings = jnp.broadcast_to(
@@ -314,6 +329,7 @@ def _stage1(
     outcome = Outcome(
         diverged=~finite.any(),
         equal=equal,
+        undone=jnp.array(False),
         winner=winner,
         settings=jax.vmap(method.space.to_hyper)(settings),
         losses=jax.tree.map(lambda a: a / method.iterations_per_round, losses),
@@ -321,13 +337,49 @@ def _stage1(
         surrogate=surrogate,
         rate=method.learning_rate(state.step + method.iterations_per_round - 1),
     )
-    return Retained(
+    kept = Retained(
         fusion=_take(fusions, winner),
         setting=settings[winner],
         score=had[winner],
+        evaluated=_take((original, surrogate), winner),
         accuracy=accuracy[winner],
         outcome=outcome,
     )
+    return _or_before(method, data, state, kept) if method.undo_beyond else kept
+
+
+def _or_before(method: Method, data: Data, state: RunState, kept: Retained) -> Retained:
+    """What stage 1 keeps, or the network as it was, where that fell far below it.
+
+    A setting can look good to candidates, which are trained for a while, and ruin the
+    network. Far is beyond chance: accuracies of both are taken for independent.
+    """
+    was, now = state.evaluated[0].accuracy, kept.accuracy
+    variance = was * (1 - was) + jnp.where(now >= 0, now * (1 - now), 0.0)
+    error = jnp.sqrt(variance / data.validation.targets.count)
+    fell = (was - now > method.undo_beyond * error) & (state.round > 0)
+    both = replace(
+        kept.outcome,
+        original=_append(kept.outcome.original, state.evaluated[0]),
+        surrogate=_append(kept.outcome.surrogate, state.evaluated[1]),
+    )
+    undone = replace(
+        both,
+        diverged=jnp.array(False),
+        undone=jnp.array(True),
+        winner=jnp.ones_like(both.winner),
+    )
+    before = Retained(
+        fusion=state.fusion,
+        setting=state.previous,
+        score=state.previous_score,
+        evaluated=state.evaluated,
+        accuracy=was,
+        outcome=undone,
+    )
+    # With the same setting once more, it would not do better.
+    other = jnp.any(kept.setting != state.previous)
+    return _either(fell & other, before, kept._replace(outcome=both))
 
 
 def _stage2(
@@ -354,7 +406,11 @@ def _stage2(
     )
     if method.reevaluate_incumbent:
         search = lead(search, search.leader, scores[-1])
+    held = search.leader, search.leader_score
     search = programs.tell(search, state.population, scores[: method.population])
+    if method.undo_beyond:
+        # Its candidates would choose again what has just been undone.
+        search = _either(kept.outcome.undone, lead(search, *held), search)
     ask_key = jax.random.fold_in(streams.ask, state.round)
     population, search = programs.ask(ask_key, search)
     outcome = replace(
@@ -376,6 +432,17 @@ def _take(tree: T, index: jax.Array) -> T:
     parts.
     """
     return jax.tree.map(lambda a: a[index], tree)
+
+
+@jax.jit
+def _append(several: T, one: T) -> T:
+    """One more, behind several, of every leaf."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), several, one)
+
+
+@jax.jit
+def _either(condition: jax.Array, yes: T, no: T) -> T:
+    return jax.tree.map(partial(jnp.where, condition), yes, no)
 
 
 def _keep(condition: jax.Array, old: Any, new: Any) -> Any:

@@ -103,6 +103,9 @@ class Method:
       common_random_numbers: whether all candidates of a round see the same
         minibatches, augmentations and dropout uniforms.
       reevaluate_incumbent: whether the leader joins every round's population.
+      undo_beyond: standard errors by which validation accuracy may fall in a round with
+        another setting than before; where it falls further, the network is that of the
+        round before, and its setting is held for another round. 0: never (the paper's).
       evaluation_batch: images that are evaluated at a time.
       layout: where all of it is worked on.
       schedule: settings that are given and not searched, in the order of the space's
@@ -137,6 +140,7 @@ class Method:
     selection: Objective = "accuracy"
     common_random_numbers: bool = True
     reevaluate_incumbent: bool = False
+    undo_beyond: float = 0.0
     evaluation_batch: int = 512
     layout: Layout = Layout()
     schedule: Schedule | None = None

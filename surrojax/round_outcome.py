@@ -19,10 +19,13 @@ class Outcome:
       diverged: `[]` bool: no setting gave finite losses, and the state is the old one.
       equal: `[]` bool: both settings of stage 1 are the same one, or only the
         current is trained.
-      winner: `[]` int32: 0 where the current best was kept, 1 where the previous.
+      undone: `[]` bool: the network is that of the round before.
+      winner: `[]` int32: 0 where the current best was kept, 1 where the previous, with
+        which the network of the round before was trained, too.
       settings: `Hyper` `[2]`, the current and the previous best.
       losses: of stage 1, means over the round; `[S]`, of the settings trained.
-      original: `Evaluation` `[S]`.
+      original: `Evaluation` `[S]`; `[S + 1]` where rounds may be undone: the last is of
+        the network of the round before.
       surrogate: the same; None where none is fitted.
       rate: `[]` the learning rate of the last step.
       candidates: `Hyper` `[N]`; None where nothing is tuned, as all that follow.
@@ -34,6 +37,7 @@ class Outcome:
 
     diverged: jax.Array
     equal: jax.Array
+    undone: jax.Array
     winner: jax.Array
     settings: Hyper
     losses: Any
@@ -55,15 +59,20 @@ def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
       plan: NI of each round so far, this one included.
     """
     found = jax.device_get(outcome)
-    winner = int(found.winner)
+    winner, undone = int(found.winner), bool(found.undone)
+    place = -1 if undone else winner
     trained = ("current",) if found.equal else ("current", "previous")
+
+    def loss(values: Any) -> float | None:
+        return None if undone else finite_or_none(values[winner])
+
     record: Record = {
         "round": len(plan),
         "step": sum(plan),
         "iterations": plan[-1],
         "learning_rate": float(found.rate),
         "hyper": named(found.settings, winner),
-        "chosen": trained[winner],
+        "chosen": "before" if undone else trained[winner],
         "stage1": {
             name: {
                 "original": _evaluation(found.original, index),
@@ -71,16 +80,15 @@ def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
             }
             for index, name in enumerate(trained)
         },
-        "original": _evaluation(found.original, winner),
-        "training_loss": finite_or_none(found.losses["loss"][winner]),
+        "original": _evaluation(found.original, place),
+        **({"undone": named(found.settings, 0)} if undone else {}),
+        "training_loss": loss(found.losses["loss"]),
     }
     if found.surrogate is not None:
-        record["surrogate"] = _evaluation(found.surrogate, winner)
-        record["surrogate_training_loss"] = finite_or_none(
-            found.losses["surrogate_loss"][winner]
-        )
+        record["surrogate"] = _evaluation(found.surrogate, place)
+        record["surrogate_training_loss"] = loss(found.losses["surrogate_loss"])
         record["euclidean"] = {
-            site: finite_or_none(value[winner])
+            site: loss(value)
             for site, value in found.losses["euclidean"]._asdict().items()
             if value is not None
         }

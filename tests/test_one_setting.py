@@ -1,6 +1,5 @@
-"""benchmarks.one_setting: its problems, what its rows come to, and what the page shows."""
+"""benchmarks.one_setting: its problems, its rows, and what the page shows of them."""
 
-import json
 from pathlib import Path
 
 import numpy as np

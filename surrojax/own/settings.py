@@ -56,6 +56,7 @@ PAPER: dict[str, Any] = {
     "stage2_share": 1.0,
     "objective": "accuracy",
     "reevaluate_incumbent": False,
+    "undo_beyond": 0.0,
     "noise": {},
 }
 """The paper's form (Section 3.1), which short runs lose by: `tune(..., **PAPER)`.
@@ -118,6 +119,9 @@ class Settings:
       start: by name, a beginning of its own.
       noise: by group, what moves each proposal, in the units of `width`.
       reevaluate_incumbent: whether the leader is scored again in every round.
+      undo_beyond: standard errors by which validation accuracy may fall in a round with
+        another setting than before; where it falls further the network goes on as it
+        was, with its setting. 0: never.
       common_random_numbers: whether candidates see the same minibatches and masks.
       evaluation_batch: inputs that are evaluated at a time.
     """
@@ -148,6 +152,7 @@ class Settings:
     start: Mapping[str, float] = field(default_factory=dict)
     noise: Mapping[str, float] = field(default_factory=lambda: dict(NOISE))
     reevaluate_incumbent: bool = True
+    undo_beyond: float = 3.0
     common_random_numbers: bool = True
     evaluation_batch: int = 512
 
@@ -323,6 +328,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "momentum": (0, 0.999999),
     "kappa": (0, math.inf),
     "stage2_share": (0, 1),
+    "undo_beyond": (0, math.inf),
     "shared_layers": (0, math.inf),
     "double_every": (0, math.inf),
     "population": (1, math.inf),

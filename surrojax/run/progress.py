@@ -86,6 +86,8 @@ class Progress:
             self._warm = True
             say(f"round {done}/{len(self._plan)}, step {record['step']}: {text}")
         accuracy = record["original"]["validation_accuracy"]
+        if "undone" in record:
+            say(f"mind: {undone(record)}", self._quiet)
         is_last = record["round"] == len(self._plan)
         if not is_last and self._stalled and (told := self._stalled.told(accuracy)):
             say(f"mind: {told}", self._quiet)
@@ -184,7 +186,7 @@ def details(record: Record, stages: Mapping[str, float]) -> str:
     ]
     lines = [
         f"trained with {_setting(record['hyper'])}",
-        f"of stage 1, the {record['chosen']} is kept; {'; '.join(tried)}",
+        f"of stage 1, the {_kept(record)} is kept; {'; '.join(tried)}",
     ]
     candidates = [c for c in record.get("candidates", ()) if c["score"] is not None]
     if candidates:
@@ -200,6 +202,20 @@ def details(record: Record, stages: Mapping[str, float]) -> str:
         parts = (f"{n} {s:.2f}" for n, s in {**stages, "other": rest}.items())
         lines.append(f"seconds: {', '.join(parts)}")
     return "\n".join(f"  {line}" for line in lines)
+
+
+def undone(record: Record) -> str:
+    """A line on a round that was undone."""
+    ruined = record["stage1"]["current"]["original"]["validation_accuracy"]
+    return (
+        f"round {record['round']} is undone: validation accuracy fell to "
+        f"{100 * ruined:.2f} % with {_setting(record['undone'])}; the network goes on "
+        "as it was"
+    )
+
+
+def _kept(record: Record) -> str:
+    return {"before": "network as it was"}.get(record["chosen"], record["chosen"])
 
 
 def _setting(hyper: Mapping[str, float]) -> str:
