@@ -131,6 +131,7 @@ class Reference:
         self.velocity = np.zeros_like(self.x)
         self.own, self.own_scores = self.x.copy(), np.full(len(self.x), -np.inf)
         self.current, self.previous = (self.x[0], -np.inf), (center, -np.inf)
+        self.found = None  # of the nets that were kept
         self.rounds = self.step = 0
 
     def setting(self, vector):
@@ -226,18 +227,30 @@ class Reference:
         found = {name: self.evaluate(nets[0]) for name, nets in fitted.items()}
         by = self.of["selection"]
         chosen = max(tried, key=lambda name: self.merit(found[name], by))  # first: ties
-        self.nets, (vector, score) = fitted[chosen], tried[chosen]
+        if self.ruined(tried[chosen][0], found[chosen]):
+            chosen, (vector, score) = "before", self.previous
+        else:
+            self.nets, self.found = fitted[chosen], found[chosen]
+            vector, score = tried[chosen]
         source = self.nets[0] if self.of["surrogate"] == "shared" else self.nets[1]
         again = [vector] if self.of["reevaluate_incumbent"] else []
         scores = np.array([self.candidate(x, source) for x in (*self.x, *again)])
         own, leader = scores[: len(self.x)], (vector, scores[-1] if again else score)
         best = int(own.argmax())
-        if own[best] >= leader[1]:
+        if own[best] >= leader[1] and chosen != "before":
             leader = self.x[best], own[best]
         self.propose(own, leader[0])
         self.current, self.previous = leader, (vector, score)
         self.rounds, self.step = self.rounds + 1, self.step + self.of["steps"]
-        return chosen, found[chosen], scores
+        return chosen, self.found, scores
+
+    def ruined(self, vector, found):
+        """Whether another setting than before has made the nets far worse."""
+        if self.found is None or (vector == self.previous[0]).all():
+            return False
+        shares = np.array([self.found["accuracy"], found["accuracy"]])
+        error = np.sqrt((shares * (1 - shares)).sum() / len(self.validation[1]))
+        return shares[0] - shares[1] > self.of["undo_beyond"] * error
 
     def propose(self, scores, leader):
         """What each individual remembers, and the next candidates (eq. 12, 13)."""
