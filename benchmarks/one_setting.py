@@ -176,6 +176,19 @@ def behind(found: Found) -> dict[str, dict[str, float]]:
     return far
 
 
+def beyond_chance(found: Found, row: str) -> tuple[int, int]:
+    """On how many problems the tuned network is ahead of a row, and behind it.
+
+    Where the 95 % interval of the difference over paired seeds leaves out 0.
+    """
+    intervals = []
+    for rows in found.values():
+        of = accuracies(rows)
+        pairs = zip(of[TUNED], of[row], strict=True)
+        intervals.append(Mean.of([tuned - other for tuned, other in pairs]).interval)
+    return sum(low > 0 for low, _ in intervals), sum(high < 0 for _, high in intervals)
+
+
 def table(found: Found) -> str:
     """Test accuracies in percent with their standard errors, as markdown."""
     columns = [*map(held, RATIOS), TUNED, "grid"]
@@ -196,6 +209,10 @@ def table(found: Found) -> str:
         lines.append(
             f"| *behind the best held, {title}* | | " + " | ".join(told) + " |"
         )
+    counts = {row: beyond_chance(found, row) for row in columns}
+    for title, index in (("ahead of it", 0), ("behind it", 1)):
+        told = ["" if row == TUNED else f"{counts[row][index]}" for row in columns]
+        lines.append(f"| *tuned is {title} beyond chance* | | {' | '.join(told)} |")
     return "\n".join(lines)
 
 

@@ -115,7 +115,7 @@ def get_config() -> ConfigDict:
     config.reevaluate_incumbent = False  # the paper: a leader keeps its old score
     # Standard errors by which validation accuracy may fall in a round with another
     # setting than before; where it falls further, the round is undone: the network goes
-    # on as it was, with its setting. 0: never.
+    # on as it was, with its setting. 0: never, as where stage 1 has two settings.
     config.undo_beyond = 0.0
     config.common_random_numbers = True
 

@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from surrojax.errors import InputError
-from surrojax.evaluate import Evaluation
+from surrojax.evaluate import Evaluation, effective_size
 from surrojax.fields import Record
 from surrojax.method import Data, Method
 from surrojax.programs import Programs, compile_programs, parts_of
@@ -301,7 +301,7 @@ def _stage1(
 ) -> Retained:
     """Trains with the current and the previous best, keeps the better (lines 8, 9).
 
-    Or the network as it was, where the better one falls too far behind it.
+    Or the network as it was, where the only one falls too far behind it.
     """
     settings = jnp.stack([state.search.leader, state.previous])
     if method.schedule is not None:
@@ -329,7 +329,6 @@ def _stage1(
     outcome = Outcome(
         diverged=~finite.any(),
         equal=equal,
-        undone=jnp.array(False),
         winner=winner,
         settings=jax.vmap(method.space.to_hyper)(settings),
         losses=jax.tree.map(lambda a: a / method.iterations_per_round, losses),
@@ -345,7 +344,7 @@ def _stage1(
         accuracy=accuracy[winner],
         outcome=outcome,
     )
-    return _or_before(method, data, state, kept) if method.undo_beyond else kept
+    return _or_before(method, data, state, kept) if method.undoes else kept
 
 
 def _or_before(method: Method, data: Data, state: RunState, kept: Retained) -> Retained:
@@ -354,32 +353,31 @@ def _or_before(method: Method, data: Data, state: RunState, kept: Retained) -> R
     A setting can look good to candidates, which are trained for a while, and ruin the
     network. Far is beyond chance: accuracies of both are taken for independent.
     """
-    was, now = state.evaluated[0].accuracy, kept.accuracy
-    variance = was * (1 - was) + jnp.where(now >= 0, now * (1 - now), 0.0)
-    error = jnp.sqrt(variance / data.validation.targets.count)
-    fell = (was - now > method.undo_beyond * error) & (state.round > 0)
+    (original, surrogate), accuracy = state.evaluated, kept.accuracy
+    was = original.weighted_accuracy
+    finite = jnp.isfinite(accuracy)
+    now = jnp.where(finite, kept.evaluated[0].weighted_accuracy, 0.0)
+    size = effective_size(data.validation.targets, method.class_weights)
+    error = jnp.sqrt((was * (1 - was) + now * (1 - now)) / size)
+    ruined = ~finite | (was - now > method.undo_beyond * error)
     both = replace(
         kept.outcome,
-        original=_append(kept.outcome.original, state.evaluated[0]),
-        surrogate=_append(kept.outcome.surrogate, state.evaluated[1]),
-    )
-    undone = replace(
-        both,
-        diverged=jnp.array(False),
-        undone=jnp.array(True),
-        winner=jnp.ones_like(both.winner),
+        original=_append(kept.outcome.original, original),
+        surrogate=_append(kept.outcome.surrogate, surrogate),
     )
     before = Retained(
         fusion=state.fusion,
         setting=state.previous,
         score=state.previous_score,
         evaluated=state.evaluated,
-        accuracy=was,
-        outcome=undone,
+        accuracy=original.accuracy,
+        outcome=replace(
+            both, diverged=jnp.array(False), winner=jnp.ones_like(both.winner)
+        ),
     )
     # With the same setting once more, it would not do better.
-    other = jnp.any(kept.setting != state.previous)
-    return _either(fell & other, before, kept._replace(outcome=both))
+    other = jnp.any(kept.setting != state.previous) & (state.round > 0)
+    return _either(ruined & other, before, kept._replace(outcome=both))
 
 
 def _stage2(
@@ -408,7 +406,7 @@ def _stage2(
         search = lead(search, search.leader, scores[-1])
     held = search.leader, search.leader_score
     search = programs.tell(search, state.population, scores[: method.population])
-    if method.undo_beyond:
+    if method.undoes:
         # Its candidates would choose again what has just been undone.
         search = _either(kept.outcome.undone, lead(search, *held), search)
     ask_key = jax.random.fold_in(streams.ask, state.round)

@@ -190,6 +190,22 @@ def measure(
     )
 
 
+def effective_size(
+    targets: Targets, class_weights: Sequence[float] | None = None
+) -> jax.Array:
+    """Units behind an accuracy: of weighted ones, Kish's effective number.
+
+    Args:
+      targets: of the split.
+      class_weights: of `Method`.
+    """
+    labels = targets.labels if targets.unit_labels is None else targets.unit_labels
+    weights = jnp.ones(len(labels))
+    if class_weights is not None:
+        weights = jnp.array(class_weights, jnp.float32)[labels]
+    return weights.sum() ** 2 / jnp.square(weights).sum()
+
+
 def evaluate(
     module: Network,
     views: Views,

@@ -105,7 +105,8 @@ class Method:
       reevaluate_incumbent: whether the leader joins every round's population.
       undo_beyond: standard errors by which validation accuracy may fall in a round with
         another setting than before; where it falls further, the network is that of the
-        round before, and its setting is held for another round. 0: never (the paper's).
+        round before, and its setting is held for another round. 0: never (the paper's),
+        as where stage 1 has two settings to choose from.
       evaluation_batch: images that are evaluated at a time.
       layout: where all of it is worked on.
       schedule: settings that are given and not searched, in the order of the space's
@@ -177,6 +178,11 @@ class Method:
             f"{BLIND} is searched, but candidates train nothing below z and cannot "
             "tell it apart; leave it out of tune, or give shared_layers"
         )
+
+    @property
+    def undoes(self) -> bool:
+        """Whether a round that ruins the network is undone."""
+        return self.tunes and self.stage1_settings == 1 and self.undo_beyond > 0
 
     @property
     def stage2_iterations(self) -> int:

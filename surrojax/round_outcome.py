@@ -19,12 +19,11 @@ class Outcome:
       diverged: `[]` bool: no setting gave finite losses, and the state is the old one.
       equal: `[]` bool: both settings of stage 1 are the same one, or only the
         current is trained.
-      undone: `[]` bool: the network is that of the round before.
-      winner: `[]` int32: 0 where the current best was kept, 1 where the previous, with
-        which the network of the round before was trained, too.
+      winner: `[]` int32: 0 where the current best was kept; 1 where the previous, or
+        the network of the round before, whose setting it is.
       settings: `Hyper` `[2]`, the current and the previous best.
       losses: of stage 1, means over the round; `[S]`, of the settings trained.
-      original: `Evaluation` `[S]`; `[S + 1]` where rounds may be undone: the last is of
+      original: `Evaluation` `[S]`; `[2]` where rounds may be undone: the second is of
         the network of the round before.
       surrogate: the same; None where none is fitted.
       rate: `[]` the learning rate of the last step.
@@ -37,7 +36,6 @@ class Outcome:
 
     diverged: jax.Array
     equal: jax.Array
-    undone: jax.Array
     winner: jax.Array
     settings: Hyper
     losses: Any
@@ -50,6 +48,11 @@ class Outcome:
     leader: Hyper | None = None
     leader_score: jax.Array | None = None
 
+    @property
+    def undone(self) -> jax.Array:
+        """`[]` bool: the network is that of the round before."""
+        return self.equal & (self.winner == 1)
+
 
 def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
     """A round's record of plain numbers and strings.
@@ -60,7 +63,6 @@ def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
     """
     found = jax.device_get(outcome)
     winner, undone = int(found.winner), bool(found.undone)
-    place = -1 if undone else winner
     trained = ("current",) if found.equal else ("current", "previous")
 
     def loss(values: Any) -> float | None:
@@ -80,12 +82,12 @@ def record_of(outcome: Outcome, plan: Sequence[int]) -> Record:
             }
             for index, name in enumerate(trained)
         },
-        "original": _evaluation(found.original, place),
+        "original": _evaluation(found.original, winner),
         **({"undone": named(found.settings, 0)} if undone else {}),
         "training_loss": loss(found.losses["loss"]),
     }
     if found.surrogate is not None:
-        record["surrogate"] = _evaluation(found.surrogate, place)
+        record["surrogate"] = _evaluation(found.surrogate, winner)
         record["surrogate_training_loss"] = loss(found.losses["surrogate_loss"])
         record["euclidean"] = {
             site: loss(value)

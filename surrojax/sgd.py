@@ -24,11 +24,6 @@ class Targets:
     units: jax.Array | None = None
     unit_labels: jax.Array | None = None
 
-    @property
-    def count(self) -> int:
-        """Units."""
-        return len(self.labels if self.unit_labels is None else self.unit_labels)
-
 
 @struct.dataclass
 class Arrays:

@@ -40,9 +40,28 @@ def test_the_grid_chooses_by_validation_seed_by_seed():
 
 def test_the_table_ends_with_the_mean_and_the_worst_over_the_problems():
     worse = ROWS | {"tuned": seeds((0.7, 0.1), (0.7, 0.1))}
-    *_, mean, worst = study.table({"one": ROWS, "another": worse}).splitlines()
+    *_, mean, worst, _, _ = study.table({"one": ROWS, "another": worse}).splitlines()
     tuned = -3  # before the grid, and the end of the line
     assert (mean.split("|")[tuned], worst.split("|")[tuned]) == (" 2.5 ", " 10.0 ")
+
+
+def test_beyond_chance_is_told_by_paired_seeds():
+    rows = ROWS | {
+        "tuned": seeds((0.90, 0), (0.80, 0), (0.85, 0)),
+        "0 held": seeds((0.80, 0), (0.70, 0), (0.74, 0)),  # 10, 10 and 11 points less
+        "0.5 held": seeds((0.96, 0), (0.85, 0), (0.90, 0)),  # 6, 5 and 5 more
+        "0.1 held": seeds((0.70, 0), (0.90, 0), (0.85, 0)),
+    }
+    rows = {
+        name: runs if len(runs) == 3 else runs[:1] * 3 for name, runs in rows.items()
+    }
+    found = {"one": rows, "another": rows}
+    assert study.beyond_chance(found, "0 held") == (2, 0)
+    assert study.beyond_chance(found, "0.5 held") == (0, 2)
+    assert study.beyond_chance(found, "0.1 held") == (0, 0)
+    *_, ahead, behind = study.table(found).splitlines()
+    first = 3
+    assert (ahead.split("|")[first], behind.split("|")[first]) == (" 2 ", " 0 ")
 
 
 def test_wrong_labels_are_of_train_and_validation_alone():

@@ -1,10 +1,13 @@
-"""A round that ruins the network is undone, and the search does not repeat it."""
+"""A round that ruins the network is undone, and the next one does not repeat it."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import assert_close, tiny_method
+from conftest import assert_close, assert_same, tiny_method
 from rounds import KEY, never, rounds, scripted
 
 from surrojax.algorithm import (
@@ -14,8 +17,11 @@ from surrojax.algorithm import (
     initial_state,
     run,
 )
+from surrojax.evaluate import effective_size
 from surrojax.layout import several
+from surrojax.report import rounds as report
 from surrojax.run import progress
+from surrojax.sgd import Targets
 
 ALONE = {"stage1_settings": 1, "undo_beyond": 3.0}
 
@@ -23,7 +29,7 @@ ALONE = {"stage1_settings": 1, "undo_beyond": 3.0}
 def play(data, fall, n=3, **changes):
     """Rounds of which the second falls so far, with the best candidate of the first."""
     method = tiny_method(**ALONE | changes)
-    accuracies = iter([0.8, 0.8 - fall, 0.8, 0.8])
+    accuracies = iter([0.8, 0.8 - fall, 0.8, 0.8 - fall])
     seen = []
 
     def scores(vectors):
@@ -40,7 +46,8 @@ def error(was, now, count):
 
 
 def test_the_network_before_goes_on_with_its_setting(tiny_data):
-    ((one, _), (two, record), (_, last)), fitted, seen = play(tiny_data, 0.7)
+    played, fitted, seen = play(tiny_data, 0.7, n=4)
+    (one, first), (two, record), (_, third), (_, fourth) = played
     np.testing.assert_array_equal(fitted[1], seen[0][2])  # the best candidate
     assert record["chosen"] == "before"
     assert record["stage1"]["current"]["original"]["validation_accuracy"] == (
@@ -50,10 +57,15 @@ def test_the_network_before_goes_on_with_its_setting(tiny_data):
     assert record["training_loss"] is None and None in record["euclidean"].values()
     np.testing.assert_array_equal(two.fusion.original, one.fusion.original)
     np.testing.assert_array_equal(two.previous, one.previous)
+    assert_same(two.evaluated, one.evaluated)
+    assert record["hyper"] == first["hyper"]
+    assert record["undone"] == first["candidates"][2]["hyper"]
     assert (int(two.step), int(two.best_round)) == (2 * int(one.step), 1)
     # Its candidates do as well as ever, and do not lead.
     np.testing.assert_array_equal(fitted[2], fitted[0])
-    assert last["chosen"] == "current"
+    assert third["chosen"] == "current" and "undone" not in third
+    # It is the network that was kept, with which the next fall is compared.
+    assert fourth["chosen"] == "before" and fourth["hyper"] == first["hyper"]
 
 
 def test_after_a_round_that_holds_the_candidates_lead_again(tiny_data):
@@ -80,6 +92,12 @@ def test_it_is_off_in_the_paper_s_form(tiny_data):
     assert record["chosen"] == "current"
 
 
+@pytest.mark.parametrize("changes", [{"tune": ()}, {"stage1_settings": 2}])
+def test_it_is_off_where_there_is_another_way(changes):
+    assert tiny_method(**ALONE).undoes
+    assert not tiny_method(**ALONE | changes).undoes
+
+
 def test_the_leader_scored_again_is_held_with_its_new_score(tiny_data):
     ((_, _), (two, _)), _, seen = play(tiny_data, 0.7, n=2, reevaluate_incumbent=True)
     np.testing.assert_array_equal(seen[1][-1], two.previous)
@@ -96,12 +114,37 @@ def test_a_fall_with_the_same_setting_stays(tiny_data):
     assert record["chosen"] == "current"
 
 
-def test_of_two_settings_the_better_one_is_compared(tiny_data):
-    method = tiny_method(undo_beyond=3.0)
-    one = iter([0.8, 0.7, 0.2, 0.75])  # current and previous, in turns
+def weighted(programs, accuracies):
+    """Programs whose networks have other accuracies where classes are weighted."""
+
+    def evaluate(fusions, split):
+        found, surrogate = programs.evaluate(fusions, split)
+        share = jnp.array([next(accuracies)])
+        return replace(found, weighted_accuracy=share), surrogate
+
+    return programs._replace(evaluate=evaluate)
+
+
+@pytest.mark.parametrize(
+    ("plain", "weighed", "chosen"), [(0.1, 0.9, "current"), (0.9, 0.1, "before")]
+)
+def test_accuracy_is_weighted_as_the_classes_are(tiny_data, plain, weighed, chosen):
+    method = tiny_method(**ALONE | {"class_weights": (1.0, 1.0, 2.0)})
+    one, other = iter([0.8, plain]), iter([0.8, weighed])
     programs, _ = scripted(method, lambda v: next(one), lambda v: [0.1, 0.2, 0.6, 0.3])
+    programs = weighted(programs, other)
     _, (_, record) = rounds(method, tiny_data, initial_state(method, KEY), 2, programs)
-    assert record["chosen"] == "previous"
+    assert record["chosen"] == chosen
+
+
+def test_the_error_is_that_of_units_and_of_weights():
+    labels = jnp.array([0, 0, 0, 1, 1, 2])
+    frames = Targets(labels, jnp.array([0, 0, 0, 1, 1, 2]), jnp.array([0, 1, 2]))
+    assert float(effective_size(Targets(labels))) == 6
+    assert float(effective_size(frames)) == 3
+    # (3 + 2 x 2 + 6)^2 / (3 + 2 x 4 + 36)
+    assert float(effective_size(Targets(labels), (1, 2, 6))) == pytest.approx(169 / 47)
+    assert float(effective_size(frames, (1, 2, 6))) == pytest.approx(81 / 41)
 
 
 def test_a_setting_that_diverges_is_undone_where_there_is_a_network_before(tiny_data):
@@ -148,6 +191,24 @@ def test_all_ways_of_playing_a_round_undo_the_same(tiny_data, surrogate):
             np.testing.assert_allclose(
                 getattr(two, name)[1], getattr(after, name), atol=1e-4
             )
+
+
+@pytest.mark.parametrize("network", ["original", "surrogate"])
+def test_a_user_is_told_where_losses_are_not_finite(tiny_data, network):
+    (_, (_, record), _), *_ = play(tiny_data, 0.7)
+    record["stage1"]["current"][network]["validation_cross_entropy"] = None
+    told = progress.undone(record)
+    assert told.startswith("round 2 is undone: the losses are not finite with lambda_z")
+
+
+def test_a_report_marks_it(tiny_data):
+    records = [record for _, record in play(tiny_data, 0.7)[0]]
+    run = SimpleNamespace(records=records, has_test=False)
+    table = report.schedule(run)
+    assert [row[0] for row in table.rows] == ["1", "2*", "3"]
+    assert "undone" in table.caption
+    run.records = records[:1]
+    assert "undone" not in report.schedule(run).caption
 
 
 def test_a_user_is_told(tiny_data, capsys):

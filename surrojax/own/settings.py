@@ -121,7 +121,7 @@ class Settings:
       reevaluate_incumbent: whether the leader is scored again in every round.
       undo_beyond: standard errors by which validation accuracy may fall in a round with
         another setting than before; where it falls further the network goes on as it
-        was, with its setting. 0: never.
+        was, with its setting. 0: never, as where stage 1 has two settings.
       common_random_numbers: whether candidates see the same minibatches and masks.
       evaluation_batch: inputs that are evaluated at a time.
     """

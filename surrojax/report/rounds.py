@@ -37,6 +37,8 @@ SCORES = {
 }
 """What a candidate's score is, by objective."""
 
+UNDONE = "; * undone: with another setting the network fell far behind what it was"
+
 HINT = (1, 10)
 """Rounds that are named where the fidelity was not measured."""
 
@@ -98,7 +100,7 @@ def schedule(run: Run) -> Table:
     """The hyper-parameters of each round, and how well it went."""
     names = list(run.records[0]["hyper"])
     rows = [
-        [count(r["round"]), count(r["step"])]
+        [count(r["round"]) + "*" * ("undone" in r), count(r["step"])]
         + [number(r["hyper"][name]) for name in names]
         + [percent(_validation(r))]
         + ([percent(_test(r))] if run.has_test else [])
@@ -106,7 +108,8 @@ def schedule(run: Run) -> Table:
     ]
     head = ["round", "step", *names, "validation [%]"]
     head += ["test [%]"] if run.has_test else []
-    return Table("The schedule by round", head, rows)
+    undone = any("undone" in r for r in run.records)
+    return Table(f"The schedule by round{UNDONE * undone}", head, rows)
 
 
 def schedule_link(run: Run) -> str:

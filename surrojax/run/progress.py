@@ -185,7 +185,7 @@ def details(record: Record, stages: Mapping[str, float]) -> str:
         f"{name}: {_figures(of['original'])}" for name, of in record["stage1"].items()
     ]
     lines = [
-        f"trained with {_setting(record['hyper'])}",
+        f"trained with {_setting(record.get('undone') or record['hyper'])}",
         f"of stage 1, the {_kept(record)} is kept; {'; '.join(tried)}",
     ]
     candidates = [c for c in record.get("candidates", ()) if c["score"] is not None]
@@ -206,16 +206,19 @@ def details(record: Record, stages: Mapping[str, float]) -> str:
 
 def undone(record: Record) -> str:
     """A line on a round that was undone."""
-    ruined = record["stage1"]["current"]["original"]["validation_accuracy"]
+    tried = record["stage1"]["current"]
+    accuracy = 100 * tried["original"]["validation_accuracy"]
+    why = f"validation accuracy fell to {accuracy:.2f} %"
+    if any(of and of["validation_cross_entropy"] is None for of in tried.values()):
+        why = "the losses are not finite"
     return (
-        f"round {record['round']} is undone: validation accuracy fell to "
-        f"{100 * ruined:.2f} % with {_setting(record['undone'])}; the network goes on "
-        "as it was"
+        f"round {record['round']} is undone: {why} with {_setting(record['undone'])}; "
+        "the network is kept as it was"
     )
 
 
 def _kept(record: Record) -> str:
-    return {"before": "network as it was"}.get(record["chosen"], record["chosen"])
+    return "network as it was" if "undone" in record else str(record["chosen"])
 
 
 def _setting(hyper: Mapping[str, float]) -> str:

@@ -27,7 +27,7 @@ from surrojax.method import Data
 from surrojax.programs import compile_programs
 from surrojax.run.keeper import Keeper
 from surrojax.run.processes import here, want_one
-from surrojax.run.progress import Progress, say
+from surrojax.run.progress import Progress, say, undone
 from surrojax.run.records import Record
 from surrojax.run.rounds import Placed, test_figures
 from surrojax.run.setup import Setup
@@ -187,6 +187,8 @@ def _together(
                 told = stalled[seed].told(accuracy)
                 if told and record["round"] < len(plan):
                     say(f"mind: seed {seed}: {told}", quiet)
+                if "undone" in record:
+                    say(f"mind: seed {seed}: {undone(record)}", quiet)
                 progress.detail(record, {}, f"seed {seed}")
             interrupts.check()
     return results
