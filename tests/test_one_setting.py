@@ -1,15 +1,11 @@
 """benchmarks.one_setting: its problems, its rows, and what the page shows of them."""
 
-from pathlib import Path
-
+import jax
 import numpy as np
 import pytest
 
 from benchmarks import one_setting as study
 from benchmarks.own_network import digits
-
-ROOT = Path(__file__).parent.parent
-RECORD = ROOT / "benchmarks/results/one_setting.json"
 
 
 def seeds(*figures):
@@ -26,9 +22,17 @@ ROWS = {study.held(ratio): seeds((0.5, 0.5), (0.5, 0.5)) for ratio in study.RATI
 }
 
 
+def test_the_best_in_hindsight_is_chosen_on_other_seeds():
+    of = {study.held(ratio): [0.0, 0.0, 0.0] for ratio in study.RATIOS}
+    of |= {"0.3 held": [9.0, 1.0, 1.0], "0.5 held": [2.0, 3.0, 4.0]}
+    # Of the others, 0.5 is best without the first seed, 0.3 without the second.
+    assert study.in_hindsight(of) == [2.0, 1.0, 1.0]
+
+
 def test_rows_are_held_against_the_best_ratio_in_hindsight():
-    far = study.behind({"a problem": ROWS})["a problem"]
-    assert far == pytest.approx(
+    far = study.behind({"a problem": ROWS})
+    means = {row: by_problem["a problem"].mean for row, by_problem in far.items()}
+    assert means == pytest.approx(
         dict.fromkeys(map(study.held, study.RATIOS), 30)
         | {"0.3 held": 0, "0.7 held": 30, "tuned": -5, "grid": 25}
     )
@@ -40,16 +44,22 @@ def test_the_grid_chooses_by_validation_seed_by_seed():
 
 def test_the_table_ends_with_the_mean_and_the_worst_over_the_problems():
     worse = ROWS | {"tuned": seeds((0.7, 0.1), (0.7, 0.1))}
-    *_, mean, worst, _, _ = study.table({"one": ROWS, "another": worse}).splitlines()
-    tuned = -3  # before the grid, and the end of the line
-    assert (mean.split("|")[tuned], worst.split("|")[tuned]) == (" 2.5 ", " 10.0 ")
+    first, _, one, _, *_, mean, worst, _, _ = study.table(
+        {"one": ROWS, "another": worse}
+    ).splitlines()
+    tuned = first.split("|").index(" tuned ")
+    # Behind by -5 and 10; of the latter, by 0 and by 20 on its two seeds.
+    assert mean.split("|")[tuned] == " 2.50 ± 7.50 "
+    assert worst.split("|")[tuned] == " 10.00 ± 10.00 "
+    assert [cell for cell in one.split("|") if "**" in cell] == [" **80.00 ± 10.00** "]
 
 
 def test_beyond_chance_is_told_by_paired_seeds():
     rows = ROWS | {
         "tuned": seeds((0.90, 0), (0.80, 0), (0.85, 0)),
         "0 held": seeds((0.80, 0), (0.70, 0), (0.74, 0)),  # 10, 10 and 11 points less
-        "0.5 held": seeds((0.96, 0), (0.85, 0), (0.90, 0)),  # 6, 5 and 5 more
+        "0.5 held": seeds((0.96, 0), (0.86, 0), (0.90, 0)),  # 6, 6 and 5 more
+        "0.2 held": seeds((0.80, 0), (0.75, 0), (0.78, 0)),  # 10, 5, 7: p = 0.04
         "0.1 held": seeds((0.70, 0), (0.90, 0), (0.85, 0)),
     }
     rows = {
@@ -59,6 +69,8 @@ def test_beyond_chance_is_told_by_paired_seeds():
     assert study.beyond_chance(found, "0 held") == (2, 0)
     assert study.beyond_chance(found, "0.5 held") == (0, 2)
     assert study.beyond_chance(found, "0.1 held") == (0, 0)
+    assert study.beyond_chance({"one": rows}, "0.2 held") == (1, 0)
+    assert study.beyond_chance(found, "0.2 held") == (0, 0)  # of two
     *_, ahead, behind = study.table(found).splitlines()
     first = 3
     assert (ahead.split("|")[first], behind.split("|")[first]) == (" 2 ", " 0 ")
@@ -74,3 +86,36 @@ def test_wrong_labels_are_of_train_and_validation_alone():
 
 def test_few_digits_are_a_hundred_to_train_and_to_validate():
     assert [len(labels) for _, labels in study.few(0)] == [100, 100, 1197]
+
+
+def test_what_is_held_trains_for_what_tuning_costs(monkeypatch, tmp_path):
+    ran = {}
+
+    def run(case, name, seed, workdir):
+        ran[name] = {**case.common, **case.rows[name]}
+        return {"cost": 1.25, "seed": seed}
+
+    monkeypatch.setattr(study, "run", run)
+    found = study.figures(study.PROBLEMS["faces"], 3, tmp_path)
+    assert list(found) == ["tuned", *map(study.held, study.RATIOS)]
+    assert "max_iterations" not in ran["tuned"] and "tune" not in ran["tuned"]
+    for ratio in study.RATIOS:
+        row = ran[study.held(ratio)]
+        assert (row["max_iterations"], row["tune"]) == (3750, ())
+        assert row["fixed"] == {"p_z": ratio, "p_x": ratio}
+        assert row["augment"] is ran["tuned"]["augment"]
+
+
+def test_the_figure_has_a_panel_a_problem():
+    figure = study.plot(dict.fromkeys("abcdef", ROWS))
+    assert [axes.get_title() for axes in figure.axes] == list("abcdef")
+
+
+def test_images_are_shifted_and_mirrored():
+    images = np.arange(2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4, 1)
+    moved = study.both(1, jax.random.key(0), images)
+    assert moved.shape == images.shape
+    assert not np.array_equal(moved, images)
+    assert set(np.unique(moved)) <= set(np.unique(images))
+    logits = study.Dense().init_with_output(jax.random.key(0), images)[0]
+    assert logits.shape == (2, 10)
