@@ -55,7 +55,7 @@ def scripted(method, accuracy, scores=None, finite=lambda vector: True):
         loss = jnp.array([1.0 if finite(vector) else np.nan for vector in vectors])
         share = jnp.array([accuracy(vector) for vector in vectors])
         result = Evaluation(share, share, share, loss, jnp.ones_like(share))
-        return result, result
+        return result, result if method.fits else None
 
     def compete(surrogate, vectors, data, key, step):
         values = jnp.asarray(scores(np.asarray(vectors)), jnp.float32)
