@@ -234,6 +234,23 @@ def table(found: Found) -> str:
     return "\n".join(lines)
 
 
+def summary(found: Found) -> str:
+    """Points behind the best, over all problems, as markdown."""
+    far = behind(found)
+    rows = [*map(held, RATIOS), TUNED]
+    lines = [
+        "| | " + " | ".join(rows) + " |",
+        "|---|" + "---:|" * len(rows),
+    ]
+    means = [Mean.of([m.mean for m in far[row].values()]) for row in rows]
+    worst = [max(m.mean for m in far[row].values()) for row in rows]
+    lines.append(
+        "| mean | " + " | ".join(f"{m.mean:.1f} ± {m.error:.1f}" for m in means) + " |"
+    )
+    lines.append("| at worst | " + " | ".join(f"{m:.1f}" for m in worst) + " |")
+    return "\n".join(lines)
+
+
 def plot(found: Found) -> Figure:
     """A panel a problem: accuracy by the ratio that is held, and when it is tuned."""
     columns = 5
