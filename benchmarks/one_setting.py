@@ -14,8 +14,8 @@ same for all rows. Finished runs are kept in --workdir, and are not run again.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks import records
 from benchmarks.own_network import (
     DIGITS,
     FACES,
@@ -35,6 +34,7 @@ from benchmarks.own_network import (
     Splits,
     digits,
     expressions,
+    keep,
     mirrored,
     people,
     run,
@@ -44,7 +44,6 @@ from benchmarks.variants import with_error
 from surrojax.baselines.rows import Mean, holm
 from surrojax.data.augment import shift
 from surrojax.plots.files import put
-from surrojax.versions import PACKAGES
 
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 """Of p_z and p_x, held."""
@@ -133,7 +132,9 @@ def held(ratio: float) -> str:
     return f"{ratio:g} held"
 
 
-COLUMNS = {row: row for row in (*map(held, RATIOS), TUNED)} | {
+HELD = tuple(map(held, RATIOS))
+
+COLUMNS = {row: row for row in (*HELD, TUNED)} | {
     "grid": "grid of six, six times the cost"
 }
 """Of the table: what each row is called, and its heading."""
@@ -147,13 +148,13 @@ def figures(case: Case, seed: int, workdir: Path) -> dict[str, dict[str, float]]
         held(ratio): {"max_iterations": steps, **untuned(p_z=ratio, p_x=ratio)}
         for ratio in RATIOS
     }
-    others = Case(case.network, case.splits, case.steps, case.common, rows)
+    others = replace(case, rows=rows)
     return found | {name: run(others, name, seed, workdir) for name in rows}
 
 
 def best_by_validation(rows: Rows) -> list[float]:
     """Test accuracies of the ratio that validation chooses of all, seed by seed."""
-    fixed = [rows[held(ratio)] for ratio in RATIOS]
+    fixed = [rows[name] for name in HELD]
     return [
         max(runs, key=lambda r: r["validation_accuracy"])["test_accuracy"]
         for runs in zip(*fixed, strict=True)
@@ -162,10 +163,8 @@ def best_by_validation(rows: Rows) -> list[float]:
 
 def accuracies(rows: Rows) -> dict[str, list[float]]:
     """Test accuracies in percent, seed by seed, of all rows and of a grid of them."""
-    of = {
-        name: [r["test_accuracy"] for r in rows[name]]
-        for name in (*map(held, RATIOS), TUNED)
-    } | {"grid": best_by_validation(rows)}
+    of = {name: [r["test_accuracy"] for r in rows[name]] for name in (*HELD, TUNED)}
+    of["grid"] = best_by_validation(rows)
     return {name: [100 * a for a in values] for name, values in of.items()}
 
 
@@ -174,9 +173,14 @@ def in_hindsight(of: Mapping[str, Sequence[float]]) -> list[float]:
 
     Chosen by the seed's own figures, the best of six would be above what it is.
     """
-    fixed = np.array([of[held(ratio)] for ratio in RATIOS])
+    fixed = np.array([of[name] for name in HELD])
     others = fixed.sum(axis=1, keepdims=True) - fixed
     return [fixed[best, seed] for seed, best in enumerate(others.argmax(axis=0))]
+
+
+def paired(one: Sequence[float], other: Sequence[float]) -> Mean:
+    """The difference over the same seeds."""
+    return Mean.of([a - b for a, b in zip(one, other, strict=True)])
 
 
 def behind(found: Found) -> dict[str, dict[str, Mean]]:
@@ -186,8 +190,7 @@ def behind(found: Found) -> dict[str, dict[str, Mean]]:
         of = accuracies(rows)
         best = in_hindsight(of)
         for row in COLUMNS:
-            pairs = zip(best, of[row], strict=True)
-            far[row][name] = Mean.of([high - low for high, low in pairs])
+            far[row][name] = paired(best, of[row])
     return far
 
 
@@ -200,8 +203,7 @@ def beyond_chance(found: Found, row: str) -> tuple[int, int]:
     gains = {}
     for name, rows in found.items():
         of = accuracies(rows)
-        pairs = zip(of[TUNED], of[row], strict=True)
-        gains[name] = Mean.of([tuned - other for tuned, other in pairs])
+        gains[name] = paired(of[TUNED], of[row])
     p_values = holm({name: gain.p_value for name, gain in gains.items()})
     told = [gains[name].mean for name, p in p_values.items() if p < 0.05]
     return sum(gain > 0 for gain in told), sum(gain < 0 for gain in told)
@@ -216,7 +218,7 @@ def table(found: Found) -> str:
     for name, rows in found.items():
         of = accuracies(rows)
         cells = {row: with_error(of[row]) for row in COLUMNS}
-        best = max(map(held, RATIOS), key=lambda row: float(np.mean(of[row])))
+        best = max(HELD, key=lambda row: float(np.mean(of[row])))
         cells[best] = f"**{cells[best]}**"
         cost = np.mean([r["cost"] for r in rows[TUNED]])
         lines.append(f"| {name} | {cost:.2f} | " + " | ".join(cells.values()) + " |")
@@ -237,7 +239,7 @@ def table(found: Found) -> str:
 def summary(found: Found) -> str:
     """Points behind the best, over all problems, as markdown."""
     far = behind(found)
-    rows = [*map(held, RATIOS), TUNED]
+    rows = [*HELD, TUNED]
     lines = [
         "| | " + " | ".join(rows) + " |",
         "|---|" + "---:|" * len(rows),
@@ -259,7 +261,7 @@ def plot(found: Found) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
     for axes, (name, runs) in zip(panels, found.items(), strict=False):
         of = {row: Mean.of(values) for row, values in accuracies(runs).items()}
-        line = [of[held(ratio)] for ratio in RATIOS]
+        line = [of[row] for row in HELD]
         means, errors = [m.mean for m in line], [m.error for m in line]
         axes.errorbar(RATIOS, means, errors, fmt="o-", color="C0", capsize=2)
         mean, error = of[TUNED].mean, of[TUNED].error
@@ -295,17 +297,13 @@ def main() -> None:
     found = {
         name: {
             row: [runs[name, seed][row] for seed in range(given.seeds)]
-            for row in (TUNED, *map(held, RATIOS))
+            for row in (TUNED, *HELD)
         }
         for name in names
     }
     print(table(found))
     if given.out:
-        of = records.measured_by("one_setting", PACKAGES) | {
-            "device": jax.devices()[0].device_kind,
-            "problems": found,
-        }
-        given.out.write_text(json.dumps(of, indent=2) + "\n")
+        keep(given.out, "one_setting", problems=found)
         put(plot(found), given.out.with_suffix(".png"))
 
 

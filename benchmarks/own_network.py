@@ -298,6 +298,19 @@ def table(found: dict[str, list[dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
+def keep(file: Path, module: str, **found: Any) -> None:
+    """Writes what was found, and how it came about.
+
+    Args:
+      file: that is written.
+      module: of benchmarks/.
+      found: by name.
+    """
+    how = records.measured_by(module, PACKAGES)
+    of = how | {"device": jax.devices()[0].device_kind} | found
+    file.write_text(json.dumps(of, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", choices=CASES, default="digits")
@@ -316,11 +329,7 @@ def main() -> None:
     }
     print(table(found))
     if given.out:
-        of = records.measured_by("own_network", PACKAGES) | {
-            "device": jax.devices()[0].device_kind,
-            "rows": found,
-        }
-        given.out.write_text(json.dumps(of, indent=2) + "\n")
+        keep(given.out, "own_network", rows=found)
 
 
 if __name__ == "__main__":

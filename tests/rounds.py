@@ -68,5 +68,15 @@ def scripted(method, accuracy, scores=None, finite=lambda vector: True):
     return programs, fitted
 
 
+def evaluated(programs, original, surrogate=lambda e: e):
+    """Programs whose evaluations of stage 1 are changed by functions of them."""
+
+    def evaluate(fusions, split):
+        result, _ = programs.evaluate(fusions, split)
+        return original(result), surrogate(result)
+
+    return programs._replace(evaluate=evaluate)
+
+
 def never(vectors):
     return np.full(len(vectors), -np.inf)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import assert_close, assert_same, tiny_method
-from rounds import KEY, never, rounds, scripted
+from rounds import KEY, evaluated, never, rounds, scripted
 
 from surrojax.algorithm import (
     DivergedError,
@@ -368,14 +368,6 @@ def test_each_round_asks_with_a_key_of_its_own(tiny_data):
 
     rounds(method, tiny_data, initial_state(method, KEY), 3, programs._replace(ask=ask))
     assert len(keys) == 3
-
-
-def evaluated(programs, original, surrogate=lambda e: e):
-    def evaluate(fusions, split):
-        result, _ = programs.evaluate(fusions, split)
-        return original(result), surrogate(result)
-
-    return programs._replace(evaluate=evaluate)
 
 
 def test_a_setting_whose_surrogate_diverges_loses(tiny_data):

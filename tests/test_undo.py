@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import assert_close, assert_same, tiny_method
-from rounds import KEY, never, rounds, scripted
+from rounds import KEY, evaluated, never, rounds, scripted
 
 from surrojax.algorithm import (
     DivergedError,
@@ -114,17 +114,6 @@ def test_a_fall_with_the_same_setting_stays(tiny_data):
     assert record["chosen"] == "current"
 
 
-def weighted(programs, accuracies):
-    """Programs whose networks have other accuracies where classes are weighted."""
-
-    def evaluate(fusions, split):
-        found, surrogate = programs.evaluate(fusions, split)
-        share = jnp.array([next(accuracies)])
-        return replace(found, weighted_accuracy=share), surrogate
-
-    return programs._replace(evaluate=evaluate)
-
-
 @pytest.mark.parametrize(
     ("plain", "weighed", "chosen"), [(0.1, 0.9, "current"), (0.9, 0.1, "before")]
 )
@@ -132,7 +121,9 @@ def test_accuracy_is_weighted_as_the_classes_are(tiny_data, plain, weighed, chos
     method = tiny_method(**ALONE | {"class_weights": (1.0, 1.0, 2.0)})
     one, other = iter([0.8, plain]), iter([0.8, weighed])
     programs, _ = scripted(method, lambda v: next(one), lambda v: [0.1, 0.2, 0.6, 0.3])
-    programs = weighted(programs, other)
+    programs = evaluated(
+        programs, lambda e: replace(e, weighted_accuracy=jnp.array([next(other)]))
+    )
     _, (_, record) = rounds(method, tiny_data, initial_state(method, KEY), 2, programs)
     assert record["chosen"] == chosen
 

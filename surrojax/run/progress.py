@@ -85,9 +85,9 @@ class Progress:
                 text += f", about {duration(left)} left"
             self._warm = True
             say(f"round {done}/{len(self._plan)}, step {record['step']}: {text}")
-        accuracy = record["original"]["validation_accuracy"]
         if "undone" in record:
             say(f"mind: {undone(record)}", self._quiet)
+        accuracy = record["original"]["validation_accuracy"]
         is_last = record["round"] == len(self._plan)
         if not is_last and self._stalled and (told := self._stalled.told(accuracy)):
             say(f"mind: {told}", self._quiet)
