@@ -113,6 +113,9 @@ def get_config() -> ConfigDict:
     # deviations, in the units of initial_width, so that no population stands still.
     config.search.noise = ConfigDict({"coefficient": 0.0, "ratio": 0.0})
     config.reevaluate_incumbent = False  # the paper: a leader keeps its old score
+    # The current best of round 1 (line 1). candidate: the first that is drawn; center:
+    # the defaults, around which candidates are drawn.
+    config.first_setting = "candidate"  # candidate | center
     # Standard errors by which validation accuracy may fall in a round with another
     # setting than before; where it falls further, the round is undone: the network goes
     # on as it was, with its setting. 0: never, as where stage 1 has two settings.

@@ -126,16 +126,20 @@ def compile_replicas(method: Method) -> Round:
 def initial_state(method: Method, key: jax.Array) -> RunState:
     """The state before round 1 (line 1 of Algorithm 1).
 
-    The previous best setting is the defaults, the current best the first candidate;
-    neither has a score yet.
+    The previous best setting is the defaults, the current best the first candidate, or
+    the defaults as well; neither has a score yet.
     """
     streams = Streams.of(key)
     population = method.space.latin_hypercube(streams.population, method.population)
+    search = method.search.init(population)
+    center = jnp.asarray(method.space.center)
+    if method.first_setting == "center":
+        search = lead(search, center, search.leader_score)
     return RunState(
         fusion=new_fusion(method, streams.networks),
         population=population,
-        search=method.search.init(population),
-        previous=jnp.asarray(method.space.center),
+        search=search,
+        previous=center,
         previous_score=jnp.array(-jnp.inf, jnp.float32),
         evaluated=(_no_evaluation(), _no_evaluation() if method.fits else None),
         key=key,

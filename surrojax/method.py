@@ -27,6 +27,9 @@ from surrojax.space import Space
 Surrogate = Literal["fitted", "shared"]
 SURROGATES: tuple[Surrogate, ...] = ("fitted", "shared")
 
+FirstSetting = Literal["candidate", "center"]
+FIRST_SETTINGS: tuple[FirstSetting, ...] = ("candidate", "center")
+
 
 class Data(NamedTuple):
     """The two splits that a run may see. The test split is none of its business."""
@@ -103,6 +106,8 @@ class Method:
       common_random_numbers: whether all candidates of a round see the same
         minibatches, augmentations and dropout uniforms.
       reevaluate_incumbent: whether the leader joins every round's population.
+      first_setting: the current best of round 1: `candidate`, the first that is drawn
+        (the paper's); `center`, the defaults, around which all are drawn.
       undo_beyond: standard errors by which validation accuracy may fall in a round with
         another setting than before; where it falls further, the network is that of the
         round before, and its setting is held for another round. 0: never (the paper's),
@@ -141,6 +146,7 @@ class Method:
     selection: Objective = "accuracy"
     common_random_numbers: bool = True
     reevaluate_incumbent: bool = False
+    first_setting: FirstSetting = "candidate"
     undo_beyond: float = 0.0
     evaluation_batch: int = 512
     layout: Layout = Layout()

@@ -15,7 +15,7 @@ from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.fields import check_known, flatten, suggest
 from surrojax.losses import NORMS, OBJECTIVES
-from surrojax.method import BLIND, SURROGATES, Method, is_held
+from surrojax.method import BLIND, FIRST_SETTINGS, SURROGATES, Method, is_held
 from surrojax.ranges import check_finite, check_ranges
 from surrojax.run.execution import execution_of
 from surrojax.run.replay import read_schedule
@@ -32,6 +32,7 @@ CHOICES: dict[str, Collection[str]] = {
     "norm": NORMS,
     "objective": OBJECTIVES,
     "selection": OBJECTIVES,
+    "first_setting": FIRST_SETTINGS,
     "search.optimizer": OPTIMIZERS,
     "convolution": CONVOLUTIONS,
     "compute_dtype": ("float32", "bfloat16"),
@@ -409,6 +410,7 @@ def make_method(
             selection=config.selection,
             common_random_numbers=config.common_random_numbers,
             reevaluate_incumbent=config.reevaluate_incumbent,
+            first_setting=config.first_setting,
             undo_beyond=config.undo_beyond,
             evaluation_batch=config.evaluation_batch,
             layout=execution_of(config).layout,

@@ -130,7 +130,8 @@ class Reference:
         self.x = np.clip(center + width * box, lower, upper)
         self.velocity = np.zeros_like(self.x)
         self.own, self.own_scores = self.x.copy(), np.full(len(self.x), -np.inf)
-        self.current, self.previous = (self.x[0], -np.inf), (center, -np.inf)
+        first = center if method["first_setting"] == "center" else self.x[0]
+        self.current, self.previous = (first, -np.inf), (center, -np.inf)
         self.found = None  # of the nets that were kept
         self.rounds = self.step = 0
 

@@ -34,6 +34,30 @@ def test_round_1_tries_the_first_candidate_and_the_defaults(tiny_data):
     np.testing.assert_array_equal(fitted[1], method.space.center)
 
 
+@pytest.mark.parametrize("settings", [1, 2])
+def test_round_1_may_try_the_defaults_alone(tiny_data, settings):
+    method = tiny_method(
+        first_setting="center", stage1_settings=settings, reevaluate_incumbent=True
+    )
+    state = initial_state(method, KEY)
+    np.testing.assert_array_equal(
+        state.population, initial_state(tiny_method(), KEY).population
+    )
+    seen = []
+
+    def scores(vectors):
+        seen.append(vectors)
+        return [0.1, 0.2, 0.1, 0.1, 0.3]
+
+    programs, fitted = scripted(method, lambda v: 0.5, scores)
+    [(after, record)] = rounds(method, tiny_data, state, 1, programs)
+    np.testing.assert_array_equal(fitted, [method.space.center])
+    # Candidates are those that are drawn, and it is scored beside them.
+    np.testing.assert_array_equal(seen, [[*state.population, method.space.center]])
+    np.testing.assert_array_equal(after.search.leader, method.space.center)
+    assert record["current_best_score"] == pytest.approx(0.3)
+
+
 def test_a_tie_goes_to_the_current_best(tiny_data):
     method = tiny_method()
     state = initial_state(method, KEY)

@@ -111,6 +111,7 @@ FORMS = {
         "stage1_settings": 1,
         "stage2_share": 0.6,
         "reevaluate_incumbent": True,
+        "first_setting": "center",
         "undo_beyond": BEYOND,
     },
 }
@@ -142,7 +143,7 @@ def method_of(form):
         **given,
     )
     same = ("momentum", "kappa", "surrogate", "objective", "selection")
-    same += ("stage1_settings", "reevaluate_incumbent")
+    same += ("stage1_settings", "reevaluate_incumbent", "first_setting")
     return method, {
         **{name: getattr(method, name) for name in same},
         "undo_beyond": method.undo_beyond or np.inf,

@@ -196,6 +196,7 @@ def make_method(
         selection=settings.selection,
         common_random_numbers=settings.common_random_numbers,
         reevaluate_incumbent=settings.reevaluate_incumbent,
+        first_setting=settings.first_setting,
         undo_beyond=settings.undo_beyond,
         evaluation_batch=settings.evaluation_batch,
         # Two settings' kernels side by side would make grouped convolutions.

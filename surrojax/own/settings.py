@@ -13,6 +13,7 @@ import numpy as np
 from surrojax.errors import InputError
 from surrojax.fields import are_words, check_known, suggest
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
+from surrojax.method import FIRST_SETTINGS, FirstSetting
 from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
 from surrojax.settings import ALL
 from surrojax.sites import GROUPS, HYPER_NAMES
@@ -40,6 +41,7 @@ FER2013: dict[str, Any] = {
     "tune": ALL,
     "center": {"ratio": 0.5},
     "start": {"p_V": 0.1, "p_W": 0.1},
+    "first_setting": "candidate",
 }
 """The beginning that was chosen on FER2013: `tune(..., **FER2013)`.
 
@@ -56,6 +58,7 @@ PAPER: dict[str, Any] = {
     "stage2_share": 1.0,
     "objective": "accuracy",
     "reevaluate_incumbent": False,
+    "first_setting": "candidate",
     "undo_beyond": 0.0,
     "noise": {},
 }
@@ -119,6 +122,8 @@ class Settings:
       start: by name, a beginning of its own.
       noise: by group, what moves each proposal, in the units of `width`.
       reevaluate_incumbent: whether the leader is scored again in every round.
+      first_setting: what the network is trained with in round 1: `center`, around which
+        the search begins; or `candidate`, the first that is drawn there.
       undo_beyond: standard errors by which validation accuracy may fall in a round with
         another setting than before; where it falls further the network goes on as it
         was, with its setting. 0: never, as where stage 1 has two settings.
@@ -152,6 +157,7 @@ class Settings:
     start: Mapping[str, float] = field(default_factory=dict)
     noise: Mapping[str, float] = field(default_factory=lambda: dict(NOISE))
     reevaluate_incumbent: bool = True
+    first_setting: FirstSetting = "center"
     undo_beyond: float = 3.0
     common_random_numbers: bool = True
     evaluation_batch: int = 512
@@ -354,6 +360,7 @@ _CHOICES: dict[str, Collection[Any]] = {
     "selection": OBJECTIVES,
     "stage1_settings": (1, 2),
     "search": OPTIMIZERS,
+    "first_setting": FIRST_SETTINGS,
 }
 
 _NOT_NEGATIVE = ("eta", "noise", "start", "width")
