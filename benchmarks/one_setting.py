@@ -3,9 +3,10 @@
     python -m benchmarks.one_setting --out=benchmarks/results/one_setting.json
 
 Ten small problems, which over-fit by different amounts: each with p_z = p_x held at one
-of six ratios, and tuned by `surrojax.tune` as it is by default. What is held trains as
-much longer as tuning costs. How far each row is behind the ratio that is best on other
-seeds, in the mean and at worst, ends the table.
+of six ratios, with all four ratios held where tuning begins, and tuned by
+`surrojax.tune` as it is by default. What is held trains as much longer as tuning costs.
+How far each row is behind the ratio that is best on other seeds, in the mean and at
+worst, ends the table of accuracies; another is of cross-entropies.
 
 Digits are scikit-learn's; faces are LFW's and expressions FER2013's, as in
 `benchmarks.own_network`, which also has the networks: they want `$SURROJAX_DATA`.
@@ -43,12 +44,17 @@ from benchmarks.own_network import (
 from benchmarks.variants import with_error
 from surrojax.baselines.rows import Mean, holm
 from surrojax.data.augment import shift
+from surrojax.own.settings import CENTER
 from surrojax.plots.files import put
+from surrojax.sites import HYPER_NAMES
 
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 """Of p_z and p_x, held."""
 
 TUNED = "tuned"
+
+BEGINNING = "its beginning held"
+"""All four ratios in the middle of where `tune` begins."""
 
 Rows = Mapping[str, Sequence[Mapping[str, float]]]
 """Figures of the seeds, by row."""
@@ -134,9 +140,9 @@ def held(ratio: float) -> str:
 
 HELD = tuple(map(held, RATIOS))
 
-COLUMNS = {row: row for row in (*HELD, TUNED)} | {
-    "grid": "grid of six, six times the cost"
-}
+ROWS = (*HELD, TUNED, BEGINNING)
+
+COLUMNS = {row: row for row in ROWS} | {"grid": "grid of six, six times the cost"}
 """Of the table: what each row is called, and its heading."""
 
 
@@ -148,6 +154,8 @@ def figures(case: Case, seed: int, workdir: Path) -> dict[str, dict[str, float]]
         held(ratio): {"max_iterations": steps, **untuned(p_z=ratio, p_x=ratio)}
         for ratio in RATIOS
     }
+    begin = dict.fromkeys(HYPER_NAMES.ratio, CENTER["ratio"])
+    rows[BEGINNING] = {"max_iterations": steps, **untuned(**begin)}
     others = replace(case, rows=rows)
     return found | {name: run(others, name, seed, workdir) for name in rows}
 
@@ -163,19 +171,27 @@ def best_by_validation(rows: Rows) -> list[float]:
 
 def accuracies(rows: Rows) -> dict[str, list[float]]:
     """Test accuracies in percent, seed by seed, of all rows and of a grid of them."""
-    of = {name: [r["test_accuracy"] for r in rows[name]] for name in (*HELD, TUNED)}
+    of = {name: [r["test_accuracy"] for r in rows[name]] for name in ROWS}
     of["grid"] = best_by_validation(rows)
     return {name: [100 * a for a in values] for name, values in of.items()}
 
 
-def in_hindsight(of: Mapping[str, Sequence[float]]) -> list[float]:
-    """Test accuracies of the held ratio that is best on all other seeds, seed by seed.
+def cross_entropies(rows: Rows) -> dict[str, list[float]]:
+    """Those of test data in nats, seed by seed, of all rows."""
+    return {name: [r["test_cross_entropy"] for r in rows[name]] for name in ROWS}
 
-    Chosen by the seed's own figures, the best of six would be above what it is.
+
+def in_hindsight(
+    of: Mapping[str, Sequence[float]],
+    best: Callable[[np.ndarray, int], np.ndarray] = np.argmax,
+) -> list[float]:
+    """Figures of the held ratio that is best on all other seeds, seed by seed.
+
+    Chosen by the seed's own figures, the best of six would be better than it is.
     """
     fixed = np.array([of[name] for name in HELD])
     others = fixed.sum(axis=1, keepdims=True) - fixed
-    return [fixed[best, seed] for seed, best in enumerate(others.argmax(axis=0))]
+    return [fixed[row, seed] for seed, row in enumerate(best(others, 0))]
 
 
 def paired(one: Sequence[float], other: Sequence[float]) -> Mean:
@@ -192,6 +208,20 @@ def behind(found: Found) -> dict[str, dict[str, Mean]]:
         for row in COLUMNS:
             far[row][name] = paired(best, of[row])
     return far
+
+
+def times_the_best(found: Found) -> dict[str, dict[str, float]]:
+    """By row and problem: cross-entropy, in that of the ratio best in hindsight.
+
+    Both are geometric means over the seeds.
+    """
+    times: dict[str, dict[str, float]] = {row: {} for row in ROWS}
+    for name, rows in found.items():
+        of = cross_entropies(rows)
+        best = in_hindsight(of, np.argmin)
+        for row in ROWS:
+            times[row][name] = float(np.exp(np.mean(np.log(of[row]) - np.log(best))))
+    return times
 
 
 def beyond_chance(found: Found, row: str) -> tuple[int, int]:
@@ -236,20 +266,37 @@ def table(found: Found) -> str:
     return "\n".join(lines)
 
 
+def cross_entropy_table(found: Found) -> str:
+    """Test cross-entropies in nats with their standard errors, as markdown."""
+    lines = ["| problem | " + " | ".join(ROWS) + " |", "|---|" + "---:|" * len(ROWS)]
+    for name, rows in found.items():
+        of = {row: Mean.of(values) for row, values in cross_entropies(rows).items()}
+        cells = {row: f"{m.mean:.3f} ± {m.error:.3f}" for row, m in of.items()}
+        best = min(HELD, key=lambda row: of[row].mean)
+        cells[best] = f"**{cells[best]}**"
+        lines.append(f"| {name} | " + " | ".join(cells.values()) + " |")
+    times = [list(by_problem.values()) for by_problem in times_the_best(found).values()]
+    means = " | ".join(f"{np.exp(np.mean(np.log(row))):.2f}" for row in times)
+    lines.append(f"| *times the best, geometric mean* | {means} |")
+    lines.append("| *at worst* | " + " | ".join(f"{max(r):.2f}" for r in times) + " |")
+    return "\n".join(lines)
+
+
 def summary(found: Found) -> str:
-    """Points behind the best, over all problems, as markdown."""
-    far = behind(found)
-    rows = [*HELD, TUNED]
-    lines = [
-        "| | " + " | ".join(rows) + " |",
-        "|---|" + "---:|" * len(rows),
-    ]
-    means = [Mean.of([m.mean for m in far[row].values()]) for row in rows]
-    worst = [max(m.mean for m in far[row].values()) for row in rows]
-    lines.append(
-        "| mean | " + " | ".join(f"{m.mean:.1f} ± {m.error:.1f}" for m in means) + " |"
-    )
-    lines.append("| at worst | " + " | ".join(f"{m:.1f}" for m in worst) + " |")
+    """How far rows are from the best, over all problems, as markdown."""
+    far, times = behind(found), times_the_best(found)
+    means = [Mean.of([m.mean for m in far[row].values()]) for row in ROWS]
+    worst = [max(m.mean for m in far[row].values()) for row in ROWS]
+    logs = [np.log(list(times[row].values())) for row in ROWS]
+    lines = ["| | " + " | ".join(ROWS) + " |", "|---|" + "---:|" * len(ROWS)]
+
+    def line(title: str, cells: Iterable[str]) -> None:
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+
+    line("accuracy: points behind", (f"{m.mean:.1f} ± {m.error:.1f}" for m in means))
+    line("at worst", (f"{points:.1f}" for points in worst))
+    line("cross-entropy: times the best's", (f"{np.exp(g.mean()):.2f}" for g in logs))
+    line("at worst", (f"{np.exp(g.max()):.2f}" for g in logs))
     return "\n".join(lines)
 
 
@@ -296,12 +343,12 @@ def main() -> None:
     }
     found = {
         name: {
-            row: [runs[name, seed][row] for seed in range(given.seeds)]
-            for row in (TUNED, *HELD)
+            row: [runs[name, seed][row] for seed in range(given.seeds)] for row in ROWS
         }
         for name in names
     }
     print(table(found))
+    print(cross_entropy_table(found))
     if given.out:
         keep(given.out, "one_setting", problems=found)
         put(plot(found), given.out.with_suffix(".png"))

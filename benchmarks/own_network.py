@@ -272,6 +272,7 @@ def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
         "test_accuracy": outcome["test_accuracy"],
         "validation_accuracy": outcome["validation_accuracy"],
         "train_accuracy": outcome["train_accuracy"],
+        "test_cross_entropy": outcome["test_cross_entropy"],
         "cost": steps / case.steps,
     }
 

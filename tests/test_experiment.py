@@ -300,7 +300,7 @@ def test_steps_are_counted_by_round(small, changes, surrogate_steps):
         )
     ]
     labels, said = np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])
-    found = {"train": Voted(labels, said, np.zeros((4, 7)), 0.5)}
+    found = {"train": Voted(labels, said, np.zeros((4, 7)), 0.5, 1.5)}
     state, method = SimpleNamespace(best_round=1), tiny_method(**changes)
     assert outcome_of(method, small, found, state, rounds_) == {
         "validation_accuracy": 0.6,

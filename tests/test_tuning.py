@@ -100,6 +100,9 @@ def test_the_result_is_the_user_s_own_network(run):
     )
     right = (np.argmax(logits, axis=-1) == labels).mean()
     assert run.test_accuracy == pytest.approx(right, abs=1e-6)
+    losses = -np.asarray(jax.nn.log_softmax(logits))[np.arange(len(labels)), labels]
+    found = run.outcome["test_cross_entropy"]
+    assert found == pytest.approx(losses.mean(), rel=1e-4)
 
 
 def test_tables_are_the_records(run):
@@ -442,7 +445,7 @@ def test_a_surrogate_is_fitted_to_a_network_normalised_below_z(surrogate):
 FORM = (
     ("surrogate", "objective", "selection", "stage1_settings", "stage2_share")
     + ("reevaluate_incumbent", "common_random_numbers", "kappa", "norm", "population")
-    + ("momentum", "double_every", "eta")
+    + ("momentum", "double_every", "eta", "first_setting", "undo_beyond")
 )
 
 

@@ -21,6 +21,7 @@ from surrojax.evaluate import (
     recall,
     vote,
 )
+from surrojax.fields import finite_or_none
 from surrojax.method import Method
 from surrojax.run.records import Record
 from surrojax.run.stream import Streamed, predict_streamed
@@ -34,12 +35,14 @@ class Voted(NamedTuple):
       labels, predictions: `[U]` int.
       probabilities: `[U, K]`, averaged over a unit's frames and their views.
       frame_accuracy: share of the frames whose own prediction is right.
+      cross_entropy: the softmax loss of a frame (eq. 5), in nats.
     """
 
     labels: np.ndarray
     predictions: np.ndarray
     probabilities: np.ndarray
     frame_accuracy: float
+    cross_entropy: float
 
     @property
     def accuracy(self) -> float:
@@ -53,6 +56,7 @@ class Voted(NamedTuple):
         return {
             "test_accuracy": self.accuracy,
             "test_frame_accuracy": self.frame_accuracy,
+            "test_cross_entropy": finite_or_none(self.cross_entropy),
             "balanced_accuracy": balanced_accuracy(confusion),
             "macro_f1": macro_f1(confusion),
             "recall": {
@@ -84,6 +88,9 @@ def classify(
     else:
         found = program(variables, data.images, batch=batch)
     log_probabilities = found.log_probabilities
+    of_labels = np.take_along_axis(
+        np.asarray(log_probabilities), split.labels[:, None], axis=1
+    )
     units, labels = split.units()
     mass = np.zeros((len(labels), log_probabilities.shape[-1]))
     np.add.at(mass, units, np.exp(np.asarray(log_probabilities, np.float64)))
@@ -95,6 +102,7 @@ def classify(
         ),
         probabilities=mass / np.bincount(units)[:, None],
         frame_accuracy=float((frames == split.labels).mean()),
+        cross_entropy=-float(of_labels.mean(dtype=np.float64)),
     )
 
 
