@@ -4,21 +4,28 @@ import jax
 import numpy as np
 import pytest
 
+import surrojax
 from benchmarks import one_setting as study
 from benchmarks.own_network import digits
 
 
-def seeds(*figures):
+def seeds(*figures, losses=(2.0, 2.0, 2.0)):
     return [
-        {"test_accuracy": test, "validation_accuracy": validation, "cost": 1.25}
-        for test, validation in figures
+        {
+            "test_accuracy": test,
+            "validation_accuracy": validation,
+            "test_cross_entropy": loss,
+            "cost": 1.25,
+        }
+        for (test, validation), loss in zip(figures, losses, strict=False)
     ]
 
 
 ROWS = {study.held(ratio): seeds((0.5, 0.5), (0.5, 0.5)) for ratio in study.RATIOS} | {
     "0.3 held": seeds((0.7, 0.6), (0.9, 0.4)),  # the best in hindsight: 80 %
-    "0.7 held": seeds((0.6, 0.5), (0.4, 0.9)),
-    "tuned": seeds((0.9, 0.1), (0.8, 0.1)),
+    "0.7 held": seeds((0.6, 0.5), (0.4, 0.9), losses=(1.0, 1.5)),
+    "tuned": seeds((0.9, 0.1), (0.8, 0.1), losses=(0.5, 3.0)),
+    study.BEGINNING: seeds((0.6, 0.2), (0.4, 0.2), losses=(1.0, 1.5)),
 }
 
 
@@ -34,8 +41,20 @@ def test_rows_are_held_against_the_best_ratio_in_hindsight():
     means = {row: by_problem["a problem"].mean for row, by_problem in far.items()}
     assert means == pytest.approx(
         dict.fromkeys(map(study.held, study.RATIOS), 30)
-        | {"0.3 held": 0, "0.7 held": 30, "tuned": -5, "grid": 25}
+        | {"0.3 held": 0, "0.7 held": 30, "tuned": -5, "grid": 25, study.BEGINNING: 30}
     )
+
+
+def test_cross_entropies_are_held_against_the_least_in_hindsight():
+    times = study.times_the_best({"a problem": ROWS})
+    # 0.7's is the least on either seed: 1 and 1.5.
+    found = {row: by_problem["a problem"] for row, by_problem in times.items()}
+    assert found["0.7 held"] == found[study.BEGINNING] == pytest.approx(1)
+    assert found["tuned"] == pytest.approx((0.5 * 2) ** 0.5)
+    assert found["0 held"] == pytest.approx((2 * 2 / 1.5) ** 0.5)
+    *_, one, mean, worst = study.cross_entropy_table({"a problem": ROWS}).splitlines()
+    assert [c for c in one.split("|") if "**" in c] == [" **1.250 ± 0.250** "]
+    assert mean.split("|")[2] == worst.split("|")[2] == " 1.63 "
 
 
 def test_the_grid_chooses_by_validation_seed_by_seed():
@@ -97,13 +116,20 @@ def test_what_is_held_trains_for_what_tuning_costs(monkeypatch, tmp_path):
 
     monkeypatch.setattr(study, "run", run)
     found = study.figures(study.PROBLEMS["faces"], 3, tmp_path)
-    assert list(found) == ["tuned", *map(study.held, study.RATIOS)]
+    assert sorted(found) == sorted(study.ROWS)
     assert "max_iterations" not in ran["tuned"] and "tune" not in ran["tuned"]
     for ratio in study.RATIOS:
         row = ran[study.held(ratio)]
         assert (row["max_iterations"], row["tune"]) == (3750, ())
         assert row["fixed"] == {"p_z": ratio, "p_x": ratio}
         assert row["augment"] is ran["tuned"]["augment"]
+    begun = ran[study.BEGINNING]
+    assert (begun["max_iterations"], begun["tune"]) == (3750, ())
+    space = surrojax.own_method(study.Dense(), np.zeros((2, 8))).space
+    middle = space.beginning.ratio._asdict()
+    assert begun["fixed"] == pytest.approx(
+        {f"p_{site}": float(ratio) for site, ratio in middle.items()}
+    )
 
 
 def test_the_figure_has_a_panel_a_problem():
