@@ -249,14 +249,21 @@ CASES = {
 }
 
 
-def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
-    """One row's figures of one seed."""
+def run(
+    case: Case,
+    name: str,
+    seed: int,
+    workdir: Path,
+    also: Callable[[surrojax.Result, Splits], dict[str, float]] | None = None,
+) -> dict[str, float]:
+    """One row's figures of one seed, and others that are taken of its result."""
     folder = workdir / name.replace(" ", "_") / f"seed={seed}"
     start = time.perf_counter()
     settings = {"max_iterations": case.steps, **case.common, **case.rows[name]}
+    splits = case.splits(seed)
     result = surrojax.tune(
         case.network,
-        *case.splits(seed),
+        *splits,
         seed=seed,
         workdir=folder,
         quiet=True,
@@ -272,8 +279,8 @@ def run(case: Case, name: str, seed: int, workdir: Path) -> dict[str, float]:
         "test_accuracy": outcome["test_accuracy"],
         "validation_accuracy": outcome["validation_accuracy"],
         "train_accuracy": outcome["train_accuracy"],
-        "test_cross_entropy": outcome["test_cross_entropy"],
         "cost": steps / case.steps,
+        **(also(result, splits) if also else {}),
     }
 
 

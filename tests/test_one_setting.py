@@ -1,5 +1,7 @@
 """benchmarks.one_setting: its problems, its rows, and what the page shows of them."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ def seeds(*figures, losses=(2.0, 2.0, 2.0)):
             "test_accuracy": test,
             "validation_accuracy": validation,
             "test_cross_entropy": loss,
+            "scaled_cross_entropy": 1.0,
             "cost": 1.25,
         }
         for (test, validation), loss in zip(figures, losses, strict=False)
@@ -45,16 +48,41 @@ def test_rows_are_held_against_the_best_ratio_in_hindsight():
     )
 
 
-def test_cross_entropies_are_held_against_the_least_in_hindsight():
-    times = study.times_the_best({"a problem": ROWS})
+def test_losses_are_held_against_the_least_in_hindsight():
+    loss = "test_cross_entropy"
+    times = study.times_the_best({"a problem": ROWS}, loss)
     # 0.7's is the least on either seed: 1 and 1.5.
     found = {row: by_problem["a problem"] for row, by_problem in times.items()}
     assert found["0.7 held"] == found[study.BEGINNING] == pytest.approx(1)
     assert found["tuned"] == pytest.approx((0.5 * 2) ** 0.5)
     assert found["0 held"] == pytest.approx((2 * 2 / 1.5) ** 0.5)
-    *_, one, mean, worst = study.cross_entropy_table({"a problem": ROWS}).splitlines()
+    *_, one, mean, worst = study.loss_table({"a problem": ROWS}, loss).splitlines()
     assert [c for c in one.split("|") if "**" in c] == [" **1.250 ± 0.250** "]
     assert mean.split("|")[2] == worst.split("|")[2] == " 1.63 "
+    *_, scaled, _ = study.summary({"one": ROWS, "another": ROWS}).splitlines()
+    assert scaled.split("|")[2:-1] == [" 1.00 "] * len(study.ROWS)
+
+
+def test_the_mean_over_problems_is_geometric_and_the_worst_is_the_most():
+    assert study.mean_and_worst({"tuned": {"a": 0.5, "b": 4.0}}) == {
+        "tuned": (pytest.approx(2**0.5), 4.0)
+    }
+
+
+def test_a_temperature_of_validation_mends_what_is_too_sure():
+    """Of two classes, right three times in four, and sure of it beyond all measure."""
+    labels = np.array([0, 0, 0, 1] * 3)
+    sure = np.tile(np.array([[1.0, 1e-9]], np.float32), (12, 1))
+    result = SimpleNamespace(predict=lambda _: sure)
+    found = study.calibrated(result, [(None, labels)] * 3)
+    assert found["test_cross_entropy"] == pytest.approx(9 * np.log(10) / 4)
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert found["scaled_cross_entropy"] == pytest.approx(entropy, rel=1e-3)
+    # A probability of 0 is taken for the least that is told from it.
+    nothing = np.tile(np.array([[1.0, 0.0]], np.float32), (12, 1))
+    result = SimpleNamespace(predict=lambda _: nothing)
+    found = study.calibrated(result, [(None, labels)] * 3)
+    assert found["test_cross_entropy"] == pytest.approx(-np.log(study.LEAST) / 4)
 
 
 def test_the_grid_chooses_by_validation_seed_by_seed():
@@ -110,7 +138,8 @@ def test_few_digits_are_a_hundred_to_train_and_to_validate():
 def test_what_is_held_trains_for_what_tuning_costs(monkeypatch, tmp_path):
     ran = {}
 
-    def run(case, name, seed, workdir):
+    def run(case, name, seed, workdir, also):
+        assert also is study.calibrated
         ran[name] = {**case.common, **case.rows[name]}
         return {"cost": 1.25, "seed": seed}
 
