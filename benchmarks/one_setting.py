@@ -152,6 +152,9 @@ def held(ratio: float) -> str:
 
 HELD = tuple(map(held, RATIOS))
 
+DRAWN = "tuned, first drawn"
+"""With a candidate as round 1's setting: in the record, not in the tables."""
+
 ROWS = (*HELD, TUNED, BEGINNING)
 
 COLUMNS = {row: row for row in ROWS} | {"grid": "grid of six, six times the cost"}
@@ -198,6 +201,7 @@ def figures(case: Case, seed: int, workdir: Path) -> dict[str, dict[str, float]]
     }
     begin = dict.fromkeys(HYPER_NAMES.ratio, CENTER["ratio"])
     rows[BEGINNING] = {"max_iterations": steps, **untuned(**begin)}
+    rows[DRAWN] = {"first_setting": "candidate"}
     others = replace(case, rows=rows)
     return found | {name: run(others, name, seed, workdir, calibrated) for name in rows}
 
@@ -213,7 +217,7 @@ def best_by_validation(rows: Rows) -> list[float]:
 
 def accuracies(rows: Rows) -> dict[str, list[float]]:
     """Test accuracies in percent, seed by seed, of all rows and of a grid of them."""
-    of = {name: [r["test_accuracy"] for r in rows[name]] for name in ROWS}
+    of = {name: [r["test_accuracy"] for r in runs] for name, runs in rows.items()}
     of["grid"] = best_by_validation(rows)
     return {name: [100 * a for a in values] for name, values in of.items()}
 
@@ -243,11 +247,11 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Mean:
 
 def behind(found: Found) -> dict[str, dict[str, Mean]]:
     """By row and problem: points behind the ratio that is best in hindsight."""
-    far: dict[str, dict[str, Mean]] = {row: {} for row in COLUMNS}
+    far: dict[str, dict[str, Mean]] = {row: {} for row in (*COLUMNS, DRAWN)}
     for name, rows in found.items():
         of = accuracies(rows)
         best = in_hindsight(of)
-        for row in COLUMNS:
+        for row in far:
             far[row][name] = paired(best, of[row])
     return far
 
@@ -298,7 +302,8 @@ def table(found: Found) -> str:
     def last(title: str, cells: Iterable[str]) -> None:
         lines.append(f"| *{title}* | | " + " | ".join(cells) + " |")
 
-    far = [list(by_problem.values()) for by_problem in behind(found).values()]
+    by_row = behind(found)
+    far = [list(by_row[row].values()) for row in COLUMNS]
     last("behind the best, mean", (with_error([m.mean for m in row]) for row in far))
     worst = [max(row, key=lambda m: m.mean) for row in far]
     last("at worst", (f"{m.mean:.2f} ± {m.error:.2f}" for m in worst))
@@ -395,7 +400,8 @@ def main() -> None:
     }
     found = {
         name: {
-            row: [runs[name, seed][row] for seed in range(given.seeds)] for row in ROWS
+            row: [runs[name, seed][row] for seed in range(given.seeds)]
+            for row in (*ROWS, DRAWN)
         }
         for name in names
     }

@@ -29,6 +29,7 @@ ROWS = {study.held(ratio): seeds((0.5, 0.5), (0.5, 0.5)) for ratio in study.RATI
     "0.7 held": seeds((0.6, 0.5), (0.4, 0.9), losses=(1.0, 1.5)),
     "tuned": seeds((0.9, 0.1), (0.8, 0.1), losses=(0.5, 3.0)),
     study.BEGINNING: seeds((0.6, 0.2), (0.4, 0.2), losses=(1.0, 1.5)),
+    study.DRAWN: seeds((0.5, 0.2), (0.5, 0.2)),
 }
 
 
@@ -45,6 +46,7 @@ def test_rows_are_held_against_the_best_ratio_in_hindsight():
     assert means == pytest.approx(
         dict.fromkeys(map(study.held, study.RATIOS), 30)
         | {"0.3 held": 0, "0.7 held": 30, "tuned": -5, "grid": 25, study.BEGINNING: 30}
+        | {study.DRAWN: 30}
     )
 
 
@@ -145,13 +147,14 @@ def test_what_is_held_trains_for_what_tuning_costs(monkeypatch, tmp_path):
 
     monkeypatch.setattr(study, "run", run)
     found = study.figures(study.PROBLEMS["faces"], 3, tmp_path)
-    assert sorted(found) == sorted(study.ROWS)
+    assert sorted(found) == sorted((*study.ROWS, study.DRAWN))
     assert "max_iterations" not in ran["tuned"] and "tune" not in ran["tuned"]
     for ratio in study.RATIOS:
         row = ran[study.held(ratio)]
         assert (row["max_iterations"], row["tune"]) == (3750, ())
         assert row["fixed"] == {"p_z": ratio, "p_x": ratio}
         assert row["augment"] is ran["tuned"]["augment"]
+    assert ran[study.DRAWN] == ran["tuned"] | {"first_setting": "candidate"}
     begun = ran[study.BEGINNING]
     assert (begun["max_iterations"], begun["tune"]) == (3750, ())
     space = surrojax.own_method(study.Dense(), np.zeros((2, 8))).space
