@@ -358,7 +358,7 @@ def summary(found: Found) -> str:
 
 
 def plot(found: Found) -> Figure:
-    """A panel a problem: accuracy by the ratio that is held, and when it is tuned."""
+    """A panel a problem: accuracy by the ratio that is held, tuned, and begun with."""
     columns = 5
     rows = -(-len(found) // columns)
     figure = Figure(figsize=(13, 2.7 * rows), layout="constrained")
@@ -371,14 +371,19 @@ def plot(found: Found) -> Figure:
         mean, error = of[TUNED].mean, of[TUNED].error
         axes.axhspan(mean - error, mean + error, color="C1", alpha=0.25, lw=0)
         axes.axhline(mean, color="C1")
+        axes.axhline(of[BEGINNING].mean, color="C2", linestyle="--")
         axes.set_title(name, fontsize="medium")
     for axes in figure.axes[len(found) :]:
         axes.remove()
     figure.legend(
-        [Line2D([], [], color="C0", marker="o"), Line2D([], [], color="C1")],
-        ["p_z = p_x held", "tuned in one run of the same cost"],
+        [
+            Line2D([], [], color="C0", marker="o"),
+            Line2D([], [], color="C1"),
+            Line2D([], [], color="C2", linestyle="--"),
+        ],
+        ["p_z = p_x held", "tuned in one run of the same cost", BEGINNING],
         loc="outside upper center",
-        ncols=2,
+        ncols=3,
     )
     figure.supxlabel("dropout ratio that is held")
     figure.supylabel("test accuracy [%]")
