@@ -18,11 +18,44 @@ FILES = {
 }
 
 
+def record(case):
+    return json.loads((ROOT / "benchmarks/results" / FILES[case]).read_text())["rows"]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_page_has_the_table_of_the_record(case):
-    record = json.loads((ROOT / "benchmarks/results" / FILES[case]).read_text())
-    assert list(record["rows"]) == list(CASES[case].rows)
-    assert table(record["rows"]) in (ROOT / "docs/own_networks.md").read_text()
+    assert list(record(case)) == list(CASES[case].rows)
+    assert table(record(case)) in (ROOT / "docs/own_networks.md").read_text()
+
+
+DROPOUT, AROUND = "p_z = p_x = 0.5", "tuned, from 0.5 and 0.1"
+
+
+@pytest.mark.parametrize(
+    ("case", "row", "other", "split", "sentence"),
+    [
+        ("faces", "tuned", DROPOUT, "test", "and is {} above the common"),
+        ("faces", f"{DROPOUT}, longer", "tuned, longer", "test", "it is {} ahead of a"),
+        ("faces", "tuned", AROUND, "test", "tuning ends {} below the default"),
+        ("faces", "tuned", AROUND, "validation", "still is, by {} and"),
+        ("digits", "tuned", AROUND, "validation", "and {} points, and level"),
+        ("digits", "tuned, longer", "untuned, longer", "test", "are {} ahead of it at"),
+        ("digits", "tuned", "untuned, longer", "test", "same cost, and {} at half"),
+        ("digits", "untuned", "tuned, the paper's form", "test", "ends {} points"),
+        ("digits_adam", AROUND, "tuned", "validation", "residual network ({} and"),
+        ("residual", AROUND, "tuned", "validation", "and {} behind). Compare"),
+        ("residual", "tuned", "untuned", "test", "tuning is {} points ahead of no"),
+        ("residual", "p_z = 0.5", "tuned", "test", "and {} behind the common"),
+    ],
+)
+def test_the_page_says_how_far_rows_are_apart(case, row, other, split, sentence):
+    figures = [
+        [100 * run[f"{split}_accuracy"] for run in record(case)[name]]
+        for name in (row, other)
+    ]
+    gain = one_setting.paired(*figures)
+    told = sentence.format(f"{gain.mean:.1f} ± {gain.error:.1f}")
+    assert told in words("docs/own_networks.md")
 
 
 @pytest.fixture(scope="module")
