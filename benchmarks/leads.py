@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.compared import LENET, WIDE
+from benchmarks.compared import LENET
 from benchmarks.variants import with_interval
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import METHODS, OURS
@@ -59,16 +59,15 @@ def added(results: Path) -> str:
         [run for run in runs if (run["seed"] < SEEDS) is planned]
         for planned in (True, False)
     )
-    for ahead in (OURS, *WIDE):
-        for row in _rivals(ahead, runs):
-            if row.gain.size > SEEDS and row.method != OURS:
-                cells = [
-                    ahead,
-                    row.method,
-                    with_interval(_lead(ahead, row.method, first)),
-                    *(_counted(_lead(ahead, row.method, of)) for of in (runs, later)),
-                ]
-                lines.append(f"| {' | '.join(cells)} |")
+    for row in _rivals(OURS, runs):
+        if row.gain.size > SEEDS:
+            cells = [
+                OURS,
+                row.method,
+                with_interval(_lead(OURS, row.method, first)),
+                *(_counted(_lead(OURS, row.method, of)) for of in (runs, later)),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
