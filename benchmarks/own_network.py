@@ -254,7 +254,7 @@ def run(
     name: str,
     seed: int,
     workdir: Path,
-    also: Callable[[surrojax.Result, Splits], dict[str, float]] | None = None,
+    also: Callable[[surrojax.Result, Splits], dict[str, Any]] | None = None,
 ) -> dict[str, float]:
     """One row's figures of one seed, and others that are taken of its result."""
     folder = workdir / name.replace(" ", "_") / f"seed={seed}"

@@ -16,7 +16,7 @@ from surrojax.fields import Record
 from surrojax.method import Data, Method
 from surrojax.programs import Programs, compile_programs, parts_of
 from surrojax.round_outcome import Outcome, record_of
-from surrojax.search import SearchState, forget, lead
+from surrojax.search import SearchState, lead
 from surrojax.stage1 import Fusion, new_fusion
 from surrojax.stage2 import source
 
@@ -400,9 +400,6 @@ def _stage2(
       The optimiser's memory and the coming round's candidates; what the round found.
     """
     search = lead(state.search, kept.setting, kept.score)
-    if method.undoes:
-        ruinous = forget(search, state.search.leader)
-        search = _either(kept.outcome.undone, ruinous, search)
     candidates = state.population
     if method.reevaluate_incumbent:
         candidates = jnp.concatenate([candidates, search.leader[None]])

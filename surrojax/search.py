@@ -76,17 +76,6 @@ def lead(state: SearchState, leader: jax.Array, score: jax.Array) -> SearchState
     return replace(state, leader=leader, leader_score=score)
 
 
-def forget(state: SearchState, individual: jax.Array) -> SearchState:
-    """Takes its score from whoever remembers an individual, so that all are better.
-
-    Args:
-      state: any optimiser's.
-      individual: `[D]`.
-    """
-    same = jnp.all(state.population == individual, axis=1)
-    return replace(state, scores=jnp.where(same, -jnp.inf, state.scores))
-
-
 def pso(
     lower: ArrayLike,
     upper: ArrayLike,

@@ -229,7 +229,6 @@ class Reference:
         by = self.of["selection"]
         chosen = max(tried, key=lambda name: self.merit(found[name], by))  # first: ties
         if self.ruined(tried[chosen][0], found[chosen]):
-            self.own_scores[(self.own == self.current[0]).all(axis=1)] = -np.inf
             chosen, (vector, score) = "before", self.previous
         else:
             self.nets, self.found = fitted[chosen], found[chosen]

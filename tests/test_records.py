@@ -91,6 +91,8 @@ def test_config_json_follows_the_limits_of_further_rounds(folder):
     [
         ("shared_layers", None, None),
         ("class_weights", None, None),
+        ("first_setting", None, None),
+        ("first_setting", "center", "first_setting .'candidate' there, 'center' here"),
         ("stage2_share", 0.5, "stage2_share .1.0 there, 0.5 here"),
         ("kappa", None, "kappa .absent there, 1e-05 here"),
     ],

@@ -607,6 +607,10 @@ def changed(values, row, value):
         ({"eta": {"z": -1}}, "eta: z: -1 is below 0"),
         ({"noise": {"ratio": -1.0}}, "noise: ratio: -1.0 is below 0"),
         ({"start": {"lambda_V": -1}}, "start: lambda_V: -1 is below 0"),
+        (
+            {"first_setting": "centre"},
+            "first_setting: 'centre' is unknown; choose",
+        ),
         ({"reevaluate_incumbent": "no"}, "reevaluate_incumbent: 'no' must be True or"),
         ({"noise": {"ratio": (1, 2)}}, r"noise: ratio: \(1, 2\) is no finite number"),
         ({"eta": {"y": 1.0}}, "eta: 'y' is unknown"),

@@ -75,24 +75,6 @@ def test_after_a_round_that_holds_the_candidates_lead_again(tiny_data):
     assert "undone" not in record and float(state.search.leader_score) > 0.5
 
 
-@pytest.mark.parametrize(("fall", "remembered"), [(0.7, 1), (0.0, 0)])
-def test_who_proposed_what_ruined_it_does_not_remember_it(tiny_data, fall, remembered):
-    method = tiny_method(**ALONE)
-    accuracies = iter([0.8, 0.8 - fall])
-    seen = []
-
-    def scores(vectors):
-        seen.append(vectors)
-        return [0.4, 0.2, 0.9, 0.3] if len(seen) == 1 else [0.1] * 4
-
-    programs, _ = scripted(method, lambda v: next(accuracies), scores)
-    begin = initial_state(method, KEY)
-    *_, (state, _) = rounds(method, tiny_data, begin, 2, programs)
-    own = np.asarray(state.search.population)
-    np.testing.assert_array_equal(own[2], seen[remembered][2])
-    np.testing.assert_array_equal(own[[0, 1, 3]], seen[0][[0, 1, 3]])
-
-
 @pytest.mark.parametrize(("share", "chosen"), [(1.01, "before"), (0.99, "current")])
 def test_how_far_is_far(tiny_data, share, chosen):
     count = len(tiny_data.validation.labels)

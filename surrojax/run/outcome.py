@@ -87,7 +87,16 @@ def classify(
         found = predict_streamed(one, variables, data.images, batch)
     else:
         found = program(variables, data.images, batch=batch)
-    log_probabilities = found.log_probabilities
+    return voted(found.log_probabilities, split)
+
+
+def voted(log_probabilities: jax.Array, split: Split) -> Voted:
+    """What a network says of a split's units.
+
+    Args:
+      log_probabilities: `[n, K]`, of its frames.
+      split: their labels and units.
+    """
     of_labels = np.take_along_axis(
         np.asarray(log_probabilities), split.labels[:, None], axis=1
     )

@@ -54,6 +54,7 @@ LATER: Record = {
     "config.stage2_share": 1.0,
     "config.shared_layers": 0,
     "config.class_weights": [],
+    "config.first_setting": "candidate",
 }
 """Fields that some of the records in results/ lack, and what their runs did."""
 
