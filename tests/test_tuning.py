@@ -609,7 +609,7 @@ def changed(values, row, value):
         ({"start": {"lambda_V": -1}}, "start: lambda_V: -1 is below 0"),
         (
             {"first_setting": "centre"},
-            "first_setting: 'centre' is unknown; choose",
+            "first_setting: 'centre' is unknown .did you mean 'center'",
         ),
         ({"reevaluate_incumbent": "no"}, "reevaluate_incumbent: 'no' must be True or"),
         ({"noise": {"ratio": (1, 2)}}, r"noise: ratio: \(1, 2\) is no finite number"),
