@@ -64,8 +64,8 @@ def added(results: Path) -> str:
             cells = [
                 OURS,
                 row.method,
-                with_interval(_lead(OURS, row.method, first)),
-                *(_counted(_lead(OURS, row.method, of)) for of in (runs, later)),
+                with_interval(_lead(row.method, first)),
+                *(_counted(_lead(row.method, of)) for of in (runs, later)),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -87,8 +87,8 @@ def _spends(row: Row) -> bool:
     return known and row.budget == 1 and row.gain.size >= SEEDS
 
 
-def _lead(ahead: str, behind: str, runs: Sequence[Record]) -> Mean:
-    [row] = [row for row in rows_of(runs, behind) if row.method == ahead]
+def _lead(behind: str, runs: Sequence[Record]) -> Mean:
+    [row] = [row for row in rows_of(runs, behind) if row.method == OURS]
     return row.gain
 
 

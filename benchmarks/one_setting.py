@@ -5,9 +5,9 @@
 Ten small problems, which over-fit by different amounts: each with p_z = p_x held at one
 of six ratios, with all four ratios held where tuning begins, and tuned by
 `surrojax.tune` as it is by default, and with a candidate as its first setting. What is
-held trains as much longer as tuning costs.
-How far each row is behind the ratio that is best on other seeds, in the mean and at
-worst, ends the table of accuracies; another is of cross-entropies.
+held trains as much longer as tuning costs. How far each row is behind the ratio that is
+best on other seeds, in the mean and at worst, ends the table of accuracies; others are
+of cross-entropies.
 
 Digits are scikit-learn's; faces are LFW's and expressions FER2013's, as in
 `benchmarks.own_network`, which also has the networks: they want `$SURROJAX_DATA`.
@@ -287,31 +287,46 @@ def beyond_chance(found: Found, row: str) -> tuple[int, int]:
     return sum(gain > 0 for gain in told), sum(gain < 0 for gain in told)
 
 
+def markdown(*cells: str) -> str:
+    """A line of a table."""
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+
+
+def heading(*columns: str) -> list[str]:
+    """Of a table of numbers, whose first column says of what."""
+    return [markdown(*columns), "|---|" + "---:|" * (len(columns) - 1)]
+
+
+def marked(cells: Mapping[str, str], best: str) -> Iterable[str]:
+    """Those of a line, the best in bold."""
+    return {**cells, best: f"**{cells[best]}**"}.values()
+
+
+def by_problem(far: Mapping[str, Mean]) -> list[float]:
+    """A row of `behind`, as numbers."""
+    return [points.mean for points in far.values()]
+
+
 def table(found: Found) -> str:
     """Test accuracies in percent with their standard errors, as markdown."""
-    lines = [
-        "| problem | cost | " + " | ".join(COLUMNS.values()) + " |",
-        "|---|" + "---:|" * (1 + len(COLUMNS)),
-    ]
+    lines = heading("problem", "cost", *COLUMNS.values())
     for name, rows in found.items():
         of = accuracies(rows)
         cells = {row: with_error(of[row]) for row in COLUMNS}
         best = max(HELD, key=lambda row: float(np.mean(of[row])))
-        cells[best] = f"**{cells[best]}**"
         cost = np.mean([r["cost"] for r in rows[TUNED]])
-        lines.append(f"| {name} | {cost:.2f} | " + " | ".join(cells.values()) + " |")
-
-    def last(title: str, cells: Iterable[str]) -> None:
-        lines.append(f"| *{title}* | | " + " | ".join(cells) + " |")
-
-    by_row = behind(found)
-    far = [list(by_row[row].values()) for row in COLUMNS]
-    last("behind the best, mean", (with_error([m.mean for m in row]) for row in far))
-    worst = [max(row, key=lambda m: m.mean) for row in far]
-    last("at worst", (f"{m.mean:.2f} ± {m.error:.2f}" for m in worst))
+        lines.append(markdown(name, f"{cost:.2f}", *marked(cells, best)))
+    all_ = behind(found)
+    far = [all_[row] for row in COLUMNS]
+    worst = [max(row.values(), key=lambda m: m.mean) for row in far]
     counts = [("", "") if r == TUNED else beyond_chance(found, r) for r in COLUMNS]
-    last("problems on which tuned is ahead", (str(ahead) for ahead, _ in counts))
-    last("behind", (str(less) for _, less in counts))
+    ends: dict[str, Iterable[str]] = {
+        "behind the best, mean": (with_error(by_problem(row)) for row in far),
+        "at worst": (f"{m.mean:.2f} ± {m.error:.2f}" for m in worst),
+        "problems on which tuned is ahead": (str(ahead) for ahead, _ in counts),
+        "behind": (str(less) for _, less in counts),
+    }
+    lines += [markdown(f"*{title}*", "", *cells) for title, cells in ends.items()]
     return "\n".join(lines)
 
 
@@ -319,43 +334,44 @@ def mean_and_worst(
     times: Mapping[str, Mapping[str, float]],
 ) -> dict[str, tuple[float, float]]:
     """By row, of `times_the_best`: the geometric mean over the problems; the most."""
-    of = {row: list(by_problem.values()) for row, by_problem in times.items()}
+    of = {row: list(problems.values()) for row, problems in times.items()}
     return {row: (float(np.exp(np.mean(np.log(t)))), max(t)) for row, t in of.items()}
+
+
+def loss_ends(found: Found, loss: str) -> list[list[str]]:
+    """Two lines of a table: the means of `mean_and_worst`, and the worst."""
+    ends = mean_and_worst(times_the_best(found, loss)).values()
+    return [[f"{end:.2f}" for end in row] for row in zip(*ends, strict=True)]
 
 
 def loss_table(found: Found, loss: str) -> str:
     """One of `LOSSES` with its standard errors, as markdown."""
-    lines = ["| problem | " + " | ".join(ROWS) + " |", "|---|" + "---:|" * len(ROWS)]
+    lines = heading("problem", *ROWS)
     for name, rows in found.items():
-        of = {row: Mean.of(values) for row, values in losses(rows, loss).items()}
-        cells = {row: f"{m.mean:.3f} ± {m.error:.3f}" for row, m in of.items()}
-        best = min(HELD, key=lambda row: of[row].mean)
-        cells[best] = f"**{cells[best]}**"
-        lines.append(f"| {name} | " + " | ".join(cells.values()) + " |")
-    ends = mean_and_worst(times_the_best(found, loss)).values()
-    for title, values in zip(
-        ("times the best, mean", "at worst"), zip(*ends, strict=True), strict=True
-    ):
-        lines.append(f"| *{title}* | " + " | ".join(f"{v:.2f}" for v in values) + " |")
+        of = losses(rows, loss)
+        cells = {row: with_error(values, 3) for row, values in of.items()}
+        best = min(HELD, key=lambda row: float(np.mean(of[row])))
+        lines.append(markdown(name, *marked(cells, best)))
+    mean, worst = loss_ends(found, loss)
+    lines += [markdown("*times the best, mean*", *mean), markdown("*at worst*", *worst)]
     return "\n".join(lines)
 
 
 def summary(found: Found) -> str:
     """How far rows are from the best, over all problems, as markdown."""
-    far = behind(found)
-    means = [Mean.of([m.mean for m in far[row].values()]) for row in ROWS]
-    worst = [max(m.mean for m in far[row].values()) for row in ROWS]
-    lines = ["| | " + " | ".join(ROWS) + " |", "|---|" + "---:|" * len(ROWS)]
-
-    def line(title: str, cells: Iterable[str]) -> None:
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-
-    line("accuracy: points behind", (f"{m.mean:.1f} ± {m.error:.1f}" for m in means))
-    line("at worst", (f"{points:.1f}" for points in worst))
+    all_ = behind(found)
+    far = [by_problem(all_[row]) for row in ROWS]
+    lines = [
+        *heading("", *ROWS),
+        markdown("accuracy: points behind", *(with_error(row, 1) for row in far)),
+        markdown("at worst", *(f"{max(row):.1f}" for row in far)),
+    ]
     for loss, title in LOSSES.items():
-        ends = mean_and_worst(times_the_best(found, loss)).values()
-        line(f"{title}: times the best's", (f"{mean:.2f}" for mean, _ in ends))
-        line("at worst", (f"{most:.2f}" for _, most in ends))
+        mean, worst = loss_ends(found, loss)
+        lines += [
+            markdown(f"{title}: times the best's", *mean),
+            markdown("at worst", *worst),
+        ]
     return "\n".join(lines)
 
 

@@ -118,10 +118,10 @@ class Study:
         return 2 if failed else 0
 
 
-def with_error(values: Sequence[float]) -> str:
+def with_error(values: Sequence[float], digits: int = 2) -> str:
     """Their mean, with its standard error where there are several."""
     mean, error = mean_and_error(values)
-    return f"{mean:.2f}" + ("" if error is None else f" ± {error:.2f}")
+    return f"{mean:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
 
 
 def with_interval(mean: Mean) -> str:

@@ -1,12 +1,11 @@
 """The records of benchmarks.own_network are what the page shows."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import one_setting
+from benchmarks import one_setting, records
 from benchmarks.one_setting import HELD
 from benchmarks.own_network import CASES, table
 from surrojax.baselines.rows import Mean
@@ -21,7 +20,12 @@ FILES = {
 
 
 def record(case):
-    return json.loads((ROOT / "benchmarks/results" / FILES[case]).read_text())["rows"]
+    return records.read(ROOT / "benchmarks/results" / FILES[case])["rows"]
+
+
+def plus(found):
+    """A mean and its standard error, as the pages have them."""
+    return f"{found.mean:.1f} ± {found.error:.1f}"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -55,16 +59,13 @@ def test_the_page_says_how_far_rows_are_apart(case, row, other, split, sentence)
         [100 * run[f"{split}_accuracy"] for run in record(case)[name]]
         for name in (row, other)
     ]
-    gain = one_setting.paired(*figures)
-    told = sentence.format(f"{gain.mean:.1f} ± {gain.error:.1f}")
+    told = sentence.format(plus(one_setting.paired(*figures)))
     assert told in words("docs/own_networks.md")
 
 
 @pytest.fixture(scope="module")
 def ten():
-    return json.loads((ROOT / "benchmarks/results/one_setting.json").read_text())[
-        "problems"
-    ]
+    return records.read(ROOT / "benchmarks/results/one_setting.json")["problems"]
 
 
 def words(page):
@@ -85,11 +86,10 @@ def test_the_pages_say_what_the_ten_problems_say(ten):
     page, readme = words("docs/own_networks.md"), words("README.md")
 
     def told(row):
-        mean = Mean.of([m.mean for m in far[row].values()])
-        return f"{mean.mean:.1f} ± {mean.error:.1f}"
+        return plus(Mean.of(one_setting.by_problem(far[row])))
 
     def worst(row):
-        return f"{max(m.mean for m in far[row].values()):.1f}"
+        return f"{max(one_setting.by_problem(far[row])):.1f}"
 
     none, half, most = (f"{ratio} held" for ratio in ("0", "0.5", "0.7"))
     begun, drawn = one_setting.BEGINNING, one_setting.DRAWN
@@ -116,15 +116,14 @@ def test_the_pages_say_what_the_search_adds_to_its_beginning(ten):
         gains[problem] = one_setting.paired(of["tuned"], of[one_setting.BEGINNING])
     below = {problem for problem, gain in gains.items() if gain.mean < 0}
     assert len(below) == 9 and "on nine of the ten it is as good as tuning" in readme
-    wrong, shifted, narrow = (
-        gains[p] for p in ("digits, wrong labels", *list(ten)[6:8])
-    )
+    names = "digits, wrong labels", "faces, shifted", "faces, a narrow layer"
+    wrong, shifted, narrow = (gains[name] for name in names)
     assert (
         f"*faces, shifted* and *a narrow layer* it loses {-shifted.mean:.1f} ± "
         f"{shifted.error:.1f} and {-narrow.mean:.1f} ± {narrow.error:.1f} (p-values "
         f"of {shifted.p_value:.2f} and {narrow.p_value:.2f}, which"
     ) in page
-    assert f"it is {wrong.mean:.1f} ± {wrong.error:.1f} ahead, beyond chance" in page
+    assert f"it is {plus(wrong)} ahead, beyond chance" in page
     assert one_setting.beyond_chance(ten, one_setting.BEGINNING) == (1, 0)
     assert f"on the tenth {wrong.mean:.1f} points behind it" in readme
 
@@ -142,8 +141,7 @@ def test_the_page_says_by_what_the_beginning_was_chosen(ten):
             ).mean
             for rows in ten.values()
         ]
-        mean = Mean.of(by_problem)
-        return f"{mean.mean:.1f} ± {mean.error:.1f} more"
+        return f"{plus(Mean.of(by_problem))} more"
 
     assert f"{more('validation_accuracy')} over the ten problems, which" in page
     assert f"looked at afterwards, it is {more('test_accuracy')}." in page
@@ -154,8 +152,8 @@ def test_the_page_says_where_tuning_loses(ten):
     of = one_setting.accuracies(ten["expressions, shifted"])
     none, little = (one_setting.paired(of[row], of["tuned"]) for row in HELD[:2])
     assert (
-        f"it is {none.mean:.1f} ± {none.error:.1f} behind no dropout and "
-        f"{little.mean:.1f} ± {little.error:.1f} behind a ratio of 0.1, beyond"
+        f"it is {plus(none)} behind no dropout and {plus(little)} behind a ratio of "
+        "0.1, beyond"
     ) in page
     assert [one_setting.beyond_chance(ten, row)[1] for row in HELD[:3]] == [1, 1, 0]
     far = one_setting.behind(ten)["tuned"]
@@ -170,7 +168,7 @@ def test_the_page_says_what_dropping_weights_may_do(ten):
         for problem, a in of.items()
     }
     gain, most = Mean.of(list(gains.values())), "faces, a narrow layer"
-    assert f"beginning is {gain.mean:.1f} ± {gain.error:.1f} ahead of a ratio" in page
+    assert f"beginning is {plus(gain)} ahead of a ratio" in page
     assert gains[most] > gain.mean
     begun, best = (
         np.mean(of[most][row]) for row in (one_setting.BEGINNING, "0.1 held")
@@ -199,8 +197,8 @@ def test_the_page_says_what_the_cross_entropies_say(ten):
     ) in page
 
     def lead(row):
-        found = Mean.of([100 * np.log(raw[row][p] / raw["tuned"][p]) for p in ten])
-        return f"{found.mean:.1f} ± {found.error:.1f} %"
+        gains = [100 * np.log(raw[row][p] / raw["tuned"][p]) for p in ten]
+        return f"{plus(Mean.of(gains))} %"
 
     assert f"over 0.5 is {lead('0.5 held')}, over 0.3 {lead('0.3 held')}: li" in page
     assert scaled["0.2 held"] == scaled["0.3 held"]

@@ -60,15 +60,10 @@ def runs_of(method, folder=LENET):
     }
 
 
-def accuracy(method, folder=LENET):
-    """Test accuracy in percent, by seed."""
-    return {s: 100 * r["test_accuracy"] for s, r in runs_of(method, folder).items()}
-
-
-def validated(method, folder=LENET):
-    """Validation accuracy in percent, by seed."""
+def accuracy(method, folder=LENET, split="test"):
+    """Accuracy on a split in percent, by seed."""
     runs = runs_of(method, folder).items()
-    return {s: 100 * r["validation_accuracy"] for s, r in runs}
+    return {seed: 100 * run[f"{split}_accuracy"] for seed, run in runs}
 
 
 @cache
@@ -162,9 +157,8 @@ def without_a_beginning():
 )
 def without_a_beginning_and_drawn():
     before = accuracy(WIDE, DRAWN)
-    found = ahead(before, accuracy(WIDE))
-    chose = ahead(validated(WIDE), validated(WIDE, DRAWN))
-    own = mean(before)
+    found, own = ahead(before, accuracy(WIDE)), mean(before)
+    chose = ahead(*(accuracy(WIDE, of, "validation") for of in (LENET, DRAWN)))
     return plus(own), word(own.size), found.mean, span(found), plus(chose)
 
 

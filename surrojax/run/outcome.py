@@ -97,13 +97,12 @@ def voted(log_probabilities: jax.Array, split: Split) -> Voted:
       log_probabilities: `[n, K]`, of its frames.
       split: their labels and units.
     """
-    of_labels = np.take_along_axis(
-        np.asarray(log_probabilities), split.labels[:, None], axis=1
-    )
+    here = np.asarray(log_probabilities)
+    of_labels = np.take_along_axis(here, split.labels[:, None], axis=1)
     units, labels = split.units()
-    mass = np.zeros((len(labels), log_probabilities.shape[-1]))
-    np.add.at(mass, units, np.exp(np.asarray(log_probabilities, np.float64)))
-    frames = np.asarray(log_probabilities).argmax(axis=-1)
+    mass = np.zeros((len(labels), here.shape[-1]))
+    np.add.at(mass, units, np.exp(here, dtype=np.float64))
+    frames = here.argmax(axis=-1)
     return Voted(
         labels=labels,
         predictions=np.asarray(
