@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import records
-from surrojax.baselines.methods import OURS
+from surrojax.baselines.methods import LONGER_START, OURS
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Comparison:
             *(
                 f"--ours={row}=configs/{config}.py"
                 for row, config in self.ours.items()
-                if row == OURS or row in methods  # it says what the budget is
+                # The first says what the budget is.
+                if row == OURS or {row, f"{LONGER_START}_{row}"} & {*methods}
             ),
             f"--workdir={Path('runs', self.folder)}",
             f"--methods={','.join(methods)}",

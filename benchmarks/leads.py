@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.compared import LENET
 from benchmarks.variants import with_interval
 from surrojax.baselines.folder import Folder
-from surrojax.baselines.methods import METHODS, OURS
+from surrojax.baselines.methods import OURS, baseline_of
 from surrojax.baselines.rows import Mean, Row, holm, rows_of
 from surrojax.baselines.table import interval
 from surrojax.run.records import Record
@@ -83,7 +83,8 @@ def _rivals(of: str, runs: Sequence[Record]) -> list[Row]:
 
 def _spends(row: Row) -> bool:
     """Whether a row is of a method that spends budget 1, on seeds enough."""
-    known = row.method in METHODS and METHODS[row.method].budgets == "any"
+    baseline = baseline_of(row.method)
+    known = baseline is not None and baseline.budgets == "any"
     return known and row.budget == 1 and row.gain.size >= SEEDS
 
 

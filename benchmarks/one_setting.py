@@ -4,10 +4,11 @@
 
 Ten small problems, which over-fit by different amounts: each with p_z = p_x held at one
 of six ratios, with all four ratios held where tuning begins, and tuned by
-`surrojax.tune` as it is by default, and with a candidate as its first setting. What is
-held trains as much longer as tuning costs. How far each row is behind the ratio that is
-best on other seeds, in the mean and at worst, ends the table of accuracies; others are
-of cross-entropies.
+`surrojax.tune` as it is by default, and with a candidate as its first setting; and
+trained with what tuning has found on the next seed, its schedule, and the last setting
+of it. All that is not tuned trains as much longer as tuning costs. How far each row is
+behind the ratio that is best on other seeds, in the mean and at worst, ends the table
+of accuracies; others are of cross-entropies.
 
 Digits are scikit-learn's; faces are LFW's and expressions FER2013's, as in
 `benchmarks.own_network`, which also has the networks: they want `$SURROJAX_DATA`.
@@ -38,6 +39,7 @@ from benchmarks.own_network import (
     Splits,
     digits,
     expressions,
+    folder_of,
     keep,
     mirrored,
     people,
@@ -50,6 +52,8 @@ from surrojax.baselines.rows import Mean, holm
 from surrojax.data.augment import shift
 from surrojax.own.settings import CENTER
 from surrojax.plots.files import put
+from surrojax.run.replay import read_schedule
+from surrojax.schedule import Schedule
 from surrojax.sites import HYPER_NAMES
 
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -154,7 +158,13 @@ def held(ratio: float) -> str:
 HELD = tuple(map(held, RATIOS))
 
 DRAWN = "tuned, first drawn"
-"""With a candidate as round 1's setting: in the record, not in the tables."""
+"""With a candidate as round 1's setting."""
+
+REPLAYED = "the next seed's schedule"
+LAST = "the last setting of it"
+
+UNTABLED = (DRAWN, REPLAYED, LAST)
+"""In the record, not in the tables."""
 
 ROWS = (*HELD, TUNED, BEGINNING)
 
@@ -193,19 +203,44 @@ def calibrated(result: Result, splits: Splits) -> dict[str, Any]:
     }
 
 
-def figures(case: Case, seed: int, workdir: Path) -> dict[str, dict[str, float]]:
-    """All rows of a problem, of one seed."""
-    found = {TUNED: run(case, TUNED, seed, workdir, calibrated)}
-    steps = round(case.steps * found[TUNED]["cost"])
+def stretched(schedule: Schedule, steps: int) -> Schedule:
+    """The same values in as many rounds of equal length, about so many steps in all."""
+    rounds = len(schedule)
+    ends = round(steps / rounds) * np.arange(1, rounds + 1)
+    return replace(schedule, ends=ends)
+
+
+def figures(case: Case, seeds: int, workdir: Path) -> dict[str, list[dict[str, float]]]:
+    """All rows of a problem, each of so many seeds."""
+    found = {TUNED: [run(case, TUNED, s, workdir, calibrated) for s in range(seeds)]}
+    for seed, tuned in enumerate(found[TUNED]):
+        other = folder_of(workdir, TUNED, (seed + 1) % seeds)
+        rows = untuned_rows(round(case.steps * tuned["cost"]), read_schedule(other))
+        rows[DRAWN] = {"first_setting": "candidate"}
+        others = replace(case, rows=rows)
+        for name in rows:
+            one = run(others, name, seed, workdir, calibrated)
+            found.setdefault(name, []).append(one)
+    return found
+
+
+def untuned_rows(steps: int, schedule: Schedule) -> dict[str, Mapping[str, Any]]:
+    """Settings of the rows that search nothing, by name.
+
+    Args:
+      steps: that they train.
+      schedule: that was found on the same problem.
+    """
+    held_settings = {held(ratio): {"p_z": ratio, "p_x": ratio} for ratio in RATIOS}
+    held_settings[BEGINNING] = dict.fromkeys(HYPER_NAMES.ratio, CENTER["ratio"])
+    held_settings[LAST] = schedule.setting(int(schedule.ends[-1]))
     rows: dict[str, Mapping[str, Any]] = {
-        held(ratio): {"max_iterations": steps, **untuned(p_z=ratio, p_x=ratio)}
-        for ratio in RATIOS
+        name: {"max_iterations": steps, **untuned(**setting)}
+        for name, setting in held_settings.items()
     }
-    begin = dict.fromkeys(HYPER_NAMES.ratio, CENTER["ratio"])
-    rows[BEGINNING] = {"max_iterations": steps, **untuned(**begin)}
-    rows[DRAWN] = {"first_setting": "candidate"}
-    others = replace(case, rows=rows)
-    return found | {name: run(others, name, seed, workdir, calibrated) for name in rows}
+    longer = stretched(schedule, steps)
+    length = {"max_iterations": int(longer.ends[-1])}
+    return rows | {REPLAYED: {**length, "schedule": longer}}
 
 
 def best_by_validation(rows: Rows) -> list[float]:
@@ -249,7 +284,7 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Mean:
 
 def behind(found: Found) -> dict[str, dict[str, Mean]]:
     """By row and problem: points behind the ratio that is best in hindsight."""
-    far: dict[str, dict[str, Mean]] = {row: {} for row in (*COLUMNS, DRAWN)}
+    far: dict[str, dict[str, Mean]] = {row: {} for row in (*COLUMNS, *UNTABLED)}
     for name, rows in found.items():
         of = accuracies(rows)
         best = in_hindsight(of)
@@ -416,16 +451,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     names = given.problem or list(PROBLEMS)
-    runs = {
-        (name, seed): figures(PROBLEMS[name], seed, given.workdir / name)
-        for seed in range(given.seeds)
-        for name in names
-    }
     found = {
-        name: {
-            row: [runs[name, seed][row] for seed in range(given.seeds)]
-            for row in (*ROWS, DRAWN)
-        }
+        name: figures(PROBLEMS[name], given.seeds, given.workdir / name)
         for name in names
     }
     print(table(found))

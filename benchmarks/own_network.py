@@ -249,6 +249,11 @@ CASES = {
 }
 
 
+def folder_of(workdir: Path, name: str, seed: int) -> Path:
+    """Where a row's run of a seed is kept."""
+    return workdir / name.replace(" ", "_") / f"seed={seed}"
+
+
 def run(
     case: Case,
     name: str,
@@ -257,7 +262,7 @@ def run(
     also: Callable[[surrojax.Result, Splits], dict[str, Any]] | None = None,
 ) -> dict[str, float]:
     """One row's figures of one seed, and others that are taken of its result."""
-    folder = workdir / name.replace(" ", "_") / f"seed={seed}"
+    folder = folder_of(workdir, name, seed)
     start = time.perf_counter()
     settings = {"max_iterations": case.steps, **case.common, **case.rows[name]}
     splits = case.splits(seed)

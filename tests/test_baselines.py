@@ -19,6 +19,7 @@ from surrojax.algorithm import DivergedError
 from surrojax.baselines import black_box, hyperband, methods, pbt
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.box import Box
+from surrojax.baselines.figure import kind_of
 from surrojax.baselines.folder import Folder, Run
 from surrojax.baselines.runner import Asked, Bench, run_all
 from surrojax.baselines.trainer import DIVERGED, Trainer, Trial
@@ -414,6 +415,21 @@ def test_where_the_search_begins_is_that_of_the_row_surrojax(small, tmp_path):
         record = record_of(tmp_path, method)
         assert record["hyper"] == pytest.approx(want)
         assert record["original_steps"] == steps and record["surrogate_steps"] == 0
+
+
+def test_where_another_search_begins_is_held_as_long(small, tmp_path):
+    """Budget and seeds are those of `longer_start`; the setting is the other's."""
+    wide = config_of(tune=("ratios",))
+    wide.search.center.ratio, wide.fixed.lambda_V = 0.126, 3e-4
+    rows = ("longer_start", "longer_start_wide")
+    play(tmp_path, *rows, others={"wide": wide})
+    of_ours, of_wide = (record_of(tmp_path, row) for row in rows)
+    want = dict.fromkeys(NAMES, 0.0) | {"lambda_V": 3e-4}
+    want |= {name: 0.126 for name in NAMES if name.startswith("p_")}
+    assert of_wide["hyper"] == pytest.approx(want)
+    assert of_ours["hyper"]["p_z"] == pytest.approx(0.5)
+    assert of_wide["original_steps"] == of_ours["original_steps"] == 5 * int(UNIT * 4)
+    assert kind_of("longer_start_wide") == "fixed" and kind_of("wide") == "ours"
 
 
 def test_trainings_are_shared_by_methods_and_charged_to_each(

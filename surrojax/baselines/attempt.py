@@ -1,7 +1,7 @@
 """One run of a method, as the method sees it: what it may spend, and its bill."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -101,7 +101,7 @@ class Attempt:
       box: where a tuner searches.
       budget: what may be spent.
       config: of the method that is compared with.
-      beginning: the setting around which its search begins.
+      beginnings: by row, the setting around which a config's search begins.
       options: of the comparison.
       folder: that holds it.
       bill: what was spent.
@@ -112,7 +112,7 @@ class Attempt:
     box: Box
     budget: Budget
     config: ConfigDict
-    beginning: Setting
+    beginnings: Mapping[str, Setting]
     options: Options
     folder: Folder
     bill: Bill = field(default_factory=Bill)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
-from surrojax.baselines.methods import METHODS, Kind
+from surrojax.baselines.methods import Kind, baseline_of
 from surrojax.baselines.rows import Row
 from surrojax.plots.files import put
 
@@ -97,7 +97,8 @@ def explain(of: Axes | Figure, kinds: Collection[Kind], **place: Any) -> None:
 
 def kind_of(method: str) -> Kind:
     """Of a row; what is no baseline is a config of the method."""
-    return METHODS[method].kind if method in METHODS else "ours"
+    baseline = baseline_of(method)
+    return "ours" if baseline is None else baseline.kind
 
 
 def name_of(row: Row) -> str:

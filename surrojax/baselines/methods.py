@@ -1,7 +1,7 @@
 """All methods by the names that the command line takes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -18,6 +18,8 @@ from surrojax.fields import check_known
 OURS = SOURCE
 """The method itself; what the others are compared with."""
 
+LONGER_START = "longer_start"
+"""Also begins, with `_NAME` after it, the name of such a row for another config."""
 
 HYPERBAND = ("hyperband", "play")
 """Of `external.load`."""
@@ -68,12 +70,12 @@ METHODS: Methods = {
     "untuned": Entry(plain.once(plain.untuned), "fixed", 1),
     "defaults": Entry(plain.once(plain.defaults), "fixed", 1),
     "dropout": Entry(plain.once(plain.dropout), "fixed", 1),
-    "start": Entry(plain.once(plain.start), "fixed", 1),
+    "start": Entry(plain.once(plain.start_of(OURS)), "fixed", 1),
     "twice": Entry(plain.repeated(plain.dropout), "fixed"),
     "twice_untuned": Entry(plain.repeated(plain.untuned), "fixed"),
     "longer": Entry(plain.longer(plain.dropout), "fixed"),
     "longer_untuned": Entry(plain.longer(plain.untuned), "fixed"),
-    "longer_start": Entry(plain.longer(plain.start), "fixed"),
+    LONGER_START: Entry(plain.longer(plain.start_of(OURS)), "fixed"),
     "random": Entry(plain.random, "tuner"),
     "grid": Entry(plain.grid, "tuner"),
     "grid_paper": Entry(plain.grid_paper, "tuner", 10, "resnet20"),
@@ -96,10 +98,26 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
         `OURS`.
     """
     configs = {OURS: config} | dict(others)
-    return dict(METHODS) | {
+    rows = {
         name: Entry(partial(ours.play, of), "ours", OF_OURS)
         for name, of in configs.items()
     }
+    starts = {
+        row: replace(METHODS[LONGER_START], play=plain.longer(plain.start_of(name)))
+        for name, row in starts_of(others).items()
+    }
+    return {**METHODS, **rows, **starts}
+
+
+def starts_of(others: Iterable[str]) -> dict[str, str]:
+    """By name of a further config: the row of where its search begins, held."""
+    return {name: f"{LONGER_START}_{name}" for name in others if name != OURS}
+
+
+def baseline_of(row: str) -> Entry | None:
+    """What a row is, by its name alone; None: a config of the method."""
+    held = row.startswith(f"{LONGER_START}_")
+    return METHODS.get(LONGER_START if held else row)
 
 
 def check(
@@ -126,8 +144,8 @@ def check(
 
 def _check_budgets(names: Sequence[str], budgets: Sequence[float]) -> None:
     for name in names:
-        # What is no baseline is a config of the method.
-        only = METHODS[name].budgets if name in METHODS else OF_OURS
+        baseline = baseline_of(name)
+        only = OF_OURS if baseline is None else baseline.budgets
         if not any(_takes(only, budget) for budget in budgets):
             raise InputError(
                 f"--budgets: {name} is run at {only} alone; add {only}, or leave "
@@ -137,8 +155,8 @@ def _check_budgets(names: Sequence[str], budgets: Sequence[float]) -> None:
 
 def _check_names(names: Sequence[str], others: Sequence[str]) -> None:
     for name in others:
-        if name in METHODS:
+        if baseline_of(name) is not None:
             raise InputError(f"--ours: {name} is a baseline; give NAME=FILE")
-    known = [*NAMES, *others]
+    known = [*NAMES, *others, *starts_of(others).values()]
     for name in names:
         check_known("--methods", name, known)

@@ -38,9 +38,12 @@ def dropout(attempt: Attempt) -> Setting:
     return untuned(attempt) | dict.fromkeys(_feature_ratios(attempt), DROPOUT)
 
 
-def start(attempt: Attempt) -> Setting:
-    """Where the method's search begins: what is gained on it, searching has gained."""
-    return attempt.beginning
+def start_of(row: str) -> Give:
+    """Where the search of a config of the method begins.
+
+    What its row gains on this, searching has gained.
+    """
+    return lambda attempt: attempt.beginnings[row]
 
 
 def once(give: Give) -> Callable[[Attempt], Kept]:

@@ -18,6 +18,7 @@ from surrojax.baselines.methods import OURS, check, methods_of
 from surrojax.baselines.replay import NotYetError
 from surrojax.baselines.trainer import Trainer, alone, figures_of
 from surrojax.errors import InputError
+from surrojax.method import Method
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.progress import say
 from surrojax.run.records import Record
@@ -146,12 +147,14 @@ class Bench:
         for name, of in {OURS: self.config, **asked.others}.items():
             folder.claim_method(name, resolve(of).to_dict())
         self.reference = resolve(asked.others.get(OURS, self.config))
-        classes = len(self.setup.dataset.classes)
-        method = make_method(self.reference, classes)
+        method = self._method(self.reference)
         steps = sum(method.plan(self.reference.max_iterations))
         trained = sum(self.setup.method.plan(self.config.max_iterations))
         self.unit = cost_of_method(method) * steps / trained
-        self._beginning = named(method.space.beginning)
+        self._beginnings = {
+            name: named(self._method(of).space.beginning)
+            for name, of in {**asked.others, OURS: self.reference}.items()
+        }
 
     def runs(self) -> list[Run]:
         """All that are asked for; those come last that want a run of the method."""
@@ -189,7 +192,7 @@ class Bench:
             box=self._box,
             budget=Budget(run.budget * self.unit, self._trainer.rounds),
             config=self.reference,
-            beginning=self._beginning,
+            beginnings=self._beginnings,
             options=self.asked.options,
             folder=self.folder,
         )
@@ -201,8 +204,10 @@ class Bench:
 
     @cached_property
     def _box(self) -> Box:
-        method = make_method(self.config, len(self.setup.dataset.classes))
-        return Box.of(method.space, self.asked.options.ranges)
+        return Box.of(self._method(self.config).space, self.asked.options.ranges)
+
+    def _method(self, config: ConfigDict) -> Method:
+        return make_method(config, len(self.setup.dataset.classes))
 
     def _play(self, run: Run) -> Record:
         attempt = self.attempt(run)
