@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from benchmarks.records import measured_by
 from benchmarks.speed import PACKAGES, turn
 from benchmarks.timing import IMAGES
+from surrojax.baselines.markdown import table_of
 
 AXES = {
     "batch": "images of a step",
@@ -82,15 +83,11 @@ def table(points: Sequence[Point]) -> str:
     for axis, title in AXES.items():
         of = [point for point in points if point.axis == axis]
         values = sorted({point.value for point in of})
-        lines = [
-            f"| {title} | " + " | ".join(str(value) for value in values) + " |",
-            "|---|" + "---:|" * len(values),
-        ]
+        lines = []
         for row in dict.fromkeys(point.row for point in of):
             ms = {point.value: point.ms for point in of if point.row == row}
-            cells = " | ".join(f"{ms[value]:.2f}" for value in values)
-            lines.append(f"| {row} | {cells} |")
-        tables.append("\n".join(lines))
+            lines.append([row, *(f"{ms[value]:.2f}" for value in values)])
+        tables.append(table_of([title, *map(str, values)], lines))
     return "\n\n".join(tables)
 
 

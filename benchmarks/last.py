@@ -21,6 +21,7 @@ from benchmarks.rows import RESULTS
 from configs import fer2013_lenet
 from surrojax.baselines.black_box import TUNERS
 from surrojax.baselines.folder import Folder, Run
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, Row, rows_of
 from surrojax.baselines.runner import Asked, Bench
@@ -92,11 +93,9 @@ class Longer(NamedTuple):
 
     def table(self) -> str:
         """A line a tuner: before and after, and what is left of the method's lead."""
-        lines = [
-            "| tuner | test % | se | with all of the rest | se | gain over surrojax | "
-            "se | 95 % interval | cost [runs] | seeds |",
-            "| --- |" + " ---: |" * 9,
-        ]
+        head = ["tuner", "test %", "se", "with all of the rest", "se"]
+        head += ["gain over surrojax", "se", "95 % interval", "cost [runs]", "seeds"]
+        lines = []
         for row in self.rows():
             seeds = {r["seed"] for r in self.after if r["method"] == row.method}
             was = Mean.of(
@@ -115,8 +114,8 @@ class Longer(NamedTuple):
                 number(row.cost),
                 str(row.seeds),
             ]
-            lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join(lines)
+            lines.append(cells)
+        return table_of(head, lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 from benchmarks.compared import LENET
 from benchmarks.variants import with_interval
 from surrojax.baselines.folder import Folder
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS, baseline_of
 from surrojax.baselines.rows import Mean, Row, holm, rows_of
-from surrojax.baselines.table import interval
+from surrojax.baselines.table import interval, number
 from surrojax.run.records import Record
 
 SEEDS = 5
@@ -33,15 +34,17 @@ def against(row: str, results: Path) -> str:
     """LeNet's methods beside another row, over the seeds that both have."""
     rivals = _rivals(row, _runs(results))
     lines = [
-        f"| method | gain over {row} | se | 95 % interval | seeds |",
-        "|---|---:|---:|---:|---:|",
-        *(
-            f"| {r.method} | {r.gain.mean:+.2f} | {r.gain.error:.2f} | "
-            f"{interval(r.gain)} | {r.gain.size} |"
-            for r in rivals
-        ),
+        (
+            r.method,
+            number(r.gain.mean, "+.2f"),
+            number(r.gain.error),
+            interval(r.gain),
+            str(r.gain.size),
+        )
+        for r in rivals
     ]
-    return "\n".join(lines) + f"\n\n{corrected(rivals)}"
+    head = ("method", f"gain over {row}", "se", "95 % interval", "seeds")
+    return f"{table_of(head, lines)}\n\n{corrected(rivals)}"
 
 
 def added(results: Path) -> str:
@@ -50,10 +53,8 @@ def added(results: Path) -> str:
     An interval over all of them takes their number for given, which it was not; one
     over the added seeds alone does not depend on what the first ones had shown.
     """
-    lines = [
-        f"| ahead | behind | after {SEEDS} seeds, by | after all | by those added |",
-        "|---|---|---:|---:|---:|",
-    ]
+    head = ("ahead", "behind", f"after {SEEDS} seeds, by", "after all")
+    lines = []
     runs = _runs(results)
     first, later = (
         [run for run in runs if (run["seed"] < SEEDS) is planned]
@@ -67,8 +68,8 @@ def added(results: Path) -> str:
                 with_interval(_lead(row.method, first)),
                 *(_counted(_lead(row.method, of)) for of in (runs, later)),
             ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lines.append(cells)
+    return table_of((*head, "by those added"), lines, words=2)
 
 
 def _runs(results: Path) -> list[Record]:

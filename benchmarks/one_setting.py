@@ -48,6 +48,7 @@ from benchmarks.own_network import (
 )
 from benchmarks.variants import with_error
 from surrojax import Result
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.rows import Mean, holm
 from surrojax.data.augment import shift
 from surrojax.own.settings import CENTER
@@ -322,16 +323,6 @@ def beyond_chance(found: Found, row: str) -> tuple[int, int]:
     return sum(gain > 0 for gain in told), sum(gain < 0 for gain in told)
 
 
-def markdown(*cells: str) -> str:
-    """A line of a table."""
-    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
-
-
-def heading(*columns: str) -> list[str]:
-    """Of a table of numbers, whose first column says of what."""
-    return [markdown(*columns), "|---|" + "---:|" * (len(columns) - 1)]
-
-
 def marked(cells: Mapping[str, str], best: str) -> Iterable[str]:
     """Those of a line, the best in bold."""
     return {**cells, best: f"**{cells[best]}**"}.values()
@@ -344,13 +335,14 @@ def by_problem(far: Mapping[str, Mean]) -> list[float]:
 
 def table(found: Found) -> str:
     """Test accuracies in percent with their standard errors, as markdown."""
-    lines = heading("problem", "cost", *COLUMNS.values())
+    head = ("problem", "cost", *COLUMNS.values())
+    lines: list[Iterable[str]] = []
     for name, rows in found.items():
         of = accuracies(rows)
         cells = {row: with_error(of[row]) for row in COLUMNS}
         best = max(HELD, key=lambda row: float(np.mean(of[row])))
         cost = np.mean([r["cost"] for r in rows[TUNED]])
-        lines.append(markdown(name, f"{cost:.2f}", *marked(cells, best)))
+        lines.append((name, f"{cost:.2f}", *marked(cells, best)))
     all_ = behind(found)
     far = [all_[row] for row in COLUMNS]
     worst = [max(row.values(), key=lambda m: m.mean) for row in far]
@@ -361,8 +353,8 @@ def table(found: Found) -> str:
         "problems on which tuned is ahead": (str(ahead) for ahead, _ in counts),
         "behind": (str(less) for _, less in counts),
     }
-    lines += [markdown(f"*{title}*", "", *cells) for title, cells in ends.items()]
-    return "\n".join(lines)
+    lines += [(f"*{title}*", "", *cells) for title, cells in ends.items()]
+    return table_of(head, lines)
 
 
 def mean_and_worst(
@@ -381,15 +373,15 @@ def loss_ends(found: Found, loss: str) -> list[list[str]]:
 
 def loss_table(found: Found, loss: str) -> str:
     """One of `LOSSES` with its standard errors, as markdown."""
-    lines = heading("problem", *ROWS)
+    lines: list[Iterable[str]] = []
     for name, rows in found.items():
         of = losses(rows, loss)
         cells = {row: with_error(values, 3) for row, values in of.items()}
         best = min(HELD, key=lambda row: float(np.mean(of[row])))
-        lines.append(markdown(name, *marked(cells, best)))
+        lines.append((name, *marked(cells, best)))
     mean, worst = loss_ends(found, loss)
-    lines += [markdown("*times the best, mean*", *mean), markdown("*at worst*", *worst)]
-    return "\n".join(lines)
+    lines += [("*times the best, mean*", *mean), ("*at worst*", *worst)]
+    return table_of(("problem", *ROWS), lines)
 
 
 def summary(found: Found) -> str:
@@ -397,17 +389,13 @@ def summary(found: Found) -> str:
     all_ = behind(found)
     far = [by_problem(all_[row]) for row in ROWS]
     lines = [
-        *heading("", *ROWS),
-        markdown("accuracy: points behind", *(with_error(row, 1) for row in far)),
-        markdown("at worst", *(f"{max(row):.1f}" for row in far)),
+        ("accuracy: points behind", *(with_error(row, 1) for row in far)),
+        ("at worst", *(f"{max(row):.1f}" for row in far)),
     ]
     for loss, title in LOSSES.items():
         mean, worst = loss_ends(found, loss)
-        lines += [
-            markdown(f"{title}: times the best's", *mean),
-            markdown("at worst", *worst),
-        ]
-    return "\n".join(lines)
+        lines += [(f"{title}: times the best's", *mean), ("at worst", *worst)]
+    return table_of(("", *ROWS), lines)
 
 
 def plot(found: Found) -> Figure:

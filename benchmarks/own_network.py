@@ -45,6 +45,7 @@ import surrojax
 from benchmarks import records
 from benchmarks.variants import with_error
 from surrojax import filenames
+from surrojax.baselines.markdown import table_of
 from surrojax.data.identities import read
 from surrojax.data.places import data_folder
 from surrojax.run.outcome import cost_in_steps
@@ -291,10 +292,8 @@ def run(
 
 def table(found: dict[str, list[dict[str, float]]]) -> str:
     """All rows as markdown: percent, and the standard error over seeds."""
-    lines = [
-        "| | cost | validation % | test % | gain over untuned | seeds |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+    head = ("", "cost", "validation %", "test %", "gain over untuned", "seeds")
+    lines = []
     plain = found["untuned"]
     for name, runs in found.items():
         validation, test = (
@@ -306,9 +305,9 @@ def table(found: dict[str, list[dict[str, float]]]) -> str:
             for r, p in zip(runs, plain, strict=True)
         ]
         cost = statistics.mean(r["cost"] for r in runs)
-        means = " | ".join(map(with_error, (validation, test, gains)))
-        lines.append(f"| {name} | {cost:.2f} | {means} | {len(runs)} |")
-    return "\n".join(lines)
+        means = map(with_error, (validation, test, gains))
+        lines.append([name, f"{cost:.2f}", *means, str(len(runs))])
+    return table_of(head, lines)
 
 
 def keep(file: Path, module: str, **found: Any) -> None:

@@ -10,6 +10,7 @@ from benchmarks.compared import LENET, SHIFT_LONG, Comparison
 from benchmarks.rows import ROWS
 from benchmarks.variants import with_error, with_interval
 from surrojax.baselines.folder import Folder
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean
 
@@ -76,14 +77,14 @@ class Line:
         tests = {run["seed"]: 100 * run["test_accuracy"] for run in runs}
         return cls(title, tests, {run["original_steps"] for run in runs}, paper)
 
-    def markdown(self, ours: Mapping[int, float]) -> str:
-        """As a line of the table.
+    def cells(self, ours: Mapping[int, float]) -> list[str]:
+        """Of the table.
 
         Args:
           ours: test accuracy by seed of what may be ahead of it; nothing: no such.
         """
         gains = [ours[s] - test for s, test in self.tests.items() if s in ours]
-        cells = [
+        return [
             self.title,
             "" if self.paper is None else f"{self.paper:.2f}",
             with_error(list(self.tests.values())),
@@ -91,7 +92,6 @@ class Line:
             " or ".join(f"{steps:,}" for steps in sorted(self.steps)),
             str(len(self.tests)),
         ]
-        return f"| {' | '.join(cells)} |"
 
 
 def table(results: Path) -> str:
@@ -105,18 +105,16 @@ def table(results: Path) -> str:
         "*higher rates, for 3.4 to 3.5 trainings of 10,000 steps*": compared(results),
         "*images shifted at random, for 11 such trainings*": _shifted(results),
     }
-    lines = [
-        "| | paper | here | behind the tuned one by (below 0: ahead) | "
-        "steps, all trainings | seeds |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+    head = ["", "paper", "here", "behind the tuned one by (below 0: ahead)"]
+    head += ["steps, all trainings", "seeds"]
+    lines = []
     for title, group in groups.items():
-        lines.append(f"| {title} | | | | | |")
+        lines.append([title] + [""] * (len(head) - 1))
         first, *others = group
         ours = first.tests if first.paper is None else {}
-        lines.append(first.markdown({}))
-        lines += [line.markdown(ours) for line in others]
-    return "\n".join(lines)
+        lines.append(first.cells({}))
+        lines += [line.cells(ours) for line in others]
+    return table_of(head, lines)
 
 
 def _of_the_paper(results: Path) -> list[Line]:

@@ -28,6 +28,7 @@ from benchmarks.rows import RESULTS, ROWS, SCHEDULES, Row
 from surrojax import filenames
 from surrojax.baselines import figure, forest
 from surrojax.baselines.folder import Folder
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Row as ComparedRow
 from surrojax.baselines.rows import not_run, rows_of
@@ -84,12 +85,10 @@ def percent(value: float | None, error: float | None = None) -> str:
 
 def table(found: list[Summary], number: int) -> str:
     """A table of the page: a line a row, the paper's figure and ours by schedule."""
-    lines = [
-        "| row | paper | "
-        + " | ".join(f"test, {s} (steps) | validation" for s in SCHEDULES)
-        + " | seeds |",
-        "|---|---:|" + "---:|" * (2 * len(SCHEDULES)) + "---:|",
-    ]
+    head = ["row", "paper"]
+    for schedule in SCHEDULES:
+        head += [f"test, {schedule} (steps)", "validation"]
+    lines = []
     for row in dict.fromkeys(r["row"] for r in found if r["table"] == number):
         by = {
             r["schedule"]: r for r in found if r["row"] == row and r["table"] == number
@@ -107,8 +106,8 @@ def table(found: list[Summary], number: int) -> str:
                 cells.append("")
         paper = f"{100 * by['printed']['paper']:.2f}"
         counts = " / ".join(str(len(by[s]["seeds"])) for s in SCHEDULES)
-        lines.append(f"| {row} | {paper} | {' | '.join(cells)} | {counts} |")
-    return "\n".join(lines)
+        lines.append([row, paper, *cells, counts])
+    return table_of([*head, "seeds"], lines)
 
 
 def commands(found: list[Summary]) -> str:
@@ -223,11 +222,10 @@ def _commands(comparison: Comparison, records: Sequence[Record]) -> Iterator[str
 
 def fidelity_table() -> str:
     """Tau and regret of every round that was measured."""
-    lines = [
-        "| form | round | tau, cross-entropy | the network with itself | tau, score to "
-        "accuracy | the network with itself | regret of its choice | of a random one |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    itself = "the network with itself"
+    head = ["form", "round", "tau, cross-entropy", itself, "tau, score to accuracy"]
+    head += [itself, "regret of its choice", "of a random one"]
+    lines = []
     for file in sorted((RESULTS / "fidelity").glob(f"*/{filenames.METRICS}")):
         for record in metrics_of(file):
             if "fidelity" not in record:
@@ -236,10 +234,8 @@ def fidelity_table() -> str:
             names = ("cross_entropy", "ceiling_cross_entropy", "score")
             cells = [interval(tau.get(n)) for n in (*names, "ceiling_accuracy")]
             cells += [percent(lost["accuracy"][n]) for n in ("surrogate", "random")]
-            lines.append(
-                f"| {file.parent.name} | {record['round']} | {' | '.join(cells)} |"
-            )
-    return "\n".join(lines)
+            lines.append([file.parent.name, str(record["round"]), *cells])
+    return table_of(head, lines)
 
 
 def interval(tau: dict[str, float | None] | None) -> str:

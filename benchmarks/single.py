@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks.records import read
 from surrojax import filenames
+from surrojax.baselines.markdown import table_of
 
 CLASS_WEIGHTS = {"balanced": "`class_weights=balanced`", "plain": "none"}
 
@@ -13,17 +14,15 @@ TOY = Path(__file__).parent / "results" / "toy.json"
 
 def class_weights(results: Path) -> str:
     """Accuracy and what speaks of rare classes, with weights and without."""
-    lines = [
-        "| | accuracy | mean recall | macro-F1 | recall of disgust |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    head = ("", "accuracy", "mean recall", "macro-F1", "recall of disgust")
+    lines = []
     for name, title in CLASS_WEIGHTS.items():
         found = read(results / "class_weights" / name / "seed=0" / filenames.RESULT)
         names = ("test_accuracy", "balanced_accuracy", "macro_f1")
         cells = [f"{100 * found[name]:.2f}" for name in names]
         cells.append(f"{100 * found['recall']['disgust']:.1f}")
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append([title, *cells])
+    return table_of(head, lines)
 
 
 def fine_tuning(results: Path) -> str:
@@ -43,20 +42,17 @@ def fine_tuning(results: Path) -> str:
         for name in ("scratch", "finetuned")
     }
     steps = tests["scratch"]["original_steps"]
-    return "\n".join(
-        [
-            "| network | accuracy |",
-            "|---|---:|",
-            f"| parent, {parent['steps']:,} steps at {size}: verification of "
-            f"{parent['verification_people']} others, "
-            f"{parent['verification_pairs']:,} pairs | {verified} |",
-            f"| the same by plain pixels | {plain} |",
-            f"| M-ResNet on FER2013, {steps:,} steps from scratch, untuned: "
-            f"PrivateTest | {_percent(tests['scratch'])} |",
-            "| the same from the parent (26 layers loaded; CoPr1 and the FC layers "
-            f"fresh) | {_percent(tests['finetuned'])} |",
-        ]
-    )
+    rows = {
+        f"parent, {parent['steps']:,} steps at {size}: verification of "
+        f"{parent['verification_people']} others, "
+        f"{parent['verification_pairs']:,} pairs": verified,
+        "the same by plain pixels": plain,
+        f"M-ResNet on FER2013, {steps:,} steps from scratch, untuned: "
+        "PrivateTest": _percent(tests["scratch"]),
+        "the same from the parent (26 layers loaded; CoPr1 and the FC layers "
+        "fresh)": _percent(tests["finetuned"]),
+    }
+    return table_of(("network", "accuracy"), rows.items())
 
 
 def _verified(accuracy: float, error: float, area: float) -> str:
@@ -71,13 +67,11 @@ def toy(file: Path = TOY) -> str:
     """Median distances to the optimum, by optimiser and number of variables."""
     rows = read(file)["rows"]
     variables = list(rows[0]["median_distance"])
-    lines = [
-        "| optimiser | constants | " + " | ".join(f"n = {n}" for n in variables) + " |",
-        "|---|---|" + "---:|" * len(variables),
-    ]
+    head = ("optimiser", "constants", *(f"n = {n}" for n in variables))
+    lines = []
     for row in rows:
         values = ", ".join(f"{n} {v:g}" for n, v in row.get("values", {}).items())
         constants = f"{row['constants']}: {values}" if values else ""
-        medians = " | ".join(f"{row['median_distance'][n]:.2g}" for n in variables)
-        lines.append(f"| {row['optimiser']} | {constants} | {medians} |")
-    return "\n".join(lines)
+        medians = (f"{row['median_distance'][n]:.2g}" for n in variables)
+        lines.append([row["optimiser"], constants, *medians])
+    return table_of(head, lines, words=2)

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from benchmarks.records import measured_by
 from benchmarks.timing import IMAGES, Row, config_of, rows_of
+from surrojax.baselines.markdown import table_of
 
 SIDES = ("jax", "pytorch")
 PACKAGES = ("jax", "jaxlib", "flax")
@@ -77,18 +78,14 @@ def summary(turns: list[dict[str, dict[str, Row]]]) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """The summary in Markdown."""
-    lines = [
-        "| | ms | of peak | PyTorch, ms | times as fast |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    head = ("", "ms", "of peak", "PyTorch, ms", "times as fast")
+    lines = []
     for row in rows:
         share = f"{100 * row['share_of_peak']:.0f} %" if "share_of_peak" in row else ""
         theirs = f"{row['pytorch_ms']:.2f}" if "pytorch_ms" in row else ""
         ratio = f"{row['times_as_fast']:.2f}" if "times_as_fast" in row else ""
-        lines.append(
-            f"| {row['row']} | {row['ms']:.2f} | {share} | {theirs} | {ratio} |"
-        )
-    return "\n".join(lines)
+        lines.append((row["row"], f"{row['ms']:.2f}", share, theirs, ratio))
+    return table_of(head, lines)
 
 
 def plot(rows: list[Row], file: Path) -> None:

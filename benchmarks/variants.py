@@ -14,6 +14,7 @@ from benchmarks import records
 from benchmarks.records import copy_records, launch, read
 from benchmarks.rows import RESULTS
 from surrojax import filenames
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.rows import Mean
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.pooling import mean_and_error
@@ -80,20 +81,17 @@ class Study:
 
     def table(self, results: Path = RESULTS) -> str:
         """The variants that were run, as markdown."""
-        lines = [
-            f"| variant | cost | {self.judged} | validation | 100 x loss | training | "
-            "seeds |",
-            "|---|---:|---:|---:|---:|---:|---:|",
-        ]
+        head = ("variant", "cost", self.judged, "validation", "100 x loss", "training")
+        lines = []
         for name, variant in self.variants.items():
             folders = sorted((results / self.name / name).glob("seed=*"))
             if not folders:
-                lines.append(f"| {variant.title} | not run | | | | | 0 |")
+                lines.append([variant.title, "not run", *[""] * (len(head) - 2), "0"])
                 continue
             found = [_figures(folder, variant.macs) for folder in folders]
-            cells = " | ".join(map(with_error, zip(*found, strict=True)))
-            lines.append(f"| {variant.title} | {cells} | {len(folders)} |")
-        return "\n".join(lines)
+            cells = map(with_error, zip(*found, strict=True))
+            lines.append([variant.title, *cells, str(len(folders))])
+        return table_of((*head, "seeds"), lines)
 
     def main(self) -> int:
         """Runs what is asked for; the exit code."""

@@ -9,6 +9,7 @@ import pytest
 import surrojax
 from benchmarks import one_setting as study
 from benchmarks.own_network import digits
+from surrojax.schedule import Schedule
 
 
 def seeds(*figures, losses=(2.0, 2.0, 2.0)):
@@ -29,8 +30,8 @@ ROWS = {study.held(ratio): seeds((0.5, 0.5), (0.5, 0.5)) for ratio in study.RATI
     "0.7 held": seeds((0.6, 0.5), (0.4, 0.9), losses=(1.0, 1.5)),
     "tuned": seeds((0.9, 0.1), (0.8, 0.1), losses=(0.5, 3.0)),
     study.BEGINNING: seeds((0.6, 0.2), (0.4, 0.2), losses=(1.0, 1.5)),
-    study.DRAWN: seeds((0.5, 0.2), (0.5, 0.2)),
 }
+ROWS |= dict.fromkeys(study.UNTABLED, seeds((0.5, 0.2), (0.5, 0.2)))
 
 
 def test_the_best_in_hindsight_is_chosen_on_other_seeds():
@@ -46,7 +47,7 @@ def test_rows_are_held_against_the_best_ratio_in_hindsight():
     assert means == pytest.approx(
         dict.fromkeys(map(study.held, study.RATIOS), 30)
         | {"0.3 held": 0, "0.7 held": 30, "tuned": -5, "grid": 25, study.BEGINNING: 30}
-        | {study.DRAWN: 30}
+        | dict.fromkeys(study.UNTABLED, 30)
     )
 
 
@@ -140,31 +141,59 @@ def test_few_digits_are_a_hundred_to_train_and_to_validate():
     assert [len(labels) for _, labels in study.few(0)] == [100, 100, 1197]
 
 
-def test_what_is_held_trains_for_what_tuning_costs(monkeypatch, tmp_path):
-    ran = {}
+@pytest.fixture
+def played(monkeypatch, tmp_path):
+    """What each run of `figures` was given, by row and seed; on three seeds."""
+    found = {}
 
     def run(case, name, seed, workdir, also):
-        assert also is study.calibrated
-        ran[name] = {**case.common, **case.rows[name]}
+        assert (also, workdir) == (study.calibrated, tmp_path)
+        found[name, seed] = {**case.common, **case.rows[name]}
         return {"cost": 1.25, "seed": seed}
 
+    def read(folder):
+        ratio = 0.1 * (1 + found_on(folder))
+        values = np.array([[0.0, 0.5], [0.0, ratio]])
+        return Schedule(("lambda_z", "p_x"), np.array([2400, 3000]), values)
+
+    def found_on(folder):
+        return [study.folder_of(tmp_path, "tuned", s) for s in range(3)].index(folder)
+
     monkeypatch.setattr(study, "run", run)
-    found = study.figures(study.PROBLEMS["faces"], 3, tmp_path)
-    assert sorted(found) == sorted((*study.ROWS, study.DRAWN))
-    assert "max_iterations" not in ran["tuned"] and "tune" not in ran["tuned"]
+    monkeypatch.setattr(study, "read_schedule", read)
+    figures = study.figures(study.PROBLEMS["faces"], 3, tmp_path)
+    assert sorted(figures) == sorted((*study.ROWS, *study.UNTABLED))
+    assert {tuple(r["seed"] for r in runs) for runs in figures.values()} == {(0, 1, 2)}
+    return found
+
+
+def test_what_is_held_trains_for_what_tuning_costs(played):
+    tuned = played["tuned", 0]
+    assert "max_iterations" not in tuned and "tune" not in tuned
     for ratio in study.RATIOS:
-        row = ran[study.held(ratio)]
+        row = played[study.held(ratio), 0]
         assert (row["max_iterations"], row["tune"]) == (3750, ())
         assert row["fixed"] == {"p_z": ratio, "p_x": ratio}
-        assert row["augment"] is ran["tuned"]["augment"]
-    assert ran[study.DRAWN] == ran["tuned"] | {"first_setting": "candidate"}
-    begun = ran[study.BEGINNING]
+        assert row["augment"] is tuned["augment"]
+    assert played[study.DRAWN, 0] == tuned | {"first_setting": "candidate"}
+    begun = played[study.BEGINNING, 0]
     assert (begun["max_iterations"], begun["tune"]) == (3750, ())
     space = surrojax.own_method(study.Dense(), np.zeros((2, 8))).space
     middle = space.beginning.ratio._asdict()
     assert begun["fixed"] == pytest.approx(
         {f"p_{site}": float(ratio) for site, ratio in middle.items()}
     )
+
+
+@pytest.mark.parametrize(("seed", "ratio"), [(0, 0.2), (1, 0.3), (2, 0.1)])
+def test_what_another_seed_has_found_trains_as_long(played, seed, ratio):
+    last = played[study.LAST, seed]
+    assert (last["max_iterations"], last["tune"]) == (3750, ())
+    assert last["fixed"] == pytest.approx({"lambda_z": 0, "p_x": ratio})
+    replayed = played[study.REPLAYED, seed]
+    assert replayed["max_iterations"] == 3750 and "tune" not in replayed
+    assert replayed["schedule"].ends.tolist() == [1875, 3750]
+    assert replayed["schedule"].values[:, 1].tolist() == pytest.approx([0.5, ratio])
 
 
 def test_the_figure_has_a_panel_a_problem():

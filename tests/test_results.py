@@ -310,13 +310,12 @@ def test_readme_has_how_far_others_are_behind_on_the_seeds_that_both_have(tmp_pa
             file = folder / method / "budget=1" / f"seed={seed}.json"
             file.write_text(json.dumps(record))
     runs = [readme.Line("x", {0: 55.0}, {10})]
-    assert runs[0].markdown({0: 57.0}) == "| x |  | 55.00 |  | 10 | 1 |"
+    assert runs[0].cells({0: 57.0}) == ["x", "", "55.00", "", "10", "1"]
     [ours, tpe] = [line for line in readme.compared(tmp_path) if line.tests]
-    assert ours.markdown({}).endswith(
-        "58.33 ± 0.88 |  | 30,000 or 31,000 or 32,000 | 3 |"
-    )
+    of_ours = ["58.33 ± 0.88", "", "30,000 or 31,000 or 32,000", "3"]
+    assert ours.cells({})[2:] == of_ours
     # Paired: 2 and 1; Student's t with one degree of freedom is 12.7.
-    assert "| 56.00 ± 1.00 | 1.50 (-4.85 to 7.85) |" in tpe.markdown(ours.tests)
+    assert tpe.cells(ours.tests)[2:4] == ["56.00 ± 1.00", "1.50 (-4.85 to 7.85)"]
 
 
 def test_figures_are_drawn_of_the_rows_that_were_run(tmp_path):

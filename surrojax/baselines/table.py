@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from surrojax.baselines import figure, forest
 from surrojax.baselines.folder import Folder
+from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, Row, not_run, rows_of
 from surrojax.errors import InputError
@@ -64,7 +65,7 @@ def markdown(
       missing: of `not_run`: lines after them that say so.
     """
     head = [f"{cell} {against}" if cell == "gain over" else cell for cell in HEAD]
-    lines = [head, ["---"] + ["---:"] * (len(HEAD) - 1)] + [
+    lines = [
         [
             row.method,
             f"{row.budget:g}",
@@ -84,7 +85,7 @@ def markdown(
         [name, f"{budget:g}", "not run"] + [""] * (len(HEAD) - 3)
         for name, budget in missing
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table_of(head, lines)
 
 
 def interval(gain: Mean) -> str:
