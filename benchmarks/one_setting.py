@@ -204,13 +204,6 @@ def calibrated(result: Result, splits: Splits) -> dict[str, Any]:
     }
 
 
-def stretched(schedule: Schedule, steps: int) -> Schedule:
-    """The same values in as many rounds of equal length, about so many steps in all."""
-    rounds = len(schedule)
-    ends = round(steps / rounds) * np.arange(1, rounds + 1)
-    return replace(schedule, ends=ends)
-
-
 def figures(case: Case, seeds: int, workdir: Path) -> dict[str, list[dict[str, float]]]:
     """All rows of a problem, each of so many seeds."""
     found = {TUNED: [run(case, TUNED, s, workdir, calibrated) for s in range(seeds)]}
@@ -239,7 +232,7 @@ def untuned_rows(steps: int, schedule: Schedule) -> dict[str, Mapping[str, Any]]
         name: {"max_iterations": steps, **untuned(**setting)}
         for name, setting in held_settings.items()
     }
-    longer = stretched(schedule, steps)
+    longer = schedule.stretched(steps)
     length = {"max_iterations": int(longer.ends[-1])}
     return rows | {REPLAYED: {**length, "schedule": longer}}
 

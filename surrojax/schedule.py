@@ -1,7 +1,7 @@
 """A schedule: the hyper-parameters that a network is trained with, by step."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -125,6 +125,26 @@ class Schedule:
         own = dict(zip(self.names, self.values.T, strict=True))
         columns = [own.get(name, nothing) for name in names]
         return Schedule(tuple(names), self.ends, np.stack(columns, axis=1))
+
+    def stretched(self, steps: int) -> "Schedule":
+        """The same values for a training of another length.
+
+        Args:
+          steps: of the whole; it ends with the multiple that is nearest of the longest
+            round of which all of its rounds are made, so that a run's rounds fit it.
+
+        Raises:
+          InputError: there are too few for its values.
+        """
+        unit = int(np.gcd.reduce(self.ends))
+        parts = self.ends // unit
+        length = round(steps / parts[-1])
+        if length < 1:
+            raise InputError(
+                f"schedule: {steps} steps are too few to stretch it to; it wants "
+                f"{parts[-1]} or more"
+            )
+        return replace(self, ends=parts * length)
 
     def check(self, plan: Sequence[int]) -> None:
         """Sees that a run's rounds can follow it: a round has one setting.

@@ -154,7 +154,7 @@ def played(monkeypatch, tmp_path):
     def read(folder):
         ratio = 0.1 * (1 + found_on(folder))
         values = np.array([[0.0, 0.5], [0.0, ratio]])
-        return Schedule(("lambda_z", "p_x"), np.array([2400, 3000]), values)
+        return Schedule(("lambda_z", "p_x"), np.array([1500, 3000]), values)
 
     def found_on(folder):
         return [study.folder_of(tmp_path, "tuned", s) for s in range(3)].index(folder)
