@@ -159,15 +159,15 @@ def held(ratio: float) -> str:
 HELD = tuple(map(held, RATIOS))
 
 DRAWN = "tuned, first drawn"
-"""With a candidate as round 1's setting."""
+"""With a candidate as round 1's setting: in the record, not in the tables."""
 
-REPLAYED = "the next seed's schedule"
-LAST = "the last setting of it"
+REPLAYED = "its schedule again"
+"""That of the next seed, as long as what is held."""
 
-UNTABLED = (DRAWN, REPLAYED, LAST)
-"""In the record, not in the tables."""
+LAST = "its last setting held"
+"""That of this schedule."""
 
-ROWS = (*HELD, TUNED, BEGINNING)
+ROWS = (*HELD, TUNED, BEGINNING, REPLAYED, LAST)
 
 COLUMNS = {row: row for row in ROWS} | {"grid": "grid of six, six times the cost"}
 """Of the table: what each row is called, and its heading."""
@@ -278,7 +278,7 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Mean:
 
 def behind(found: Found) -> dict[str, dict[str, Mean]]:
     """By row and problem: points behind the ratio that is best in hindsight."""
-    far: dict[str, dict[str, Mean]] = {row: {} for row in (*COLUMNS, *UNTABLED)}
+    far: dict[str, dict[str, Mean]] = {row: {} for row in (*COLUMNS, DRAWN)}
     for name, rows in found.items():
         of = accuracies(rows)
         best = in_hindsight(of)
@@ -379,16 +379,16 @@ def loss_table(found: Found, loss: str) -> str:
 
 def summary(found: Found) -> str:
     """How far rows are from the best, over all problems, as markdown."""
-    all_ = behind(found)
-    far = [by_problem(all_[row]) for row in ROWS]
-    lines = [
-        ("accuracy: points behind", *(with_error(row, 1) for row in far)),
-        ("at worst", *(f"{max(row):.1f}" for row in far)),
-    ]
+    head = ["", "accuracy: points behind", "at worst"]
+    columns: list[list[str]] = []
+    far = behind(found)
+    points = [by_problem(far[row]) for row in ROWS]
+    columns.append([with_error(row, 1) for row in points])
+    columns.append([f"{max(row):.1f}" for row in points])
     for loss, title in LOSSES.items():
-        mean, worst = loss_ends(found, loss)
-        lines += [(f"{title}: times the best's", *mean), ("at worst", *worst)]
-    return table_of(("", *ROWS), lines)
+        head += [f"{title}: times the best's", "at worst"]
+        columns += loss_ends(found, loss)
+    return table_of(head, zip(ROWS, *columns, strict=True))
 
 
 def plot(found: Found) -> Figure:

@@ -31,7 +31,8 @@ ROWS = {study.held(ratio): seeds((0.5, 0.5), (0.5, 0.5)) for ratio in study.RATI
     "tuned": seeds((0.9, 0.1), (0.8, 0.1), losses=(0.5, 3.0)),
     study.BEGINNING: seeds((0.6, 0.2), (0.4, 0.2), losses=(1.0, 1.5)),
 }
-ROWS |= dict.fromkeys(study.UNTABLED, seeds((0.5, 0.2), (0.5, 0.2)))
+OTHERS = (study.DRAWN, study.REPLAYED, study.LAST)
+ROWS |= dict.fromkeys(OTHERS, seeds((0.5, 0.2), (0.5, 0.2)))
 
 
 def test_the_best_in_hindsight_is_chosen_on_other_seeds():
@@ -47,7 +48,7 @@ def test_rows_are_held_against_the_best_ratio_in_hindsight():
     assert means == pytest.approx(
         dict.fromkeys(map(study.held, study.RATIOS), 30)
         | {"0.3 held": 0, "0.7 held": 30, "tuned": -5, "grid": 25, study.BEGINNING: 30}
-        | dict.fromkeys(study.UNTABLED, 30)
+        | dict.fromkeys(OTHERS, 30)
     )
 
 
@@ -62,8 +63,10 @@ def test_losses_are_held_against_the_least_in_hindsight():
     *_, one, mean, worst = study.loss_table({"a problem": ROWS}, loss).splitlines()
     assert [c for c in one.split("|") if "**" in c] == [" **1.250 ± 0.250** "]
     assert mean.split("|")[2] == worst.split("|")[2] == " 1.63 "
-    *_, scaled, _ = study.summary({"one": ROWS, "another": ROWS}).splitlines()
-    assert scaled.split("|")[2:-1] == [" 1.00 "] * len(study.ROWS)
+    _, _, *lines = study.summary({"one": ROWS, "another": ROWS}).splitlines()
+    assert [line.split("|")[6:-1] for line in lines] == [[" 1.00 "] * 2] * len(lines)
+    assert [line.split("|")[1].strip() for line in lines] == list(study.ROWS)
+    assert " 0.3 held | 0.0 ± 0.0 | 0.0 | 1.63 | 1.63 |" in lines[3]
 
 
 def test_the_mean_over_problems_is_geometric_and_the_worst_is_the_most():
@@ -162,7 +165,7 @@ def played(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "run", run)
     monkeypatch.setattr(study, "read_schedule", read)
     figures = study.figures(study.PROBLEMS["faces"], 3, tmp_path)
-    assert sorted(figures) == sorted((*study.ROWS, *study.UNTABLED))
+    assert sorted(figures) == sorted((*study.ROWS, study.DRAWN))
     assert {tuple(r["seed"] for r in runs) for runs in figures.values()} == {(0, 1, 2)}
     return found
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import one_setting, records
 from benchmarks.one_setting import HELD
 from benchmarks.own_network import CASES, table
-from surrojax.baselines.rows import Mean
+from surrojax.baselines.rows import Mean, holm
 
 ROOT = Path(__file__).parent.parent
 FILES = {
@@ -126,6 +126,44 @@ def test_the_pages_say_what_the_search_adds_to_its_beginning(ten):
     assert f"it is {plus(wrong)} ahead, beyond chance" in page
     assert one_setting.beyond_chance(ten, one_setting.BEGINNING) == (1, 0)
     assert f"on the tenth {wrong.mean:.1f} points behind it" in readme
+
+
+def test_the_pages_say_what_a_schedule_that_was_found_is_worth(ten):
+    page, readme = words("docs/own_networks.md"), words("README.md")
+    again, last = one_setting.REPLAYED, one_setting.LAST
+    far = {row: one_setting.behind(ten)[row] for row in (again, last)}
+    behind = {row: one_setting.by_problem(far[row]) for row in far}
+
+    def ahead(other):
+        return {
+            problem: one_setting.paired(*(one_setting.accuracies(rows)[r] for r in of))
+            for of in [(again, other)]
+            for problem, rows in ten.items()
+        }
+
+    of_tuned, of_begun = ahead("tuned"), ahead(one_setting.BEGINNING)
+    mean = Mean.of([gain.mean for gain in of_tuned.values()])
+    assert (
+        f"that of the next seed is {plus(Mean.of(behind[again]))} behind the best, "
+        f"{max(behind[again]):.1f} at worst, and {plus(mean)} ahead of the tuned run"
+    ) in page
+    wrong, shifted = "digits, wrong labels", "faces, shifted"
+    assert f"It is {plus(of_begun[wrong])} ahead of the beginning with *wrong" in page
+    assert f"*faces, shifted* {plus(of_tuned[shifted])} ahead of the tuned run" in page
+    assert f"level with the beginning ({plus(of_begun[shifted])}): what" in page
+    # What is said to be beyond chance, and nothing else, is so of ten.
+    for gains, problem in ((of_begun, wrong), (of_tuned, shifted)):
+        told = holm({name: gain.p_value for name, gain in gains.items()})
+        assert [name for name, p in told.items() if p < 0.05] == [problem]
+    worst = far[last][wrong]
+    assert worst.mean == max(behind[last])
+    assert (
+        f"it is {plus(Mean.of(behind[last]))} behind, and {worst.mean:.1f} at worst, "
+        "on *wrong labels*"
+    ) in page
+    low = sorted(one_setting.accuracies(ten[wrong])[last])[:3]
+    assert f"({low[1]:.0f} and {low[0]:.0f} %)" in page and low[2] > 70
+    assert "as near to the best as the tuned run" in readme and mean.mean > 0
 
 
 def test_the_page_says_by_what_the_beginning_was_chosen(ten):

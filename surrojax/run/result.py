@@ -113,7 +113,11 @@ class Result:
 
     @property
     def setting(self) -> dict[str, float]:
-        """The setting of the last round: the one that the schedule ends with."""
+        """The setting of the last round: the one that the schedule ends with.
+
+        It served a network that had learnt, and may keep a fresh one from learning:
+        train again under the schedule.
+        """
         return dict(self.records[-1]["hyper"])
 
     @property
