@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import records
-from surrojax.baselines.methods import LONGER_START, OURS
+from surrojax.baselines.methods import OURS, start_row
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Comparison:
                 f"--ours={row}=configs/{config}.py"
                 for row, config in self.ours.items()
                 # The first says what the budget is.
-                if row == OURS or {row, f"{LONGER_START}_{row}"} & {*methods}
+                if row == OURS or {row, start_row(row)} & {*methods}
             ),
             f"--workdir={Path('runs', self.folder)}",
             f"--methods={','.join(methods)}",

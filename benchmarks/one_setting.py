@@ -162,10 +162,10 @@ DRAWN = "tuned, first drawn"
 """With a candidate as round 1's setting: in the record, not in the tables."""
 
 REPLAYED = "its schedule again"
-"""That of the next seed, as long as what is held."""
+"""Under the schedule that tuning found on the next seed, stretched to as long."""
 
 LAST = "its last setting held"
-"""That of this schedule."""
+"""The setting with which this schedule ends, from the first step on."""
 
 ROWS = (*HELD, TUNED, BEGINNING, REPLAYED, LAST)
 
@@ -379,15 +379,14 @@ def loss_table(found: Found, loss: str) -> str:
 
 def summary(found: Found) -> str:
     """How far rows are from the best, over all problems, as markdown."""
-    head = ["", "accuracy: points behind", "at worst"]
-    columns: list[list[str]] = []
+    head = ["", "accuracy: points behind the best (at worst)"]
+    head += [f"{title}: times the best's (at worst)" for title in LOSSES.values()]
     far = behind(found)
     points = [by_problem(far[row]) for row in ROWS]
-    columns.append([with_error(row, 1) for row in points])
-    columns.append([f"{max(row):.1f}" for row in points])
-    for loss, title in LOSSES.items():
-        head += [f"{title}: times the best's", "at worst"]
-        columns += loss_ends(found, loss)
+    columns = [[f"{with_error(row, 1)} ({max(row):.1f})" for row in points]]
+    for loss in LOSSES:
+        ends = zip(*loss_ends(found, loss), strict=True)
+        columns.append([f"{mean} ({worst})" for mean, worst in ends])
     return table_of(head, zip(ROWS, *columns, strict=True))
 
 
@@ -431,6 +430,10 @@ def main() -> None:
     parser.add_argument("--workdir", type=Path, default=Path("runs/one_setting"))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    if given.seeds < 2:
+        parser.error(
+            "--seeds: a schedule is used again on the next seed; give 2 or more"
+        )
     names = given.problem or list(PROBLEMS)
     found = {
         name: figures(PROBLEMS[name], given.seeds, given.workdir / name)

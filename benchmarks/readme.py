@@ -27,6 +27,7 @@ PAPER = {
 COMPARED = {
     OURS: "**tuned in the improved form**",
     "surrojax_wide": "the same, no setting to begin with",
+    "longer_start_surrojax_wide": "where that search begins, not tuned",
     "longer": "p_z = p_x = 0.5, not tuned",
     "longer_start": "where the improved form's search begins, not tuned",
     "longer_untuned": "no regularisation",

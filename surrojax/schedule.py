@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -126,25 +127,28 @@ class Schedule:
         columns = [own.get(name, nothing) for name in names]
         return Schedule(tuple(names), self.ends, np.stack(columns, axis=1))
 
+    @property
+    def unit(self) -> int:
+        """Steps of the longest round of which all of its rounds are made."""
+        return int(np.gcd.reduce(self.ends))
+
     def stretched(self, steps: int) -> "Schedule":
         """The same values for a training of another length.
 
         Args:
-          steps: of the whole; it ends with the multiple that is nearest of the longest
-            round of which all of its rounds are made, so that a run's rounds fit it.
+          steps: at most so many; each round keeps its share of them, in whole steps.
 
         Raises:
-          InputError: there are too few for its values.
+          InputError: it is no whole number, or too small for the rounds.
         """
-        unit = int(np.gcd.reduce(self.ends))
-        parts = self.ends // unit
-        length = round(steps / parts[-1])
-        if length < 1:
+        parts = self.ends // self.unit
+        whole = isinstance(steps, Integral)
+        if not whole or steps < parts[-1]:
             raise InputError(
-                f"schedule: {steps} steps are too few to stretch it to; it wants "
-                f"{parts[-1]} or more"
+                f"schedule: {steps!r} are no steps to stretch it to; it wants a whole "
+                f"number, {parts[-1]} or more"
             )
-        return replace(self, ends=parts * length)
+        return replace(self, ends=parts * (int(steps) // int(parts[-1])))
 
     def check(self, plan: Sequence[int]) -> None:
         """Sees that a run's rounds can follow it: a round has one setting.
@@ -160,7 +164,7 @@ class Schedule:
         if within:
             raise InputError(
                 f"schedule: its values change after step {within[0]}, within a round "
-                f"of this run; give iterations_per_round = {int(self.ends[0])}, or "
+                f"of this run; give iterations_per_round = {self.unit}, or "
                 "another length at whose rounds' ends they change"
             )
 

@@ -93,7 +93,16 @@ def test_two_methods_and_their_table(tmp_path):
         (Asked(("untuned",), budgets=(float("nan"),)), "--budgets: nan"),
         (Asked(("untuned",), seeds=(-1,)), "--seeds: -1"),
         (Asked(("untuned",), options=Options(pbt_every=0)), "--pbt_every: 0"),
-        (Asked(("untuned",), others={"random": None}), "random is a baseline"),
+        (Asked(("untuned",), others={"random": None}), "random is the name of a base"),
+        (
+            Asked(("untuned",), others={"longer_start_x": None}),
+            "--ours: longer_start_x is the name of a baseline; give another",
+        ),
+        (Asked(("longer_start_x",)), "longer_start_x wants .* --ours=x=FILE"),
+        (
+            Asked(("longer_start_surrojax",), others={"surrojax": None}),
+            "wants another config",
+        ),
         (
             Asked(("untuned",), options=Options(ranges={"ratio": (0.5, 0.1)})),
             "--box_ratio=0.5,0.1",
@@ -110,6 +119,14 @@ def test_another_config_is_a_row_of_its_own():
     entries = methods.methods_of(common.get_config(), {"other": None})
     assert entries["other"].takes(1) and not entries["other"].takes(10)
     assert "surrojax" in entries
+
+
+def test_where_another_config_begins_is_held_at_any_budget():
+    others = {"other": common.get_config(), "surrojax": common.get_config()}
+    Asked(("longer_start_other",), budgets=(2,), others=others).check()
+    entries = methods.methods_of(common.get_config(), others)
+    starts = [name for name in entries if name.startswith("longer_start")]
+    assert starts == ["longer_start", "longer_start_other"]
 
 
 def test_another_config_takes_over_the_data_and_has_its_own_length():

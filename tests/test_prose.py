@@ -13,7 +13,7 @@ import pytest
 from benchmarks.rows import RESULTS, ROWS
 from surrojax import filenames
 from surrojax.baselines.folder import Folder
-from surrojax.baselines.methods import OURS
+from surrojax.baselines.methods import OURS, start_row
 from surrojax.baselines.rows import Mean, holm, rows_of
 from surrojax.run.records import read_json
 
@@ -160,6 +160,29 @@ def without_a_beginning_and_drawn():
     found, own = ahead(before, accuracy(WIDE)), mean(before)
     chose = ahead(*(accuracy(WIDE, of, "validation") for of in (LENET, DRAWN)))
     return plus(own), word(own.size), found.mean, span(found), plus(chose)
+
+
+@claim(
+    "searches nothing: it has {} % over the same {} seeds, {} less than "
+    "`surrojax_wide` ({}; ahead on {}), and is level with the chosen beginning held, "
+    "which is {} ahead of it over these seeds ({}). In"
+)
+def without_a_beginning_beside_its_middle_held():
+    held, wide = (accuracy(row) for row in (start_row(WIDE), WIDE))
+    assert held.keys() == wide.keys()
+    found, chosen = ahead(wide, held), ahead(accuracy(START), held)
+    wins = sum(gain < 0 for gain in gains(wide, held))
+    told = plus(mean(held)), word(found.size), found.mean, span(found), word(wins)
+    return *told, chosen.mean, span(chosen)
+
+
+@claim("By PSO at the tall rate they end with {} % (validation {}, training {} %)")
+def all_eight_at_the_tall_rate():
+    folder = RESULTS / "paper/lenet_tall/coefficients_ratios_pso/seed=0"
+    run = read_json(folder / filenames.RESULT)
+    splits = ("test", "validation", "train")
+    test, validation, train = (100 * run[f"{split}_accuracy"] for split in splits)
+    return test, validation, f"{train:.0f}"
 
 
 @claim("and with the common dropout of 0.5 ({} ahead, {}).")

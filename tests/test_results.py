@@ -112,6 +112,8 @@ def test_a_row_s_command_says_what_its_budget_is_of():
     assert "surrojax_wide" not in LENET.command(["random", "surrojax"], 1, [0])
     both = LENET.command(["surrojax_wide"], 1, [0])
     assert f"{ours} --ours=surrojax_wide=configs/fer2013_lenet_improved_wide" in both
+    held = LENET.command(["longer_start_surrojax_wide"], 1, [0])
+    assert "--ours=surrojax_wide=configs/fer2013_lenet_improved_wide" in held
 
 
 def test_the_last_training_gets_what_the_search_left():

@@ -42,23 +42,19 @@ def test_callables_under_jit():
 
 
 @pytest.mark.parametrize(
-    ("steps", "ends"), [(50, [20, 50]), (11, [4, 10]), (13, [6, 15]), (3, [2, 5])]
+    ("steps", "ends"), [(50, [20, 50]), (54, [20, 50]), (14, [4, 10]), (5, [2, 5])]
 )
-def test_stretched_its_rounds_keep_their_proportions(steps, ends):
+def test_stretched_its_rounds_keep_their_shares(steps, ends):
     """Of 10 and 15 steps, they are two and three fifths: whole steps each."""
     longer = SCHEDULE.stretched(steps)
     assert longer.ends.tolist() == ends
     assert longer.names == NAMES and longer.values is VALUES
 
 
-def test_too_few_steps_to_stretch_to_are_said():
-    with pytest.raises(InputError, match="^schedule: 2 steps are too few .* 5 or more"):
-        SCHEDULE.stretched(2)
-
-
-def test_a_run_follows_what_is_stretched():
-    doubled = Schedule(NAMES, [100, 300, 700], np.repeat(VALUES[:1], 3, axis=0))
-    doubled.stretched(1_400).check([200] * 7)
+@pytest.mark.parametrize("steps", [4, 0, -10, 7.5, math.nan, "50", None])
+def test_what_no_schedule_can_be_stretched_to_is_said(steps):
+    with pytest.raises(InputError, match="^schedule: .* a whole number, 5 or more$"):
+        SCHEDULE.stretched(steps)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])

@@ -980,6 +980,37 @@ def test_a_schedule_of_other_layers_is_told(tmp_path, capsys):
         assert (told in capsys.readouterr().out) == said
 
 
+@pytest.mark.parametrize(
+    ("ends", "steps", "rounds"),
+    [([20, 40], 50, [25, 50]), ([10, 25], 53, [10, 20, 30, 40, 50])],
+)
+def test_a_stretched_schedule_is_followed_to_its_end(ends, steps, rounds, capsys):
+    values = np.array([[0.2], [0.4]])
+    schedule = surrojax.Schedule(("p_x",), ends, values).stretched(steps)
+    small = {
+        k: v for k, v in SMALL.items() if k not in ("tune", "iterations_per_round")
+    }
+    small |= {"max_iterations": steps, "quiet": False}
+    run = surrojax.tune(Table(), *splits(TABLE), schedule=schedule, **small)
+    assert [record["step"] for record in run.records] == rounds
+    for record in run.records:
+        used = record["hyper"]["p_x"]
+        assert used == pytest.approx(0.2 if record["step"] <= schedule.ends[0] else 0.4)
+    assert "the schedule is of" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("steps", [20, 60])
+def test_a_schedule_of_another_length_is_told(steps, capsys):
+    schedule = surrojax.Schedule(("p_x",), [20, 40], [[0.2], [0.4]])
+    small = {
+        k: v for k, v in SMALL.items() if k not in ("tune", "iterations_per_round")
+    }
+    small |= {"max_iterations": steps, "quiet": False}
+    surrojax.tune(Table(), *splits(TABLE), schedule=schedule, **small)
+    told = f"mind: the schedule is of 40 steps, and {steps} are trained here; its"
+    assert told in capsys.readouterr().out
+
+
 def test_a_set_has_one_name_in_all_processes():
     program = (
         "from surrojax.own.identity import name_of\n"

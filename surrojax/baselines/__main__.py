@@ -20,7 +20,7 @@ from ml_collections import config_flags
 from surrojax.baselines import ours
 from surrojax.baselines.attempt import Options
 from surrojax.baselines.box import RANGES
-from surrojax.baselines.methods import NAMES, OURS
+from surrojax.baselines.methods import NAMES, OURS, start_row
 from surrojax.baselines.runner import Asked, Done, run_all
 from surrojax.cli import commandline
 from surrojax.errors import InputError
@@ -39,7 +39,11 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="FILE: The experiment; see Configs below."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "DIR: The comparison's folder.")
-METHODS = flags.DEFINE_list("methods", [], f"A,B,...: Of {', '.join(NAMES)}.")
+METHODS = flags.DEFINE_list(
+    "methods",
+    [],
+    f"A,B,...: Of {', '.join(NAMES)}, {start_row('NAME')} of --ours=NAME=FILE.",
+)
 SEEDS = flags.DEFINE_list("seeds", ["0"], "I,J,...: Of the runs.")
 BUDGETS = flags.DEFINE_list(
     "budgets", ["1"], "B,C,...: Multiples of what one run of the method costs."

@@ -12,9 +12,9 @@ def table_of(head: Sequence[str], rows: Iterable[Iterable[str]], words: int = 1)
       words: columns of words; those after them are numbers, and set to the right.
     """
     rule = "|" + "---|" * words + "---:|" * (len(head) - words)
-    return "\n".join((line(head), rule, *map(line, rows)))
+    return "\n".join((_line(head), rule, *map(_line, rows)))
 
 
-def line(cells: Iterable[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     """A line of a table."""
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)

@@ -1,6 +1,6 @@
 """All methods by the names that the command line takes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -19,7 +19,7 @@ OURS = SOURCE
 """The method itself; what the others are compared with."""
 
 LONGER_START = "longer_start"
-"""Also begins, with `_NAME` after it, the name of such a row for another config."""
+"""A row's name; with `_NAME` after it, that of the same for the config NAME."""
 
 HYPERBAND = ("hyperband", "play")
 """Of `external.load`."""
@@ -102,21 +102,23 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
         name: Entry(partial(ours.play, of), "ours", OF_OURS)
         for name, of in configs.items()
     }
+    held = METHODS[LONGER_START]
     starts = {
-        row: replace(METHODS[LONGER_START], play=plain.longer(plain.start_of(name)))
-        for name, row in starts_of(others).items()
+        start_row(name): replace(held, play=plain.longer(plain.start_of(name)))
+        for name in others
+        if name != OURS  # whose row is `LONGER_START` itself
     }
     return {**METHODS, **rows, **starts}
 
 
-def starts_of(others: Iterable[str]) -> dict[str, str]:
-    """By name of a further config: the row of where its search begins, held."""
-    return {name: f"{LONGER_START}_{name}" for name in others if name != OURS}
+def start_row(name: str) -> str:
+    """The row of where the search of a further config begins, held."""
+    return f"{LONGER_START}_{name}"
 
 
 def baseline_of(row: str) -> Entry | None:
     """What a row is, by its name alone; None: a config of the method."""
-    held = row.startswith(f"{LONGER_START}_")
+    held = row.startswith(start_row(""))
     return METHODS.get(LONGER_START if held else row)
 
 
@@ -156,7 +158,14 @@ def _check_budgets(names: Sequence[str], budgets: Sequence[float]) -> None:
 def _check_names(names: Sequence[str], others: Sequence[str]) -> None:
     for name in others:
         if baseline_of(name) is not None:
-            raise InputError(f"--ours: {name} is a baseline; give NAME=FILE")
-    known = [*NAMES, *others, *starts_of(others).values()]
+            raise InputError(
+                f"--ours: {name} is the name of a baseline; give another, as NAME=FILE"
+            )
+    starts = {start_row(name) for name in others if name != OURS}
     for name in names:
-        check_known("--methods", name, known)
+        if name.startswith(start_row("")) and name not in starts:
+            other = name.removeprefix(start_row(""))
+            raise InputError(
+                f"--methods: {name} wants another config, --ours={other or 'NAME'}=FILE"
+            )
+        check_known("--methods", name, [*NAMES, *others, *starts])

@@ -71,15 +71,26 @@ class Followed(NamedTuple):
         ordered.check(method.plan(max_iterations))
         return replace(method, space=space, schedule=ordered)
 
-    def told(self, method: Method) -> list[str]:
-        """Says where it was found for other layers than it acts on here."""
+    def told(self, method: Method, steps: int) -> list[str]:
+        """Says where it was found for other layers or steps than it acts on here.
+
+        Args:
+          method: of the run.
+          steps: of all its rounds.
+        """
         here = [layer.name for layer in own_of(method).layers]
-        if self.layers is None or self.layers == here:
-            return []
-        return [
-            f"mind: the schedule of {self.origin} was found for "
-            f"{' and '.join(self.layers)}, and acts on {' and '.join(here)} here"
-        ]
+        found = []
+        if self.layers is not None and self.layers != here:
+            found.append(
+                f"mind: the schedule of {self.origin} was found for "
+                f"{' and '.join(self.layers)}, and acts on {' and '.join(here)} here"
+            )
+        if steps != (last := int(self.schedule.ends[-1])):
+            found.append(
+                f"mind: the schedule is of {last} steps, and {steps} are trained here; "
+                "its stretched(steps) is the same for another length"
+            )
+        return found
 
 
 def _config_beside(schedule: str | os.PathLike[str]) -> Record:
@@ -118,5 +129,5 @@ def _without_search(
         )
     length = options.iterations_per_round
     if length is None:
-        length = min(int(schedule.ends[0]), options.max_iterations)
+        length = min(schedule.unit, options.max_iterations)
     return replace(options, tune=(), iterations_per_round=length)

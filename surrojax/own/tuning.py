@@ -144,7 +144,7 @@ def tune(
     start = opening(class_of(module), method, splits, options.max_iterations)
     told = [start, *(f"mind: {h}" for h in hints(method, splits, names, words))]
     if followed is not None:
-        told += followed.told(method)
+        told += followed.told(method, sum(method.plan(options.max_iterations)))
     if method.class_weights is not None:
         told.append(told_weights(method.class_weights, names))
     dataset = dataset_of(splits, names)
