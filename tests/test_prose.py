@@ -176,6 +176,25 @@ def without_a_beginning_beside_its_middle_held():
     return *told, chosen.mean, span(chosen)
 
 
+@claim(
+    "At the tall rate the seven values have {} to {} % on one seed each (validation {} "
+    "to {}, training {} %), where none has {} ({}):"
+)
+def a_penalty_on_x_at_the_tall_rate():
+    folder = RESULTS / "paper/lenet_tall"
+    result = f"seed=0/{filenames.RESULT}"
+    runs = [read_json(file) for file in folder.glob(f"lambda_x=*/{result}")]
+    assert len(runs) == 7
+    none = read_json(folder / "baseline" / result)
+    test, validation, train = (
+        sorted(100 * run[f"{split}_accuracy"] for run in runs)
+        for split in ("test", "validation", "train")
+    )
+    assert f"{train[0]:.0f}" == f"{train[-1]:.0f}"
+    yield from (test[0], test[-1], validation[0], validation[-1], f"{train[0]:.0f}")
+    yield from (100 * none["test_accuracy"], 100 * none["validation_accuracy"])
+
+
 @claim("By PSO at the tall rate they end with {} % (validation {}, training {} %)")
 def all_eight_at_the_tall_rate():
     folder = RESULTS / "paper/lenet_tall/coefficients_ratios_pso/seed=0"
