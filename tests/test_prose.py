@@ -195,6 +195,24 @@ def a_penalty_on_x_at_the_tall_rate():
     yield from (100 * none["test_accuracy"], 100 * none["validation_accuracy"])
 
 
+def printed(row, split="test"):
+    """A row of the paper at its own rate, over its seeds."""
+    files = (RESULTS / "paper/lenet_printed" / row).glob(f"seed=*/{filenames.RESULT}")
+    return Mean.of([100 * run[f"{split}_accuracy"] for run in map(read_json, files)])
+
+
+@claim("train, {} % at the printed rate (training accuracy {} %), where the paper has")
+def all_ratios_at_the_printed_rate():
+    return plus(printed("p=0.5")), f"{printed('p=0.5', 'train').mean:.0f}"
+
+
+@claim("of 0.5 they have {} at the printed rate ({} without; {} seeds each) and")
+def all_coefficients_beside_all_ratios():
+    without, beside = printed("p=0.5"), printed("both")
+    assert without.size == beside.size
+    return plus(beside), plus(without), word(beside.size)
+
+
 @claim("By PSO at the tall rate they end with {} % (validation {}, training {} %)")
 def all_eight_at_the_tall_rate():
     folder = RESULTS / "paper/lenet_tall/coefficients_ratios_pso/seed=0"
