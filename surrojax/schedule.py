@@ -142,8 +142,7 @@ class Schedule:
           InputError: it is no whole number, or too small for the rounds.
         """
         parts = self.ends // self.unit
-        whole = isinstance(steps, Integral)
-        if not whole or steps < parts[-1]:
+        if not isinstance(steps, Integral) or steps < parts[-1]:
             raise InputError(
                 f"schedule: {steps!r} are no steps to stretch it to; it wants a whole "
                 f"number, {parts[-1]} or more"

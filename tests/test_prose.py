@@ -25,6 +25,8 @@ NUMBERS = (
 LENET, LENET_SHIFT = "compare_lenet", "compare_lenet_shift"
 FERPLUS, DRAWN = "compare_lenet_ferplus", "compare_lenet_drawn"
 LONGER, START, WIDE = "longer", "longer_start", "surrojax_wide"
+PRINTED, TALL = "paper/lenet_printed", "paper/lenet_tall"
+SPLITS = "test", "validation", "train"
 PAPER = 60.24
 """Percent, of all eight by PSO in the paper's Table 4."""
 
@@ -67,10 +69,10 @@ def accuracy(method, folder=LENET, split="test"):
 
 
 @cache
-def variant(study, name):
+def variant(study, name, split="test"):
     """The same of a variant in results/."""
     files = (RESULTS / study / name).glob(f"seed=*/{filenames.RESULT}")
-    return {r["seed"]: 100 * r["test_accuracy"] for r in map(read_json, files)}
+    return {r["seed"]: 100 * r[f"{split}_accuracy"] for r in map(read_json, files)}
 
 
 def gains(ours, theirs, of=None):
@@ -181,44 +183,33 @@ def without_a_beginning_beside_its_middle_held():
     "to {}, training {} %), where none has {} ({}):"
 )
 def a_penalty_on_x_at_the_tall_rate():
-    folder = RESULTS / "paper/lenet_tall"
-    result = f"seed=0/{filenames.RESULT}"
-    runs = [read_json(file) for file in folder.glob(f"lambda_x=*/{result}")]
-    assert len(runs) == 7
-    none = read_json(folder / "baseline" / result)
+    rows = [folder.name for folder in (RESULTS / TALL).glob("lambda_x=*")]
+    assert len(rows) == 7
     test, validation, train = (
-        sorted(100 * run[f"{split}_accuracy"] for run in runs)
-        for split in ("test", "validation", "train")
+        sorted(variant(TALL, row, split)[0] for row in rows) for split in SPLITS
     )
     assert f"{train[0]:.0f}" == f"{train[-1]:.0f}"
     yield from (test[0], test[-1], validation[0], validation[-1], f"{train[0]:.0f}")
-    yield from (100 * none["test_accuracy"], 100 * none["validation_accuracy"])
-
-
-def printed(row, split="test"):
-    """A row of the paper at its own rate, over its seeds."""
-    files = (RESULTS / "paper/lenet_printed" / row).glob(f"seed=*/{filenames.RESULT}")
-    return Mean.of([100 * run[f"{split}_accuracy"] for run in map(read_json, files)])
+    yield from (variant(TALL, "baseline", split)[0] for split in SPLITS[:2])
 
 
 @claim("train, {} % at the printed rate (training accuracy {} %), where the paper has")
 def all_ratios_at_the_printed_rate():
-    return plus(printed("p=0.5")), f"{printed('p=0.5', 'train').mean:.0f}"
+    test, train = (mean(variant(PRINTED, "p=0.5", s)) for s in ("test", "train"))
+    return plus(test), f"{train.mean:.0f}"
 
 
 @claim("of 0.5 they have {} at the printed rate ({} without; {} seeds each) and")
 def all_coefficients_beside_all_ratios():
-    without, beside = printed("p=0.5"), printed("both")
+    without, beside = (mean(variant(PRINTED, row)) for row in ("p=0.5", "both"))
     assert without.size == beside.size
     return plus(beside), plus(without), word(beside.size)
 
 
 @claim("By PSO at the tall rate they end with {} % (validation {}, training {} %)")
 def all_eight_at_the_tall_rate():
-    folder = RESULTS / "paper/lenet_tall/coefficients_ratios_pso/seed=0"
-    run = read_json(folder / filenames.RESULT)
-    splits = ("test", "validation", "train")
-    test, validation, train = (100 * run[f"{split}_accuracy"] for split in splits)
+    row = "coefficients_ratios_pso"
+    test, validation, train = (variant(TALL, row, split)[0] for split in SPLITS)
     return test, validation, f"{train:.0f}"
 
 

@@ -980,6 +980,14 @@ def test_a_schedule_of_other_layers_is_told(tmp_path, capsys):
         assert (told in capsys.readouterr().out) == said
 
 
+def followed(schedule, steps):
+    """A run of so many steps that follows a schedule, and says so."""
+    searched = "tune", "iterations_per_round"
+    small = {name: value for name, value in SMALL.items() if name not in searched}
+    small |= {"max_iterations": steps, "quiet": False}
+    return surrojax.tune(Table(), *splits(TABLE), schedule=schedule, **small)
+
+
 @pytest.mark.parametrize(
     ("ends", "steps", "rounds"),
     [([20, 40], 50, [25, 50]), ([10, 25], 53, [10, 20, 30, 40, 50])],
@@ -987,11 +995,7 @@ def test_a_schedule_of_other_layers_is_told(tmp_path, capsys):
 def test_a_stretched_schedule_is_followed_to_its_end(ends, steps, rounds, capsys):
     values = np.array([[0.2], [0.4]])
     schedule = surrojax.Schedule(("p_x",), ends, values).stretched(steps)
-    small = {
-        k: v for k, v in SMALL.items() if k not in ("tune", "iterations_per_round")
-    }
-    small |= {"max_iterations": steps, "quiet": False}
-    run = surrojax.tune(Table(), *splits(TABLE), schedule=schedule, **small)
+    run = followed(schedule, steps)
     assert [record["step"] for record in run.records] == rounds
     for record in run.records:
         used = record["hyper"]["p_x"]
@@ -1001,12 +1005,7 @@ def test_a_stretched_schedule_is_followed_to_its_end(ends, steps, rounds, capsys
 
 @pytest.mark.parametrize("steps", [20, 60])
 def test_a_schedule_of_another_length_is_told(steps, capsys):
-    schedule = surrojax.Schedule(("p_x",), [20, 40], [[0.2], [0.4]])
-    small = {
-        k: v for k, v in SMALL.items() if k not in ("tune", "iterations_per_round")
-    }
-    small |= {"max_iterations": steps, "quiet": False}
-    surrojax.tune(Table(), *splits(TABLE), schedule=schedule, **small)
+    followed(surrojax.Schedule(("p_x",), [20, 40], [[0.2], [0.4]]), steps)
     told = f"mind: the schedule is of 40 steps, and {steps} are trained here; its"
     assert told in capsys.readouterr().out
 

@@ -1,6 +1,6 @@
 """All methods by the names that the command line takes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -104,9 +104,8 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
     }
     held = METHODS[LONGER_START]
     starts = {
-        start_row(name): replace(held, play=plain.longer(plain.start_of(name)))
-        for name in others
-        if name != OURS  # whose row is `LONGER_START` itself
+        row: replace(held, play=plain.longer(plain.start_of(name)))
+        for row, name in _starts(others).items()
     }
     return {**METHODS, **rows, **starts}
 
@@ -114,6 +113,12 @@ def methods_of(config: ConfigDict, others: Mapping[str, ConfigDict]) -> Methods:
 def start_row(name: str) -> str:
     """The row of where the search of a further config begins, held."""
     return f"{LONGER_START}_{name}"
+
+
+def _starts(others: Iterable[str]) -> dict[str, str]:
+    """These rows of all further configs, and whose search it is that begins there."""
+    # That of `OURS` is `LONGER_START` itself.
+    return {start_row(name): name for name in others if name != OURS}
 
 
 def baseline_of(row: str) -> Entry | None:
@@ -161,7 +166,7 @@ def _check_names(names: Sequence[str], others: Sequence[str]) -> None:
             raise InputError(
                 f"--ours: {name} is the name of a baseline; give another, as NAME=FILE"
             )
-    starts = {start_row(name) for name in others if name != OURS}
+    starts = _starts(others)
     for name in names:
         if name.startswith(start_row("")) and name not in starts:
             other = name.removeprefix(start_row(""))
