@@ -1,9 +1,11 @@
 """Writes what a run found as files for other programs.
 
     python -m surrojax.export runs/fer2013_lenet schedule.json weights.npz
+    python -m surrojax.export runs/fer2013_lenet longer.json --steps=50000
 
 The ending of each OUT says what goes into it: the schedule as .csv or .json, the
-network's weights as .safetensors or .npz.
+network's weights as .safetensors or .npz. A schedule is stretched to a training of
+another length with --steps.
 """
 
 import argparse
@@ -11,17 +13,21 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from surrojax.errors import InputError
 from surrojax.run.progress import say
+
+if TYPE_CHECKING:
+    from surrojax.schedule import Schedule
 
 
 def export(
     run: str | os.PathLike[str],
     outs: Sequence[str | os.PathLike[str]],
     best: bool = False,
-) -> None:
+    steps: int | None = None,
+) -> "Schedule":
     """Writes a run's schedule and weights.
 
     Args:
@@ -30,9 +36,15 @@ def export(
         of them can be made.
       best: whether the weights are those of the round of the highest validation
         accuracy; else of the last round.
+      steps: of a training to which the schedule is stretched, as
+        `Schedule.stretched` does; None: it stays as it is.
+
+    Returns:
+      The schedule.
 
     Raises:
-      InputError: the folder holds no such run, or an ending is unknown.
+      InputError: the folder holds no such run, an ending is unknown, or the schedule
+        cannot be stretched to so few steps.
     """
     from surrojax import weights
     from surrojax.run import replay
@@ -45,9 +57,16 @@ def export(
             raise InputError(f"{file}: give it one of the endings {', '.join(known)}")
         if not file.parent.is_dir():
             raise InputError(f"{file}: there is no folder {file.parent}; make it")
+    if steps is not None and not any(file.suffix in replay.SUFFIXES for file in files):
+        raise InputError(
+            f"steps: {steps} are given for a schedule, and no file is to hold one; "
+            f"name one with {' or '.join(replay.SUFFIXES)}"
+        )
     path = Path(run).expanduser()
     result = load(path)
     schedule, tree = result.schedule, dict[str, Any]()
+    if steps is not None:
+        schedule = schedule.stretched(steps)
     if any(file.suffix in weights.SUFFIXES for file in files):
         tree = weights.whole((result.best if best else result).variables)
     for file in files:
@@ -55,6 +74,7 @@ def export(
             replay.write_schedule(schedule, file)
         else:
             weights.save(file, tree)
+    return schedule
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,14 +92,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="the weights of the highest validation accuracy, not of the last round",
     )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="the schedule is stretched to a training of N steps",
+    )
     given = parser.parse_args(arguments)
     try:
-        export(given.run, given.out, given.best)
+        schedule = export(given.run, given.out, given.best, given.steps)
     except InputError as error:
         print(f"surrojax.export: {error}", file=sys.stderr)
         return 2
     for file in given.out:
         say(str(file))
+    if given.steps is not None:
+        say(
+            f"the schedule is of {schedule.ends[-1]} steps now: give "
+            f"--config.max_iterations={schedule.ends[-1]} "
+            f"--config.iterations_per_round={schedule.unit} with --config.replay"
+        )
     return 0
 
 

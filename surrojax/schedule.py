@@ -149,6 +149,20 @@ class Schedule:
             )
         return replace(self, ends=parts * (int(steps) // int(parts[-1])))
 
+    def other_length(self, steps: int, remedy: str) -> list[str]:
+        """A line where a training that follows it is not of its length, or none.
+
+        Args:
+          steps: of the training.
+          remedy: what gives one of that length.
+        """
+        own = int(self.ends[-1])
+        if steps == own:
+            return []
+        return [
+            f"the schedule is of {own} steps, and {steps} are trained here; {remedy}"
+        ]
+
     def check(self, plan: Sequence[int]) -> None:
         """Sees that a run's rounds can follow it: a round has one setting.
 

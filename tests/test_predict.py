@@ -304,6 +304,28 @@ def test_schedule_and_weights_in_one_line(root, tmp_path, capsys):
     np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["head.V"], best)
 
 
+def test_a_schedule_is_exported_for_a_training_of_another_length(
+    root, tmp_path, capsys
+):
+    run, out = root / "run", tmp_path / "longer.json"
+    rows = surrojax.load(run).schedule.rows()
+    assert [row["step"] for row in rows] == [3, 6, 9]
+    assert export.main([str(run), str(out), "--steps=20"]) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert "is of 18 steps now" in last
+    assert "--config.max_iterations=18 --config.iterations_per_round=6 " in last
+    longer = surrojax.read_schedule(out).rows()
+    assert longer == [row | {"step": 2 * row["step"]} for row in rows]
+    for outs, message in (
+        ([str(tmp_path / "s.csv"), "--steps=2"], "schedule: 2 are no steps to"),
+        ([str(tmp_path / "w.npz"), "--steps=20"], "steps: 20 are given for a schedule"),
+    ):
+        assert export.main([str(run), *outs]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"surrojax.export: {message}")
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_an_export_that_cannot_be_made_writes_nothing(root, tmp_path, capsys):
     for run, wrong, message in (
         ("run", "w.onnx", "w.onnx: give it one of the endings .csv, .json"),

@@ -211,6 +211,21 @@ def test_a_replay_goes_on_with_its_own_schedule_alone(root, tmp_path):
         replayed(root, tmp_path / "a", replay=str(copy))
 
 
+def test_a_replay_of_another_length_says_what_would_stretch_it(root, tmp_path, capsys):
+    told = {}
+    for steps in (6, 9):
+        config = small_run.config_of(
+            root / "images", replay=str(root / "run"), max_iterations=steps
+        )
+        train(config, tmp_path / str(steps))
+        lines = capsys.readouterr().out.splitlines()
+        told[steps] = [line for line in lines if "the schedule is of" in line]
+    assert told[9] == []
+    [line] = told[6]
+    assert line.startswith("mind: the schedule is of 9 steps, and 6 are trained here; ")
+    assert "surrojax.export RUN schedule.json --steps=6 writes" in line
+
+
 def test_a_schedule_of_other_rounds_is_refused(root, tmp_path):
     with pytest.raises(InputError, match="config.replay: its values change after"):
         replayed(root, tmp_path / "a", iterations_per_round=4, max_iterations=8)

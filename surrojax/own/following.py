@@ -82,15 +82,12 @@ class Followed(NamedTuple):
         found = []
         if self.layers is not None and self.layers != here:
             found.append(
-                f"mind: the schedule of {self.origin} was found for "
+                f"the schedule of {self.origin} was found for "
                 f"{' and '.join(self.layers)}, and acts on {' and '.join(here)} here"
             )
-        if steps != (last := int(self.schedule.ends[-1])):
-            found.append(
-                f"mind: the schedule is of {last} steps, and {steps} are trained here; "
-                "its stretched(steps) is the same for another length"
-            )
-        return found
+        return found + self.schedule.other_length(
+            steps, "its stretched(steps) is the same for another length"
+        )
 
 
 def _config_beside(schedule: str | os.PathLike[str]) -> Record:

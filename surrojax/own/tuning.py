@@ -142,9 +142,10 @@ def tune(
             check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
-    told = [start, *(f"mind: {h}" for h in hints(method, splits, names, words))]
+    minded = hints(method, splits, names, words)
     if followed is not None:
-        told += followed.told(method, sum(method.plan(options.max_iterations)))
+        minded += followed.told(method, sum(method.plan(options.max_iterations)))
+    told = [start, *(f"mind: {hint}" for hint in minded)]
     if method.class_weights is not None:
         told.append(told_weights(method.class_weights, names))
     dataset = dataset_of(splits, names)

@@ -135,7 +135,7 @@ class Setup:
         """
         told = _opening(self.config, self.method, self.dataset, self.rounds)
         say(f"{who}{told}", quiet)
-        for hint in of_dataset(self.method, self.dataset):
+        for hint in (*of_dataset(self.method, self.dataset), *self._other_length()):
             say(f"{who}mind: {hint}", quiet)
         if self.method.class_weights is not None:
             of = told_weights(self.method.class_weights, self.dataset.classes)
@@ -143,6 +143,17 @@ class Setup:
         if not quiet and _log.isEnabledFor(logging.DEBUG):
             _log.debug("how: %s", self.execution)
             _log.debug("cost: %s", _cost(self.method))
+
+    def _other_length(self) -> list[str]:
+        """A line about a replayed schedule that is not of the run's length, or none."""
+        if self.method.schedule is None:
+            return []
+        steps = sum(self.limits.plan)
+        return self.method.schedule.other_length(
+            steps,
+            f"python -m surrojax.export RUN schedule.json --steps={steps} writes that "
+            "of a run, stretched, for --config.replay=schedule.json",
+        )
 
 
 def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:
