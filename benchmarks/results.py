@@ -176,15 +176,15 @@ def compared(comparison: Comparison) -> str:
         return "Not run."
     rows = rows_of(records)
     draw(path, rows)
-    titles = {"accuracy_cost": "accuracy and cost"}
+    titles = {figure.NAME: "accuracy and cost"}
     if forest.with_interval(rows):
-        titles = {"gains": "paired differences", **titles}
+        titles = {forest.NAME: "paired differences", **titles}
     parts = [
         markdown(rows),
         *_left(rows, comparison.network),
         *([leads.corrected(rows)] if comparison is LENET else ()),
         *(
-            f"![{title}](../results/{path.name}/{name}.png)"
+            f"![{title}](../results/{path.name}/{name})"
             for name, title in titles.items()
         ),
         "\n".join(["```", *_commands(comparison, records), "```"]),

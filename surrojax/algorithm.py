@@ -62,11 +62,17 @@ class DivergedError(InputError):
       state: after the round before it.
     """
 
-    def __init__(self, round_: int, state: RunState) -> None:
+    def __init__(self, round_: int, state: RunState, method: Method) -> None:
+        remedy = "lower learning rate, eta or upper bound of the coefficients"
+        if method.schedule is not None:
+            setting = method.schedule.setting(int(state.step))
+            values = ", ".join(f"{name}={value:.3g}" for name, value in setting.items())
+            remedy = f"lower learning rate; its schedule has {values} there"
+        elif not method.tunes:
+            remedy = "lower learning rate"
         super().__init__(
             f"round {round_}: the losses are not finite with any of its settings, so "
-            "the run stops before it; begin another with a lower learning rate, eta or "
-            "upper bound of the coefficients"
+            f"the run stops before it; begin another with a {remedy}"
         )
         self.state = state
 
@@ -191,7 +197,7 @@ def run(
         state, outcome = jax.block_until_ready(round_(data, state))
         state = method.layout.everywhere(state)
         if outcome.diverged:
-            raise DivergedError(number, state)
+            raise DivergedError(number, state, method)
         yield state, record_of(outcome, plan[:number])
 
 
@@ -220,7 +226,7 @@ def run_replicas(
         for index, diverged in enumerate(found.diverged):
             own = jax.tree.map(lambda a, i=index: a[i], (states, found))
             records.append(
-                DivergedError(number, own[0])
+                DivergedError(number, own[0], method)
                 if diverged
                 else record_of(own[1], plan[:number])
             )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from surrojax.errors import InputError
+from surrojax.fields import suggest
 
 FAR = 5.0
 """A weight from which on a learning rate that was right without may be too high."""
@@ -15,7 +16,9 @@ BALANCED = "balanced"
 
 
 def weights_of(
-    given: str | Iterable[Any] | None, labels: np.ndarray, classes: Sequence[str]
+    given: str | Iterable[Any] | Mapping[Any, Any] | None,
+    labels: np.ndarray,
+    classes: Sequence[str],
 ) -> tuple[float, ...] | None:
     """A weight a class, whose mean over the training samples is 1.
 
@@ -23,8 +26,8 @@ def weights_of(
 
     Args:
       given: `balanced`: in inverse proportion to a class's training samples, as
-        scikit-learn has it; or K numbers, of which the ratios matter; None, or none:
-        all samples count the same.
+        scikit-learn has it; or K numbers, of which the ratios matter, in order or by
+        name or label; None, or none: all samples count the same.
       labels: `[n]` int, of the training samples.
       classes: K names.
 
@@ -35,7 +38,7 @@ def weights_of(
     Raises:
       InputError: these are no weights of the classes.
     """
-    words = _listed(given)
+    words = _listed(given, classes)
     if not words:
         return None
     counts = np.bincount(labels, minlength=len(classes))
@@ -70,10 +73,18 @@ def check_counted(weights: Sequence[float], labels: np.ndarray) -> None:
         )
 
 
-def _listed(given: Any) -> list[Any]:
+def _listed(given: Any, classes: Sequence[str]) -> list[Any]:
     if given is None or isinstance(given, str):
         return [] if given is None else [given]
-    if isinstance(given, Mapping | bytes) or not np.iterable(given):
+    if isinstance(given, Mapping):
+        for keys in (classes, range(len(classes))):
+            if given.keys() == set(keys):
+                return [given[key] for key in keys]
+        raise InputError(
+            f"class_weights: is of {', '.join(map(str, given)) or 'no class'}; give a "
+            f"number for each of {', '.join(classes)}, by name or by label from 0 on"
+        )
+    if isinstance(given, bytes) or not np.iterable(given):
         raise InputError(
             f"class_weights: {given!r} is no sequence; give {BALANCED}, or a number "
             "for each class in their order"
@@ -87,9 +98,11 @@ def _numbers(words: list[Any], classes: Sequence[str]) -> np.ndarray:
     except (TypeError, ValueError):
         weights = np.array([np.nan])
     if weights.shape != (len(classes),) or not np.all(np.isfinite(weights)):
+        told = ", ".join(map(str, words))
+        meant = suggest(told, [BALANCED])
         raise InputError(
-            f"class_weights: {', '.join(map(str, words))} is neither {BALANCED} nor "
-            f"{len(classes)} numbers, one for each of {', '.join(classes)}"
+            f"class_weights: {told} is neither {BALANCED} nor {len(classes)} numbers, "
+            f"one for each of {', '.join(classes)}{meant}"
         )
     if np.any(weights < 0):
         raise InputError("class_weights: one is below 0; the least is 0")

@@ -13,13 +13,13 @@ from ml_collections import ConfigDict
 from surrojax import fidelity
 from surrojax.algorithm import DivergedError
 from surrojax.errors import InputError
-from surrojax.run import processes
+from surrojax.run import memory, processes
 from surrojax.run.keeper import Keeper
 from surrojax.run.progress import Progress, say
 from surrojax.run.records import Record
 from surrojax.run.restoring import restore
 from surrojax.run.rounds import FidelityPlan, reported
-from surrojax.run.setup import Setup
+from surrojax.run.setup import MEMORY, Setup
 from surrojax.run.stopwatch import Stopwatch
 from surrojax.run.stream import Streamed
 
@@ -53,7 +53,7 @@ def train(
             "trains several, as launch.py does"
         )
     quiet = quiet or not processes.is_first()
-    with ExitStack() as stack:
+    with memory.enough(MEMORY), ExitStack() as stack:
         with processes.together():
             setup = Setup.of(config)
             processes.check(setup.method.layout.mesh)

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from surrojax.keys import key_with
+
 Together = Literal["vmap", "loop"]
 
 SEVERAL = "several"
@@ -149,7 +151,7 @@ def _on_own_devices(sharding: NamedSharding, leaf: jax.Array | np.ndarray) -> ja
     """
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         data = _on_own_devices(sharding, jax.random.key_data(leaf))
-        return jax.random.wrap_key_data(data)
+        return key_with(data)
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
         return jax.device_put(leaf, sharding)  # it is on all devices already
     own = np.asarray(leaf)
@@ -188,18 +190,25 @@ def several(tree: Any, count: int) -> Any:
     return jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), tree)
 
 
-def make_mesh(devices: Sequence[jax.Device], batch_size: int) -> Mesh | None:
+def make_mesh(
+    devices: Sequence[jax.Device], batch_size: int, replicas: int = 1
+) -> Mesh | None:
     """A mesh of all devices, or None for one.
 
     Stage 1 has two settings, so up to two devices work on a setting each; the more
-    there are, the further minibatches are split, as evenly as they can be.
+    there are, the further minibatches are split, as evenly as they can be. Replicas
+    are dealt to all devices, each of which plays whole rounds, and split none.
 
     Args:
       devices: whose number may be any; those that cannot be used evenly stay idle.
       batch_size: B.
+      replicas: R.
     """
     if len(devices) == 1:
         return None
-    split = max(n for n in range(1, len(devices) // 2 + 1) if batch_size % n == 0)
-    grid = np.array(devices[: 2 * split]).reshape(2, split)
+    rows, split = len(devices), 1
+    if replicas == 1:
+        halves = range(1, len(devices) // 2 + 1)
+        rows, split = 2, max(n for n in halves if batch_size % n == 0)
+    grid = np.array(devices[: rows * split]).reshape(rows, split)
     return Mesh(grid, (SEVERAL, BATCH))

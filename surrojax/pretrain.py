@@ -24,6 +24,7 @@ from surrojax.data.augment import mirror, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
 from surrojax.fields import check_known, flatten
+from surrojax.keys import key_of
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
@@ -231,7 +232,7 @@ def optimizer(config: ConfigDict) -> optax.GradientTransformation:
 
 def initial_state(config: ConfigDict, module: FaceNet, people: int) -> State:
     """A fresh network, its classifier of `people` identities, and centers at 0."""
-    face, classifier = jax.random.split(jax.random.key(config.seed))
+    face, classifier = jax.random.split(key_of(config.seed))
     blank = jnp.zeros((1, config.dataset.height, config.dataset.width, 3))
     params = {
         "face": jax.jit(module.init)(face, blank)["params"],
@@ -295,7 +296,7 @@ class _Streams(NamedTuple):
 
 
 def _streams(config: ConfigDict) -> _Streams:
-    return _Streams(*jax.random.split(jax.random.key(config.seed + 1)))
+    return _Streams(*jax.random.split(key_of(config.seed + 1)))
 
 
 def _normalize(photos: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.errors import InputError
+from surrojax.fields import suggest
 from surrojax.sites import GROUPS, in_range
 
 
@@ -44,9 +45,11 @@ class Schedule:
             )
         unknown = [name for name in self.names if name not in GROUPS]
         if unknown or len(set(self.names)) < many:
+            meant = suggest(unknown[0], GROUPS) if unknown else ""
             raise InputError(
-                f"schedule: {', '.join(unknown or self.names)}: only hyper-parameters "
-                f"of eq. 8 can be there, each once: {', '.join(GROUPS)}"
+                f"schedule: {', '.join(unknown or self.names)}{meant}: only "
+                "hyper-parameters of eq. 8 can be there, each once: "
+                f"{', '.join(GROUPS)}"
             )
         back = np.flatnonzero(np.diff(self.ends, prepend=0) <= 0)
         if back.size:
@@ -170,10 +173,11 @@ class Schedule:
           plan: steps of each round of the run.
 
         Raises:
-          InputError: one of its rounds ends within one of the run's.
+          InputError: its values change within one of the run's rounds.
         """
         ends = np.cumsum(plan)
-        within = [int(e) for e in self.ends if e < ends[-1] and e not in ends]
+        changes = self.ends[:-1][np.any(np.diff(self.values, axis=0), axis=1)]
+        within = [int(e) for e in changes if e < ends[-1] and e not in ends]
         if within:
             raise InputError(
                 f"schedule: its values change after step {within[0]}, within a round "

@@ -22,6 +22,8 @@ from surrojax.algorithm import (
 )
 from surrojax.evaluate import Evaluation
 from surrojax.programs import compile_programs
+from surrojax.schedule import Schedule
+from surrojax.space import Values
 from surrojax.stage2 import compete
 
 
@@ -191,6 +193,18 @@ def test_a_round_in_which_both_settings_diverge_stops_the_run(tiny_data):
     programs, _ = scripted(method, lambda v: 0.5, never, finite=lambda v: False)
     with pytest.raises(DivergedError, match=r"round 1: .*lower learning rate"):
         rounds(method, tiny_data, initial_state(method, KEY), 1, programs)
+
+
+def test_what_diverges_is_told_what_it_can_do(tiny_data):
+    method = tiny_method(tune=())
+    schedule = Schedule(method.space.names, [1], [[0.25] * len(method.space.names)])
+    follows = replace(method, schedule=schedule, space=Values.like(method.space))
+    told = {}
+    for name, one in {"alone": method, "follows": follows}.items():
+        told[name] = str(DivergedError(1, initial_state(one, KEY), one))
+    assert told["alone"].endswith("begin another with a lower learning rate")
+    assert "a lower learning rate; its schedule has " in told["follows"]
+    assert told["follows"].endswith("p_W=0.25 there")
 
 
 def test_a_huge_learning_rate_stops_the_run_with_one_line(tiny_data):

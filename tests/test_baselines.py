@@ -544,7 +544,7 @@ def test_a_run_of_the_method_that_diverges_counts(small, tmp_path, monkeypatch):
         for state, record in inner(*arguments):
             yield state, record
             if record["round"] == done:
-                raise DivergedError(done + 1, state)
+                raise DivergedError(done + 1, state, arguments[0])
 
     monkeypatch.setattr(rounds, "run", until_then)
     done = 2
@@ -556,14 +556,14 @@ def test_a_run_of_the_method_that_diverges_counts(small, tmp_path, monkeypatch):
         assert record[name] == result[name]
     # One without a single round has no network that it could keep.
     monkeypatch.setattr(
-        rounds, "run", lambda method, data, state, *_: diverge_at_once(state)
+        rounds, "run", lambda method, data, state, *_: diverge_at_once(method, state)
     )
     [run] = play(tmp_path, "surrojax", seeds=(1,)).failed
     assert run.seed == 1 and not (tmp_path / f"{run}.json").exists()
 
 
-def diverge_at_once(state):
-    raise DivergedError(1, state)
+def diverge_at_once(method, state):
+    raise DivergedError(1, state, method)
     yield
 
 

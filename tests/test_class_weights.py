@@ -64,7 +64,8 @@ def test_without_any_all_samples_count_the_same(given):
         (({"a": 1}, 1, 1, 1), "is neither balanced nor 4 numbers"),
         ((1, 1, -1, 1), "one is below 0"),
         ((0, 0, 1, 0), "no training sample counts"),
-        ({0: 1.0, 1: 5.0}, "is no sequence; give balanced, or a number for each class"),
+        ({0: 1.0, 1: 5.0}, "is of 0, 1; give a number for each of a, b"),
+        ({}, "is of no class; give a number for each of a, b"),
         (3, "3 is no sequence"),
         (b"balanced", "is no sequence"),
     ],
@@ -73,6 +74,20 @@ def test_what_is_no_weight_is_refused(given, message):
     with pytest.raises(InputError, match="^class_weights: ") as error:
         weights_of(given, LABELS, NAMES)
     assert message in str(error.value)
+
+
+def test_a_misspelt_word_is_told_what_it_may_have_meant():
+    with pytest.raises(InputError, match=r"d \(did you mean 'balanced'\?\)$"):
+        weights_of("balance", LABELS, NAMES)
+
+
+@pytest.mark.parametrize("keys", [NAMES, range(4)])
+def test_numbers_by_name_or_label_are_those_in_order(keys):
+    given = dict(zip(keys, (2, 1, 1, 4), strict=True))
+    shuffled = dict(reversed(given.items()))
+    assert weights_of(shuffled, LABELS, NAMES) == weights_of(
+        (2, 1, 1, 4), LABELS, NAMES
+    )
 
 
 def test_weights_may_be_of_any_size():

@@ -52,6 +52,17 @@ def test_replicas_are_refused_before_anything_is_trained(called, tmp_path):
     assert not called[0]
 
 
+@pytest.mark.parametrize(("field", "value"), [("replay", "runs/a"), ("tune", ())])
+def test_what_tunes_nothing_is_refused_before_anything_is_trained(
+    called, tmp_path, field, value
+):
+    config = cross_database.get_config()
+    config[field] = value
+    with pytest.raises(InputError, match=rf"config\.{field}: .* tunes nothing"):
+        compare(config, str(tmp_path))
+    assert not called[0]
+
+
 def test_a_network_that_is_tested_on_every_fold_is_stopped_by_none(called, tmp_path):
     config = cross_database.get_config()
     config.early_stop = 5

@@ -79,6 +79,20 @@ def test_open_choices_are_timed_on_the_machine():
     assert settled.layout.settings in ("vmap", "loop")
 
 
+def test_what_is_timed_is_not_compiled_with_the_images_in_it():
+    method, train = tiny_method(), tiny_arrays(1000, 0)
+    chosen = execution_of(
+        config_of(convolution="lax", **{"execution.settings": "auto"})
+    )
+    fusion = initial_state(method, KEY).fusion
+    before = jax.config.values["jax_captured_constants_warn_bytes"]
+    jax.config.update("jax_captured_constants_warn_bytes", train.images.nbytes)
+    try:
+        settle(chosen, replace(method, layout=Layout()), fusion, train)
+    finally:
+        jax.config.update("jax_captured_constants_warn_bytes", before)
+
+
 @pytest.mark.parametrize("changes", [{"stage1_settings": 1}, {"tune": ()}])
 def test_nothing_is_timed_where_stage_1_trains_one_setting(changes):
     automatic = {"execution.settings": "auto", "execution.devices": 1}
@@ -140,7 +154,8 @@ def test_all_ways_give_the_same_run(one_way, small, tmp_path, changes):  # noqa:
 
 def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
     several = config_of(replicas=3, seed=5)
-    several.execution.devices = 3  # a replica each
+    several.execution.devices = 3
+    assert execution_of(several).layout.devices == 3  # a replica each
     together = replicas.train(several, tmp_path / "all", quiet=True)
     assert list(together) == [5, 6, 7]
     for seed, result in together.items():
@@ -273,7 +288,7 @@ def test_a_replica_that_diverges_later_keeps_its_last_round(
             if records[0]["round"] == 1:
                 before = jax.tree.map(lambda a: a[1], states)
             else:
-                records[1] = DivergedError(records[0]["round"], before)
+                records[1] = DivergedError(records[0]["round"], before, arguments[0])
             yield states, records
 
     monkeypatch.setattr(replicas, "run_replicas", one_diverges)

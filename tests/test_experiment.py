@@ -8,12 +8,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import draw_nothing, of_two_classes, tiny_method
+from conftest import assert_same, draw_nothing, of_two_classes, tiny_method
+from flax import serialization
 from tensorboardX.proto.event_pb2 import Event
 
+import surrojax
 from configs import common
 from surrojax import experiment, fidelity, settings
 from surrojax.algorithm import DivergedError
@@ -244,7 +247,7 @@ def test_a_run_that_diverges_keeps_its_last_round(small, tmp_path, monkeypatch):
     def until_then(*arguments, inner=rounds.run):
         state, record = next(inner(*arguments))
         yield state, record
-        raise DivergedError(2, state)
+        raise DivergedError(2, state, arguments[0])
 
     monkeypatch.setattr(rounds, "run", until_then)
     with pytest.raises(InputError, match="round 2: the losses are not finite"):
@@ -632,10 +635,61 @@ def test_the_best_network_is_that_of_the_checkpoint_after_a_kill(
         train(config_of(), parts, quiet=True)
     file = parts / "best.msgpack"
     assert not file.exists() or file.read_bytes() != best
-    assert [f.name for f in parts.glob(".best-*")] == [f".best-{best_round}.msgpack"]
+    assert (parts / f".best-{best_round}.msgpack").exists()
     train(config_of(), parts, quiet=True)
     assert file.read_bytes() == best
-    assert not list(parts.glob(".best-*"))
+    waiting, expected = ({f.name for f in at.glob(".best-*")} for at in (parts, whole))
+    assert waiting <= expected
+
+
+def test_the_best_network_is_that_of_the_checkpoint_that_is_gone_back_to(
+    small, tmp_path, monkeypatch
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    accuracies = {1: 0.5, 2: 0.25, 3: 0.75}
+
+    def scripted(*arguments, inner=rounds.run):
+        for state, record in inner(*arguments):
+            record["original"]["validation_accuracy"] = accuracies[record["round"]]
+            best = 3 if record["round"] == 3 else 1
+            yield replace(state, best_round=jnp.int32(best)), record
+
+    monkeypatch.setattr(rounds, "run", scripted)
+    train(config_of(max_iterations=6), parts, quiet=True)
+    first = (parts / "best.msgpack").read_bytes()
+    for folder in (whole, parts):
+        train(config_of(), folder, quiet=True)
+    assert (parts / "best.msgpack").read_bytes() != first
+    shutil.rmtree(parts / "checkpoints/3")
+    (parts / "result.json").unlink()
+    there = surrojax.load(parts)
+    assert there.best_round["round"] == 1
+    like = there.variables
+    expected = serialization.from_bytes(like, first)
+    assert_same(there.best.variables, expected)
+    # Where it goes on, the third round is the best again.
+    train(config_of(), parts, quiet=True)
+    names = {"best.msgpack", ".best-1.msgpack"}
+    assert {file.name for file in parts.glob("*best*")} == names
+    for name in names:
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    assert (parts / ".best-1.msgpack").read_bytes() == first
+
+
+def test_a_device_whose_memory_does_not_suffice_is_one_line(
+    small, tmp_path, monkeypatch
+):
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError(said)
+        yield
+
+    monkeypatch.setattr(rounds, "run", exhausted)
+    said = "RESOURCE_EXHAUSTED: Out of memory"
+    with pytest.raises(InputError, match="of memory; give a smaller --config.batch"):
+        train(config_of(), tmp_path, quiet=True)
+    said = "INTERNAL: a fault"
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a fault"):
+        train(config_of(), tmp_path, quiet=True)
 
 
 def test_another_configuration_is_refused_with_the_fields_that_differ(small, tmp_path):

@@ -18,8 +18,8 @@ DEVICES = jax.devices()
 ONES = jnp.ones((8, 3))
 
 
-def mesh_of(count, batch_size=8):
-    return make_mesh(DEVICES[:count], batch_size)
+def mesh_of(count, batch_size=8, replicas=1):
+    return make_mesh(DEVICES[:count], batch_size, replicas)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,13 @@ def test_a_mesh_has_two_settings_and_splits_the_batch_evenly(count, batch_size, 
     assert mesh_of(1) is None
     assert Layout(mesh).devices == shape[0] * shape[1]
     assert Layout(mesh).alone().devices == 1
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 8])
+def test_replicas_leave_no_device_idle(count):
+    mesh = mesh_of(count, replicas=5)
+    assert (mesh.shape[SEVERAL], mesh.shape[BATCH]) == (count, 1)
+    assert mesh_of(1, replicas=5) is None
 
 
 @pytest.mark.parametrize("together", ["vmap", "loop"])

@@ -7,21 +7,41 @@ from surrojax.run.learnt import Stalled, verdict
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "labels", "learnt"),
+    ("right", "labels", "learnt"),
     [
-        (1.0, [0] * 990 + [1] * 10, True),
-        (0.995, [0] * 990 + [1] * 10, True),
-        (0.99, [0] * 990 + [1] * 10, False),
-        (1.0, [0] * 10, True),
-        (0.5, [0, 1, 2] * 5, True),
-        (1 / 3, [0, 1, 2] * 5, False),
-        (0.0, [0, 1, 2] * 5, False),
+        (1000, [0] * 990 + [1] * 10, True),
+        (995, [0] * 990 + [1] * 10, True),
+        (990, [0] * 990 + [1] * 10, False),
+        (10, [0] * 10, True),
+        (8, [0, 1, 2] * 5, True),
+        (5, [0, 1, 2] * 5, False),
+        (0, [0, 1, 2] * 5, False),
     ],
 )
-def test_a_network_has_learnt_if_a_tenth_of_its_errors_is_gone(
-    accuracy, labels, learnt
-):
-    assert (verdict(accuracy, np.array(labels)) is None) == learnt
+def test_a_network_has_learnt_if_a_tenth_of_its_errors_is_gone(right, labels, learnt):
+    labels = np.array(labels)
+    predictions = np.where(np.arange(labels.size) < right, labels, labels + 1)
+    assert (verdict(predictions, labels) is None) == learnt
+
+
+def test_classes_that_count_differently_are_counted_so():
+    """One in twenty is of class 1; 85 of 100 are right, fewer than are of class 0."""
+    labels = np.array([0] * 95 + [1] * 5)
+    predictions = np.where(np.arange(100) < 80, 0, 1)
+    assert "85.0 % of" in verdict(predictions, labels)
+    balanced = (100 / 190, 100 / 10)
+    assert verdict(predictions, labels, balanced) is None
+    told = verdict(np.zeros(100, int), labels, balanced)
+    assert "50.0 % of the training examples are right, counted by class_weights" in told
+    assert "naming one class alone makes 50.0 %" in told
+
+
+def test_where_classes_count_differently_no_round_is_told():
+    labels = np.array([0] * 6 + [1] * 4)
+    for weighted in (False, True):
+        stalled = Stalled(labels, weighted=weighted)
+        told = [stalled.told(0.4) is not None for _ in range(3)]
+        assert told == [False, not weighted, False]
 
 
 def test_a_run_is_told_once_after_two_rounds_in_a_row():

@@ -86,7 +86,12 @@ def test_a_network_s_own_order_with_0_for_what_is_not_there():
     [
         (NAMES, [10], VALUES, r"\(2, 2\) values for 1 rounds"),
         (NAMES, [], np.zeros((0, 2)), "a row of values for each round"),
-        (("p_z", "p_y"), ENDS, VALUES, "schedule: p_y: only hyper-parameters"),
+        (
+            ("p_z", "p_y"),
+            ENDS,
+            VALUES,
+            r"schedule: p_y \(did .*: only hyper-parameters",
+        ),
         (("p_z", "p_z"), ENDS, VALUES, "each once"),
         (NAMES, [10, 10], VALUES, "steps must grow"),
         (NAMES, [0, 10], VALUES, "steps must grow"),
@@ -120,17 +125,21 @@ def test_lists_make_a_schedule():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("s.csv", None, "s.csv: cannot be read"),
+        ("s.csv", None, "s.csv: there is no such folder or file; name a run's"),
         ("s.csv", "", "s.csv: holds no rows"),
         ("s.json", "{}", "s.json: holds no rows"),
         ("s.json", "[", "s.json: cannot be read"),
-        ("s.csv", "step,p_z\n10,0.1\n20,\n", "s.csv, row 2: "),
-        ("s.csv", "step,p_z,p_x\n10,0.1\n", "row 1: 'p_x' is missing"),
+        ("s.csv", "step,p_z\n10,0.1\n20,\n", "s.csv, row 2: p_z is missing"),
+        ("s.csv", "step,p_z\n10,abc\n", "row 1: p_z is 'abc', which is no number"),
+        ("s.csv", "step;p_z\n10;0,1\n", "with commas between its columns"),
+        ("s.csv", "step,lamda_z\n10,0\n", "lamda_z .did you mean 'lambda_z'[?].: only"),
+        ("s.json", '[{"step": 1e300, "p_z": 0.1}]', "s.json: schedule: ends of type"),
+        ("s.csv", "step,p_z,p_x\n10,0.1\n", "row 1: p_x is missing"),
         ("s.csv", "step,p_z\n10,0.1,7\n", "s.csv, row 1: has a cell too many"),
         ("s.csv", "round,step\n1,10\n", "s.csv: has no hyper-parameter"),
         ("s.json", '[{"step": 1e400, "p_z": 0.1}]', "s.json, row 1: "),
-        ("s.csv", "round,p_z\n1,0.1\n", "row 1: 'step' is missing"),
-        ("s.csv", "step,p_z\n10.5,0.1\n", "row 1: step 10.5 is missing or no number"),
+        ("s.csv", "round,p_z\n1,0.1\n", "row 1: step is missing"),
+        ("s.csv", "step,p_z\n10.5,0.1\n", "row 1: step is 10.5, no whole number"),
         ("s.csv", "step,p_z,p_z\n10,0.1,0.2\n", "column p_z is there twice"),
         ("s.csv", "step,p_z\n10,0.1\n10,0.2\n", "schedule, round 2: ends with step 10"),
         (
@@ -161,7 +170,7 @@ def test_a_file_of_a_spreadsheet(tmp_path):
 def test_a_run_without_a_round_has_none(tmp_path):
     with pytest.raises(InputError, match="has done no round yet"):
         Schedule.of([])
-    with pytest.raises(InputError, match="schedule.csv: cannot be read"):
+    with pytest.raises(InputError, match="schedule.csv: there is no such"):
         read_schedule(tmp_path)
 
 
@@ -224,6 +233,36 @@ def test_a_replay_of_another_length_says_what_would_stretch_it(root, tmp_path, c
     [line] = told[6]
     assert line.startswith("mind: the schedule is of 9 steps, and 6 are trained here; ")
     assert "surrojax.export RUN schedule.json --steps=6 writes" in line
+
+
+def test_what_is_fixed_beside_a_replay_must_be_what_it_has(root, tmp_path):
+    schedule = read_schedule(root / "run")
+    held = Schedule(schedule.names, schedule.ends, 0 * schedule.values + 0.3)
+    write_schedule(held, tmp_path / "held.json")
+    given = {"replay": str(tmp_path / "held.json"), "max_iterations": 3}
+    replayed(root, tmp_path / "same", **given | {"fixed.p_V": 0.3})
+    told = r"config.fixed.p_V: 0.4 has no effect, because config.replay has p_V = 0.3 "
+    with pytest.raises(InputError, match=told):
+        replayed(root, tmp_path / "other", **given | {"fixed.p_V": 0.4})
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "plan", "within"),
+    [
+        ([[0.1], [0.2]], [1000, 1500], None),  # the last values go on
+        ([[0.1], [0.1]], [1500, 1500], None),  # and those that stay the same
+        ([[0.1], [0.2]], [500, 500, 1000], None),
+        ([[0.1], [0.2]], [1500, 500], 1000),
+    ],
+)
+def test_values_must_not_change_within_a_round(values, plan, within):
+    schedule = Schedule(("p_z",), [1000, 2000], values)
+    if within is None:
+        schedule.check(plan)
+        return
+    with pytest.raises(InputError, match=f"its values change after step {within}"):
+        schedule.check(plan)
 
 
 def test_a_schedule_of_other_rounds_is_refused(root, tmp_path):

@@ -88,10 +88,10 @@ def test_a_failed_point_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
     assert "== 2/3 " in out
     # 30 seconds each of those that did not fail.
     assert "test 50.00 %, validation 60.00 %, training 70.00 %, 30 s; about 60 s" in out
-    assert out.splitlines()[-2].split() == [
-        *("seed=2", "70.00", "60.00", "70.00", "+20.00", "0.5")
-    ]
-    assert out.splitlines()[-1] == f"report: {tmp_path}/report.html"
+    *_, last, mean, page = out.splitlines()
+    assert last.split() == ["seed=2", "70.00", "60.00", "70.00", "0.5"]
+    assert mean.startswith("mean of 2  60.00 ± 10.00")
+    assert page == f"report: {tmp_path}/report.html"
     rows = (tmp_path / "sweep.csv").read_text().splitlines()
     assert rows[0].startswith("seed,test_accuracy,")
     assert rows[2] == "1,failed"
@@ -179,7 +179,9 @@ def test_ctrl_c_leaves_the_finished_points_with_a_table(monkeypatch, tmp_path, c
     with pytest.raises(KeyboardInterrupt):
         run_sweep(common.get_config(), str(tmp_path), ["seed=0,1,2"])
     _, table_ = capsys.readouterr().out.split("2 runs had ended:\n")
-    assert [line.split()[1] for line in table_.splitlines()[1:]] == ["50.00", "60.00"]
+    _, *runs, mean = table_.splitlines()
+    assert [line.split()[1] for line in runs] == ["50.00", "60.00"]
+    assert mean.startswith("mean of 2  55.00")
     before = (tmp_path / "sweep.csv").read_text()
     assert [line.split(",")[0] for line in before.splitlines()] == ["seed", "0", "1"]
     # A call that came less far leaves the longer table alone.
@@ -231,9 +233,32 @@ def test_a_sweep_that_fails_at_every_point_still_has_its_table(
 
 def test_the_gain_is_over_the_first_point():
     worse = RESULT | {"test_accuracy": 0.4}
-    text = table([({"seed": 0}, RESULT), ({"seed": 1}, worse)])
+    text = table([({"kappa": 0.0}, RESULT), ({"kappa": 1.0}, worse)])
     gains = [line.split()[4] for line in text.splitlines()[1:]]
     assert gains == ["+0.00", "-10.00"]
+
+
+def test_seeds_have_a_mean_and_no_gain_over_each_other():
+    def of(*accuracies, **rest):
+        return [
+            (rest | {"seed": seed}, RESULT | {"test_accuracy": accuracy})
+            for seed, accuracy in enumerate(accuracies)
+        ]
+
+    def lines(outcomes):
+        return [re.split(r"\s{2,}", line) for line in table(outcomes).splitlines()]
+
+    _, first, second, mean = lines(of(0.5, 0.6))
+    assert first == ["seed=0", "50.00", "60.00", "70.00", "0.5"]
+    assert second[:2] == ["seed=1", "60.00"] and len(second) == 5
+    assert mean[:2] == ["mean of 2", "55.00 ± 5.00"] and mean[-1] == "1.0"
+    other = of(0.5, 0.7, kappa=1.0)
+    failed = ({"kappa": 1.0, "seed": 2}, InputError("no"))
+    *_, base, better = lines([*of(0.5, 0.6, kappa=0.0), *other, failed])
+    assert base[:2] == ["kappa=0.0, mean of 2", "55.00 ± 5.00"] and len(base) == 5
+    # Paired by seed: 0.00 and 10.00.
+    assert better[:2] == ["kappa=1.0, mean of 2", "60.00 ± 10.00"]
+    assert better[4] == "+5.00 ± 5.00"
 
 
 def test_folds_are_pooled_beside_the_table(monkeypatch, tmp_path, capsys):

@@ -390,11 +390,62 @@ def test_names_of_layers_may_have_dots(tmp_path):
     np.testing.assert_array_equal(loaded.predict(TABLE), given.predict(TABLE))
 
 
+def test_each_round_is_told_to_who_asks(tmp_path):
+    told = []
+
+    def stop_after_two(record):
+        told.append(record)
+        if len(told) == 2:
+            raise RuntimeError("enough")
+
+    call = partial(surrojax.tune, Table(), *splits(TABLE), workdir=tmp_path, **SMALL)
+    with pytest.raises(RuntimeError, match="enough"):
+        call(on_round=stop_after_two)
+    result = call(on_round=lambda record: told.append(record) or record.clear())
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert result.records == list(map(json.loads, lines))
+    assert [record["round"] for record in told[:2]] == [1, 2] and told[2:] == [{}]
+    assert told[:2] == result.records[:2]
+    for wrong, message in ((7, "7 is no function"), (lambda: 0, "does not take a record")):
+        with pytest.raises(InputError, match=f"on_round: .*{message}"):
+            call(on_round=wrong)
+
+
+def test_a_folder_of_a_run_of_launch_is_refused(tmp_path):
+    config = {"dataset": {"name": "faces"}, "seed": 0}
+    (tmp_path / "config.json").write_text(json.dumps({"config": config, "data": {}}))
+    with pytest.raises(InputError, match="holds a run of launch.py; choose another"):
+        surrojax.tune(Table(), *splits(TABLE), workdir=tmp_path, **SMALL)
+    assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_memory_that_does_not_suffice_is_one_line(monkeypatch):
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory\nallocating"
+        )
+        yield
+
+    monkeypatch.setattr(rounds, "run", exhausted)
+    told = "memory: RESOURCE_EXHAUSTED: Out of memory allocating; give a smaller batch_"
+    with pytest.raises(InputError, match=told):
+        surrojax.tune(Table(), *splits(TABLE), **SMALL)
+
+
+def test_a_run_has_keys_of_one_kind_whatever_is_the_default(tmp_path):
+    small = SMALL | {"max_iterations": 40, "workdir": tmp_path}
+    with jax.default_prng_impl("rbg"):
+        surrojax.tune(Table(), *splits(TABLE), **small)
+    found = surrojax.tune(Table(), *splits(TABLE), **small | {"max_iterations": 60})
+    expected = surrojax.tune(Table(), *splits(TABLE), **SMALL)
+    same(found, expected, rtol=0, atol=0)
+
+
 def test_a_run_that_diverges_keeps_what_it_has(tmp_path, monkeypatch):
     def until_then(*arguments, inner=rounds.run):
         state, record = next(inner(*arguments))
         yield state, record
-        raise DivergedError(2, state)
+        raise DivergedError(2, state, arguments[0])
 
     monkeypatch.setattr(rounds, "run", until_then)
     small = SMALL | {"tune": ()}

@@ -16,6 +16,8 @@ from surrojax.baselines.methods import Kind, baseline_of
 from surrojax.baselines.rows import Row
 from surrojax.plots.files import put
 
+NAME = "accuracy_cost.png"
+
 
 class Look(NamedTuple):
     """How rows of one kind are drawn."""
@@ -51,7 +53,7 @@ COLUMN = 0.08
 
 def write(folder: Path, rows: Sequence[Row]) -> None:
     """Draws the figure into a folder, as `accuracy_cost.png`."""
-    put(plot(rows), folder / "accuracy_cost.png")
+    put(plot(rows), folder / NAME)
 
 
 def plot(rows: Sequence[Row]) -> Figure:

@@ -22,6 +22,7 @@ from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
 from surrojax.fields import finite_or_none
+from surrojax.keys import key_of
 from surrojax.layout import several
 from surrojax.losses import Objective
 from surrojax.method import Method
@@ -171,7 +172,7 @@ class Trainer:
         interrupts.check()
         if halve_every not in self._fits:
             self._fits[halve_every] = self._fit(halve_every)
-        key = Streams.of(jax.random.key(seed)).stage1
+        key = Streams.of(key_of(seed)).stage1
         vectors = jnp.asarray(np.asarray(settings, np.float32))
         step = jnp.asarray(round_ * self.steps_per_round, jnp.int32)
         return jax.block_until_ready(

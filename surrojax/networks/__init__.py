@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.networks import mresnet
 from surrojax.networks.layers import ConvForm
 from surrojax.networks.lenet import LeNet, LeNetSurrogate
@@ -134,7 +135,7 @@ def sites_of(module: Network, images: jax.Array) -> Sites:
     """Shapes at the sites that a module has, None at the others."""
 
     def values(images: jax.Array) -> Sites:
-        variables = init(module, jax.random.key(0), images)
+        variables = init(module, key_of(0), images)
         return forward(module, variables, images)[1]
 
     return jax.eval_shape(values, images)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from surrojax.errors import InputError
 from surrojax.fields import are_words, suggest
+from surrojax.keys import key_of
 from surrojax.networks.stand_in import Passed, StandIn, class_of
 
 Path = tuple[str, ...]
@@ -143,7 +144,7 @@ def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> list[C
         return output
 
     with explained(module, inputs), nn.intercept_methods(note):
-        jax.eval_shape(lambda: init_plain(module, jax.random.key(0), inputs, mode))
+        jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
     return [calls[number] for number in sorted(calls)]
 
 

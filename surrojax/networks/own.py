@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.networks import HEAD, NO_DROPOUT, forward_in_training
 from surrojax.networks.calls import (
     Layer,
@@ -162,9 +163,7 @@ def adapt(
     calls = trace(module, inputs, mode)
     found = chosen_layers(calls, layers)
     own = OwnNetwork(module, found, mode, frozenset(), form)
-    variables = jax.eval_shape(
-        lambda: init_plain(module, jax.random.key(0), inputs, mode)
-    )
+    variables = jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
     own = replace(own, head=frozenset(flatten_dict(variables)))
     z = jax.ShapeDtypeStruct((len(inputs), *found[0].shape), jnp.float32)
 
@@ -178,7 +177,7 @@ def adapt(
         return total(jax.tree.map(jnp.sum, sites))
 
     def trained(variables: Any, inputs: jax.Array) -> Any:
-        split, key = own.split(variables), jax.random.key(0)
+        split, key = own.split(variables), key_of(0)
         return forward_in_training(own, split, inputs, NO_DROPOUT, key)
 
     with explained(module, inputs):

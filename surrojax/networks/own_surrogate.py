@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.networks import HEAD, NO_DROPOUT
 from surrojax.networks.calls import explained, init_plain, mode_argument, mode_of
 from surrojax.networks.convolutions import Faster
@@ -116,15 +117,13 @@ def with_surrogate(
         raise InputError(
             f"surrogate: {trunk!r} is no Flax module; give one, as nn.Dense(8) is"
         )
-    hollow = jax.eval_shape(
-        lambda: network.init(jax.random.key(0), inputs, NO_DROPOUT, False)
-    )
+    hollow = jax.eval_shape(lambda: network.init(key_of(0), inputs, NO_DROPOUT, False))
     surrogate = OwnSurrogate(trunk, network, hollow)
     wanted = network.layers[0].shape
     mode = mode_of(trunk)
 
     def below() -> Any:
-        variables = init_plain(trunk, jax.random.key(0), inputs, mode)
+        variables = init_plain(trunk, key_of(0), inputs, mode)
         return trunk.apply(variables, inputs, **mode_argument(mode, False))
 
     with explained(trunk, inputs, "surrogate"):

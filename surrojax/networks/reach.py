@@ -7,6 +7,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.extend.core import Jaxpr, Literal
 
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.networks import HEAD, Network, forward, init
 from surrojax.networks.calls import Path
 
@@ -25,9 +26,7 @@ class Way(NamedTuple):
 
 def way(network: Network, inputs: jax.Array) -> Way:
     """The way forward of some inputs."""
-    shapes = flatten_dict(
-        jax.eval_shape(lambda: init(network, jax.random.key(0), inputs))
-    )
+    shapes = flatten_dict(jax.eval_shape(lambda: init(network, key_of(0), inputs)))
 
     def go(leaves: list[jax.Array], inputs: jax.Array) -> Any:
         variables = unflatten_dict(dict(zip(shapes, leaves, strict=True)))

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.networks import NO_DROPOUT, forward_in_training
 from surrojax.networks.calls import Call
 from surrojax.networks.layers import matching, uniform_fan_in
@@ -151,9 +152,9 @@ def _never_negative(network: OwnNetwork, inputs: jax.Array) -> bool:
     """Whether a fresh network's z is at least 0 for all inputs."""
 
     def smallest() -> Any:
-        variables = network.init(jax.random.key(0), inputs, NO_DROPOUT, False)
+        variables = network.init(key_of(0), inputs, NO_DROPOUT, False)
         # In training mode: running statistics have seen nothing yet.
-        key = jax.random.key(0)
+        key = key_of(0)
         output, _ = forward_in_training(network, variables, inputs, NO_DROPOUT, key)
         return output[1].z.min()
 

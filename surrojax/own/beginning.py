@@ -11,6 +11,7 @@ import numpy as np
 
 from surrojax.algorithm import RunState, initial_state
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks.stand_in import StandIn
 from surrojax.own.method import own_of
@@ -30,7 +31,7 @@ def begin_with(
     Raises:
       InputError: the variables are not such as the network has.
     """
-    fresh = jax.jit(partial(initial_state, method))(jax.random.key(seed))
+    fresh = jax.jit(partial(initial_state, method))(key_of(seed))
     if variables is None:
         return fresh
     if isinstance(module, StandIn):

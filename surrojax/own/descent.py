@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from surrojax.errors import InputError, one_line
+from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks.liveness import needs
 from surrojax.own.settings import Settings
@@ -57,7 +58,7 @@ def check_steps(method: Method, descent: Descent) -> None:
     plain = replace(method, descent=None)
 
     def trained() -> list[Any]:
-        fusion = new_fusion(plain, jax.random.key(0))
+        fusion = new_fusion(plain, key_of(0))
         nets = [fusion.original, fusion.surrogate]
         if plain.tunes:
             candidates = copies(plain, source(plain, fusion), 1).nets

@@ -26,13 +26,19 @@ def earlier_run(
     So the same call with a larger `max_iterations` extends that run.
 
     Raises:
-      InputError: no folder is named, or the lengths of its run do not fit.
+      InputError: no folder is named, it holds a run of a config, or the lengths of its
+        run do not fit.
     """
     if not os.fspath(workdir):
         raise InputError("workdir: is empty; name a folder, or leave it out")
     folder = Path(workdir).expanduser()
     there = saved_in(folder)
     had = config_in(there) or {}
+    if "dataset" in had:
+        raise InputError(
+            f"{folder}: holds a run of launch.py; choose another workdir, or have its "
+            "network by surrojax.load"
+        )
     kept = {
         name: had[name]
         for name in ("iterations_per_round", "halve_every")

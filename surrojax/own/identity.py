@@ -14,6 +14,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks import blank, forward, init
 from surrojax.networks.liveness import inside
@@ -66,7 +67,7 @@ def _held(cell: CellType) -> Any:
 def shapes_of(method: Method) -> dict[str, str]:
     """By name, what each of a network's variables is: `float32[8, 32]`."""
     own, inputs = own_of(method), blank(method.pair)
-    variables = jax.eval_shape(lambda: own.join(init(own, jax.random.key(0), inputs)))
+    variables = jax.eval_shape(lambda: own.join(init(own, key_of(0), inputs)))
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): (
             f"{leaf.dtype}{list(leaf.shape)}"
@@ -111,12 +112,12 @@ def programs_of(method: Method, inputs: jax.ShapeDtypeStruct) -> dict[str, str]:
     """
     # Convolutions have another form on another device.
     network, seen = own_of(method).clone("lax"), blank(method.pair)
-    variables = jax.eval_shape(lambda: init(network, jax.random.key(0), seen))
+    variables = jax.eval_shape(lambda: init(network, key_of(0), seen))
 
     def logits(variables: Any, seen: jax.Array) -> jax.Array:
         return forward(network, variables, seen)[0]
 
-    plain, key = cast(Plain, method.augment), jax.random.key(0)
+    plain, key = cast(Plain, method.augment), key_of(0)
     found = {
         "network": _program(logits, variables, seen),
         "preprocess": _program(plain.preprocess, inputs),

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from surrojax.errors import InputError
 from surrojax.evaluate import Views
 from surrojax.fields import are_words
+from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method, Surrogate, is_held
 from surrojax.networks import Pair, blank, forward, init, sites_of
@@ -140,6 +141,8 @@ def make_method(
       InputError: of `own_method`.
     """
     _check_network(network)
+    if isinstance(layers, str):
+        layers = (layers,)
     if isinstance(network, StandIn) and layers is not None and are_words(layers):
         layers = network.named(layers)
     sample = jnp.asarray(inputs[:SAMPLE])
@@ -292,15 +295,15 @@ def _check_changes(augment: Plain, sample: jax.Array) -> None:
       InputError: it is no function of its arguments, or inputs in training are not as
         they are else.
     """
-    _check_callable("preprocess", augment.preprocess, "inputs [B, ...]", 1)
+    check_callable("preprocess", augment.preprocess, "inputs [B, ...]", 1)
     wanted = _kind(jax.eval_shape(augment.preprocess, sample))
     if wanted is None:
         raise InputError("preprocess: yields no array; it wants one of inputs [B, ...]")
     change = augment.change
     if change is None:
         return
-    _check_callable("augment", change, "a random key and inputs [B, ...]", 2)
-    changed = jax.eval_shape(change, jax.random.key(0), sample)
+    check_callable("augment", change, "a random key and inputs [B, ...]", 2)
+    changed = jax.eval_shape(change, key_of(0), sample)
     found, stored = _kind(changed), _kind(sample)
     if found is None:
         raise InputError("augment: yields no array; it wants one of inputs [B, ...]")
@@ -314,7 +317,18 @@ def _check_changes(augment: Plain, sample: jax.Array) -> None:
         )
 
 
-def _check_callable(name: str, function: Any, arguments: str, count: int) -> None:
+def check_callable(name: str, function: Any, arguments: str, count: int) -> None:
+    """Sees that a function of the user's takes what it is going to be given.
+
+    Args:
+      name: of the argument that it came as.
+      function: that was given.
+      arguments: what it is going to be given, in words.
+      count: how many that are.
+
+    Raises:
+      InputError: it is none, or does not take them.
+    """
     if not callable(function):
         raise InputError(f"{name}: {function!r} is no function")
     try:
@@ -367,6 +381,6 @@ def classes_of(method: Method) -> int:
     network, inputs = method.pair.original, blank(method.pair)
 
     def logits() -> jax.Array:
-        return forward(network, init(network, jax.random.key(0), inputs), inputs)[0]
+        return forward(network, init(network, key_of(0), inputs), inputs)[0]
 
     return jax.eval_shape(logits).shape[-1]

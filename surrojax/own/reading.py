@@ -11,6 +11,7 @@ from surrojax import filenames
 from surrojax.data.dataset import Images
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
+from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks import blank, init
 from surrojax.networks.stand_in import StandIn, UserNetwork
@@ -119,6 +120,7 @@ def _last_of(
 def reader(
     path: Path,
     saved: Record,
+    at_best: int,
     finished: bool,
     network: UserNetwork,
     preprocess: Preprocess,
@@ -128,6 +130,7 @@ def reader(
     Args:
       path: of the run.
       saved: its config.json.
+      at_best: the round after which its network was the best.
       finished: whether its weights are those of its last round.
       network, preprocess: as `tune` was given them.
 
@@ -165,7 +168,7 @@ def reader(
         say(line)
 
     def fresh() -> dict[str, Any]:
-        return init(method.pair.original, jax.random.key(0), blank(method.pair))
+        return init(method.pair.original, key_of(0), blank(method.pair))
 
     def last() -> Trained:
         wanted = fresh().keys()
@@ -177,4 +180,4 @@ def reader(
             )
         return trained(method, own_of(method).split(found), like)
 
-    return last, lambda: trained(method, best_of(path, fresh()), like)
+    return last, lambda: trained(method, best_of(path, at_best, fresh()), like)

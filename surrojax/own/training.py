@@ -1,6 +1,8 @@
 """The rounds of a run of `tune`, one after the other, and what comes of them."""
 
+import copy
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -33,6 +35,7 @@ class Job(NamedTuple):
       max_iterations: MaxIter.
       seed: of the run.
       told: lines about it, before it goes on.
+      on_round: is given each round's record; None: nothing is.
     """
 
     method: Method
@@ -42,6 +45,7 @@ class Job(NamedTuple):
     max_iterations: int
     seed: int
     told: list[str]
+    on_round: Callable[[Record], object] | None = None
 
 
 class Done(NamedTuple):
@@ -145,7 +149,8 @@ def _play(
     fused = jax.default_backend() != "cpu"
     rounds = reported(job.method, data, state, job.max_iterations, fused)
     left = limits.left(records)
-    stalled = Stalled.after(job.splits["validation"].labels, records)
+    weighted = job.method.class_weights is not None
+    stalled = Stalled.after(job.splits["validation"].labels, records, weighted)
     progress = Progress(limits.plan, len(records), quiet, left, stalled)
     with closing(progress):
         while not (reason := limits.reached(records)):
@@ -163,6 +168,8 @@ def _play(
             else:
                 diary.keep(state, record)
             progress.update(record)
+            if job.on_round is not None:
+                job.on_round(copy.deepcopy(record))
     return SoFar(state, records, best), reason
 
 
@@ -182,7 +189,8 @@ def _concluded(
     }
     outcome = result(method, job.dataset, found, state, records)
     outcome |= {"seed": job.seed, "stopped": reason}
-    if warning := verdict(outcome["train_accuracy"], job.splits["train"].labels):
+    train, weights = found["train"], method.class_weights
+    if warning := verdict(train.predictions, train.labels, weights):
         say(f"mind: {warning}", quiet)
     if diary is not None:
         diary.finish(job.dataset, found, joined(method, after.variables), outcome)

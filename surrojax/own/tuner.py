@@ -21,6 +21,7 @@ import numpy as np
 
 from surrojax.errors import InputError
 from surrojax.fields import check_known
+from surrojax.keys import key_of
 from surrojax.own.bounds import Box, pairs_of, widths_of
 from surrojax.own.numbers import number_of, numbers_of, seed_of, whole_of
 from surrojax.run.records import read_json, write_json
@@ -97,7 +98,7 @@ class Tuner:
         self._search = make_search(
             search, box.lower, box.upper, population, constants, moved
         )
-        self._key = jax.random.key(seed)
+        self._key = key_of(seed)
         unit = latin_hypercube(jax.random.fold_in(self._key, 0), population, len(pairs))
         points = jnp.asarray(box.center + box.width * np.asarray(unit), jnp.float32)
         self._population = jnp.clip(points, box.lower, box.upper)

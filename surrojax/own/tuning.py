@@ -6,9 +6,11 @@ result.setting, result.schedule.frame, result.predict(x_new)
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal
+
+import numpy as np
 
 from surrojax.class_weights import told as told_weights
 from surrojax.errors import InputError
@@ -31,6 +33,7 @@ from surrojax.own.method import (
     Plain,
     Preprocess,
     as_linen,
+    check_callable,
     classes_of,
     make_method,
     standard,
@@ -38,9 +41,10 @@ from surrojax.own.method import (
 )
 from surrojax.own.numbers import number_of, seed_of, whole_of
 from surrojax.own.outputs import check_outputs, check_seen
-from surrojax.own.reading import trained
+from surrojax.own.reading import ROWS, trained
 from surrojax.own.settings import Settings
 from surrojax.own.training import Job, train_rounds
+from surrojax.run import memory
 from surrojax.run.diary import Diary
 from surrojax.run.execution import forget_earlier_runs, keep_programs
 from surrojax.run.records import Record
@@ -63,12 +67,16 @@ def tune(
     optimizer: Descent | None = None,
     variables: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
-    class_weights: Literal["balanced"] | Sequence[float] | None = None,
+    class_weights: Literal["balanced"]
+    | Sequence[float]
+    | Mapping[Any, float]
+    | None = None,
     seed: int = 0,
     schedule: Schedule | str | os.PathLike[str] | None = None,
     workdir: str | os.PathLike[str] | None = None,
     time_budget: float = 0.0,
     early_stop: int = 0,
+    on_round: Callable[[Record], object] | None = None,
     quiet: bool = False,
     **settings: Any,
 ) -> Result:
@@ -89,9 +97,10 @@ def tune(
         fresh ones.
       classes: K names; None: the numbers.
       class_weights: what an example of each class counts in the softmax loss (eq. 5)
-        and in a score (eq. 11): K numbers, of which the ratios matter; `balanced`: all
-        classes count the same together; None: all examples the same. Accuracies that
-        are reported, the best round and `early_stop` go without them.
+        and in a score (eq. 11): K numbers, of which the ratios matter, in order or by
+        name or label; `balanced`: all classes count the same together; None: all
+        examples the same. Accuracies that are reported, the best round and
+        `early_stop` go without them.
       seed: of weights, minibatches, masks and search.
       schedule: trains once with these settings, without a search; or a folder or file
         with them, as `read_schedule` takes it.
@@ -103,6 +112,9 @@ def tune(
       time_budget: seconds that all rounds may take; 0: no limit.
       early_stop: rounds without a better validation accuracy after which it ends; 0:
         never.
+      on_round: is called after each round with a copy of its record, a line of
+        metrics.jsonl, for a logger of your own. What it raises ends the run; in a
+        workdir, the same call goes on after that round.
       quiet: no progress.
       settings: of `Settings`: `max_iterations` (10,000), `tune` (dropout ratios),
         `learning_rate` (0.03), `batch_size` (64), `population` (6) and so on.
@@ -116,6 +128,8 @@ def tune(
     module, trunk = as_linen(network), as_linen(surrogate)
     seed = seed_of(seed)
     early_stop, time_budget = _ends(early_stop, time_budget)
+    if on_round is not None:
+        check_callable("on_round", on_round, "a record", 1)
     options = Settings.of(settings, _OTHERS)
     examples = {"train": train, "validation": validation}
     if test is not None:
@@ -150,7 +164,9 @@ def tune(
         told.append(told_weights(method.class_weights, names))
     dataset = dataset_of(splits, names)
     limits = Limits(method.plan(options.max_iterations), time_budget, early_stop)
-    job = Job(method, dataset, splits, limits, options.max_iterations, seed, told)
+    job = Job(
+        method, dataset, splits, limits, options.max_iterations, seed, told, on_round
+    )
     with ExitStack() as stack:
         diary = None
         if workdir is not None:
@@ -165,14 +181,16 @@ def tune(
             description["programs"] |= programs_in(before, description["versions"])
             diary = stack.enter_context(Diary(workdir, description, begin))
             check_shapes(diary.folder.path, before, description["shapes"])
-        done = train_rounds(job, begin, diary, quiet)
+        with memory.enough("give a smaller batch_size, evaluation_batch or population"):
+            done = train_rounds(job, begin, diary, quiet)
+    like = np.array(given[:ROWS])  # a result does not hold on to all that it saw
     return Result(
         done.records,
-        lambda: trained(method, done.variables, given),
+        lambda: trained(method, done.variables, like),
         dataset.classes,
         done.outcome,
         None if diary is None else diary.folder.path,
-        best=lambda: trained(method, done.best, given),
+        best=lambda: trained(method, done.best, like),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from surrojax.errors import InputError, one_line
+from surrojax.keys import key_with
 from surrojax.run.records import explained
 
 
@@ -170,11 +171,7 @@ def _plain(state: Any) -> Any:
 def _as_it_was(like: Any, new: np.ndarray | None) -> Any:
     if new is None:
         return like
-    return (
-        jax.random.wrap_key_data(jnp.asarray(new))
-        if _is_key(like)
-        else jnp.asarray(new)
-    )
+    return key_with(jnp.asarray(new)) if _is_key(like) else jnp.asarray(new)
 
 
 def _is_key(leaf: jax.Array) -> bool:

@@ -32,8 +32,8 @@ def compare(
     """Trains on one database and tests on another, ten times, with and without tuning.
 
     Three rows make the table, which is printed and kept in `cross_database.json`: the
-    method, tuned on one fold of the target; the rival, a fixed setting (the centre of
-    the search space), which sees nothing of the target; and the rival with that fold
+    method, tuned on one fold of the target; the rival, a fixed setting
+    (`search.center`), which sees nothing of the target; and the rival with that fold
     in its training set. The rival without it is the same network for all folds, so it
     is trained once and tested ten times.
 
@@ -51,6 +51,12 @@ def compare(
         raise InputError(
             f"config.replicas: {config.replicas}; a comparison across databases takes "
             "1: give it, and call again with another --config.seed"
+        )
+    if config.replay or not config.tune:
+        field = "replay" if config.replay else "tune"
+        raise InputError(
+            f"config.{field}: {config[field]!r} tunes nothing, and a comparison across "
+            "databases is of tuning with none; leave it out"
         )
     root = Path(workdir).expanduser().absolute()
     rows = _rows(config)

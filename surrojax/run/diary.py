@@ -20,6 +20,7 @@ from surrojax.run.board import Board
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.outcome import Voted, predictions_csv
 from surrojax.run.records import Record, RunFolder, explained, write_bytes, write_text
+from surrojax.run.stopping import best_round
 from surrojax.versions import versions
 from surrojax.weights import save, whole
 
@@ -82,12 +83,12 @@ class Diary:
         self.checkpoints.go_back(latest)
         self.folder.cut_metrics(self.records)
         self.folder.mend_schedule(self.records)
-        if latest:
-            next_best = self._next_best(int(state.best_round))
-            if next_best.exists():  # killed after that round's checkpoint
-                next_best.replace(self.folder.path / filenames.BEST)
-        for file in self.folder.path.glob(".best-*"):  # or before one
-            file.unlink()
+        # It waits where the run was killed after that round's checkpoint, or has gone
+        # back to a checkpoint of before a better one.
+        waiting = waiting_best(self.folder.path, best_round(self.records))
+        if waiting.exists():
+            waiting.replace(self.folder.path / filenames.BEST)
+        self._keep_waiting(best_round(self.records[:-1]))
         return state
 
     def best(self, like: RunState) -> Any:
@@ -99,7 +100,8 @@ class Diary:
         Raises:
           InputError: the file is missing or damaged.
         """
-        return best_of(self.folder.path, like.fusion.original.variables)
+        variables = like.fusion.original.variables
+        return best_of(self.folder.path, best_round(self.records), variables)
 
     def say_files(self, quiet: bool) -> None:
         """Logs, for those who want to know, where files go."""
@@ -116,26 +118,44 @@ class Diary:
             self.folder.renew(self._description)
             self._board = Board(self.folder.tensorboard, self.records)
             self._stack.enter_context(closing(self._board))
+        former = best_round(self.records)
         self.folder.append_metrics(record)
         self.records.append(record)
         self.folder.write_schedule(self.records)
-        next_best = self._next_best(record["round"])
         is_best = int(state.best_round) == record["round"]
         if is_best:
             best = serialization.to_bytes(state.fusion.original.variables)
-            write_bytes(next_best, best)
+            write_bytes(waiting_best(self.folder.path, record["round"]), best)
         # Last, so that whatever a checkpoint counts is on the disk.
         self.checkpoints.save(record["round"], state)
         with explained(self.folder.path):
-            if is_best:
-                next_best.replace(self.folder.path / filenames.BEST)
+            self._crown(record["round"] if is_best else former, former)
             self._board.add(record)
             if record["round"] % PLOT_EVERY == 0:
                 plots.write(self.folder.plots, self.records)
 
-    def _next_best(self, round_: int) -> Path:
-        """Where a round's network waits until the round has its checkpoint."""
-        return self.folder.path / f".best-{round_}.msgpack"
+    def _crown(self, best: int, former: int) -> None:
+        """Makes a round's network the best one, once the round has its checkpoint.
+
+        The former one is kept for a way back to the checkpoint before.
+
+        Args:
+          best: the round.
+          former: that of the former best; 0: there was none.
+        """
+        path, file = self.folder.path, self.folder.path / filenames.BEST
+        self._keep_waiting(best)
+        if best != former:
+            if former:
+                file.replace(waiting_best(path, former))
+            waiting_best(path, best).replace(file)
+
+    def _keep_waiting(self, round_: int) -> None:
+        """Deletes the networks that wait, but that of a round."""
+        path = self.folder.path
+        for waiting in path.glob(waiting_best(path, "*").name):
+            if waiting != waiting_best(path, round_):
+                waiting.unlink()
 
     def finish(
         self,
@@ -190,17 +210,28 @@ def described(
     }
 
 
-def best_of(path: Path, like: Any) -> Any:
+def waiting_best(path: Path, round_: int | str) -> Path:
+    """Where a run keeps the network of a round that may become its best one.
+
+    That is until the round has its checkpoint, and as long as there is one to go back
+    to after which no later network was better.
+    """
+    return path / f".best-{round_}.msgpack"
+
+
+def best_of(path: Path, round_: int, like: Any) -> Any:
     """Variables of a run's network of the highest validation accuracy.
 
     Args:
       path: the run's folder.
+      round_: which it is.
       like: variables of the same network.
 
     Raises:
       InputError: the file is missing or damaged.
     """
-    file = path / filenames.BEST
+    waiting = waiting_best(path, round_)
+    file = waiting if waiting.exists() else path / filenames.BEST
     try:
         return serialization.from_bytes(like, file.read_bytes())
     except (OSError, ValueError, KeyError) as error:

@@ -25,6 +25,7 @@ from ml_collections import ConfigDict
 
 from surrojax.data.places import cache_folder
 from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.layout import Layout, Together, make_mesh, several
 from surrojax.method import Method
 from surrojax.networks.layers import ConvForm
@@ -160,7 +161,7 @@ def execution_of(config: ConfigDict) -> Execution:
         devices = devices[: of.devices]
     elif on_cpu and not _is_split(config):
         devices = devices[:1]
-    mesh = make_mesh(devices, config.batch_size)
+    mesh = make_mesh(devices, config.batch_size, config.replicas)
     used = 1 if mesh is None else mesh.size
     reasons.append(f"{used} of {len(jax.devices())} devices ({devices[0].device_kind})")
     convolution: Any = choose(
@@ -223,13 +224,13 @@ def settle(
         layout = replace(execution.layout, settings=together)
 
         @jax.jit
-        def program(fusion: Fusion) -> Any:
+        def program(fusion: Fusion, train: Arrays) -> Any:  # else a constant of it
             steps = jnp.arange(TRIAL_STEPS)
             there = replace(method, layout=layout)
-            fusions, key = several(fusion, 2), jax.random.key(0)
+            fusions, key = several(fusion, 2), key_of(0)
             return fit_settings(there, fusions, vectors, train, key, steps)[0]
 
-        return seconds(lambda: program(fusion)) / TRIAL_STEPS
+        return seconds(lambda: program(fusion, train)) / TRIAL_STEPS
 
     ways: tuple[Together, ...] = ("vmap", "loop")
     try:

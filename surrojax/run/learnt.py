@@ -10,13 +10,15 @@ PATIENCE = 2
 """Rounds in a row after which a run is told that it learns nothing."""
 
 
-def share(labels: np.ndarray) -> float:
-    """The accuracy that naming the most frequent class alone has, in [0, 1].
+def share(labels: np.ndarray, counts: np.ndarray | None = None) -> float:
+    """The accuracy that naming the one class that makes the most has, in [0, 1].
 
     Args:
       labels: `[n]`, of which there is at least one.
+      counts: `[n]`, what each of them counts; None: the same.
     """
-    return float(np.max(np.bincount(labels))) / len(labels)
+    mass = np.bincount(labels, counts)
+    return float(mass.max() / mass.sum())
 
 
 def nothing(accuracy: float, most: float) -> bool:
@@ -29,20 +31,27 @@ def nothing(accuracy: float, most: float) -> bool:
     return most < 1 and 1 - accuracy >= 0.9 * (1 - most)
 
 
-def verdict(accuracy: float, labels: np.ndarray) -> str | None:
+def verdict(
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    weights: Sequence[float] | None = None,
+) -> str | None:
     """A line about a network that learnt nothing.
 
     Args:
-      accuracy: on the training split, in [0, 1].
-      labels: `[n]` of that split.
+      predictions, labels: `[n]` of the training split.
+      weights: of the classes, by which examples are counted; None: all the same.
     """
-    most = share(labels)
+    counts = None if weights is None else np.asarray(weights)[labels]
+    accuracy = float(np.average(predictions == labels, weights=counts))
+    most = share(labels, counts)
     if not nothing(accuracy, most):
         return None
+    counted = "" if weights is None else ", counted by class_weights,"
     return (
         f"the network has not learnt: {100 * accuracy:.1f} % of the training examples "
-        f"are right, and the most frequent class alone makes {100 * most:.1f} %; try "
-        "another learning_rate, or a larger max_iterations"
+        f"are right{counted} and naming one class alone makes "
+        f"{100 * most:.1f} %; try another learning_rate, or a larger max_iterations"
     )
 
 
@@ -53,18 +62,28 @@ class Stalled:
       labels: `[U]` of the validation split's units.
       done: validation accuracies of the rounds that were done before, of which nothing
         is said any more.
+      weighted: whether classes count differently. Nothing is said then: records have
+        accuracies in which they count the same, and those may well be low.
     """
 
-    def __init__(self, labels: np.ndarray, done: Sequence[float] = ()) -> None:
-        self._most = share(labels)
+    def __init__(
+        self,
+        labels: np.ndarray,
+        done: Sequence[float] = (),
+        weighted: bool = False,
+    ) -> None:
+        self._most = 1.0 if weighted else share(labels)
         self._rounds = 0
         for accuracy in done:
             self.told(accuracy)
 
     @classmethod
-    def after(cls, labels: np.ndarray, records: Sequence[Record]) -> "Stalled":
+    def after(
+        cls, labels: np.ndarray, records: Sequence[Record], weighted: bool
+    ) -> "Stalled":
         """The same, after the rounds of some records."""
-        return cls(labels, [r["original"]["validation_accuracy"] for r in records])
+        done = [r["original"]["validation_accuracy"] for r in records]
+        return cls(labels, done, weighted)
 
     def told(self, accuracy: float) -> str | None:
         """A line, once, after `PATIENCE` rounds in a row of which that is so.

@@ -22,6 +22,7 @@ from surrojax.run.diary import best_of
 from surrojax.run.records import config_in, metrics_of, read_json, result_of
 from surrojax.run.restoring import config_of, restore
 from surrojax.run.result import Result, Trained
+from surrojax.run.stopping import best_round
 from surrojax.settings import sources, views_of_test
 
 
@@ -64,7 +65,7 @@ def load(
             Checkpoints(path / filenames.CHECKPOINTS, reading=True)
         ) as checkpoints:
             records = records[: checkpoints.latest]
-    finished = outcome is not None
+    finished, at_best = outcome is not None, best_round(records)
     last: Callable[[], Trained]
     best: Callable[[], Trained]
     if "dataset" in saved["config"]:
@@ -73,11 +74,11 @@ def load(
                 f"{path}: the network of this run is the package's own; leave out "
                 "network"
             )
-        last, best = partial(_trained, path), partial(_trained, path, best=True)
+        last, best = partial(_trained, path), partial(_trained, path, at_best)
     elif network is None:
         last, best = partial(weights_alone, path, finished), partial(needs_module, path)
     else:
-        last, best = reader(path, saved, finished, network, preprocess)
+        last, best = reader(path, saved, at_best, finished, network, preprocess)
     # Earlier versions named the classes in the result alone.
     classes = saved.get("classes") or list((outcome or {}).get("recall") or ())
     if not (isinstance(classes, list) and are_words(classes)):
@@ -88,13 +89,14 @@ def load(
     return Result(records, last, classes, outcome, path, best)
 
 
-def _trained(path: Path, best: bool = False) -> Trained:
+def _trained(path: Path, at_best: int = 0) -> Trained:
+    """The network after the last round, or after the best one, which is given."""
     method, state = restore(path)
     config = config_of(path)
     views = views_of_test(config, method.pair, method.views.allowed)
     variables = state.fusion.original.variables
-    if best:
-        variables = best_of(path, variables)
+    if at_best:
+        variables = best_of(path, at_best, variables)
     classify = classifier(
         method.pair.original, views, variables, method.evaluation_batch
     )

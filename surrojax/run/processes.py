@@ -16,6 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from surrojax.errors import InputError, one_line
+from surrojax.keys import key_with
 
 
 def join(coordinator: str | None, count: int | None, index: int | None) -> None:
@@ -121,7 +122,7 @@ def shared(tree: Any) -> Any:
     plain = jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, tree)
     sent = multihost_utils.broadcast_one_to_all(plain)
     return jax.tree.map(
-        lambda a, new: jax.random.wrap_key_data(new) if is_key(a) else jnp.asarray(new),
+        lambda a, new: key_with(new) if is_key(a) else jnp.asarray(new),
         tree,
         sent,
     )

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
     file = Path(path).expanduser()
     if file.is_dir():
         file = file / filenames.SCHEDULE
-    if not file.exists() and file.suffix not in SUFFIXES:
+    if not file.exists():
         raise InputError(
             f"{file}: there is no such folder or file; name a run's folder, or a .csv "
             "or .json file with a schedule"
@@ -56,14 +57,9 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
         if isinstance(row, dict):
             _check_names(f"{file}, row {number}", row, rows[0])
             row = {name: cell for name, cell in row.items() if cell is not None}
-        try:
-            ends.append(_whole(row["step"]))
-            values.append([float(row[name]) for name in names])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(
-                f"{file}, row {number}: {error} is missing or no number; each row has "
-                f"step, {', '.join(names)}"
-            ) from error
+        numbers = _numbers_of(f"{file}, row {number}", row, ("step", *names))
+        ends.append(int(numbers[0]))
+        values.append(numbers[1:])
     try:
         return Schedule(names, np.array(ends), np.array(values, float))
     except InputError as error:
@@ -71,9 +67,11 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
 
 
 def _rows_of(text: str) -> list[dict[str, str]]:
-    """The rows of a CSV; a ValueError where it has a column twice."""
+    """The rows of a CSV; a ValueError where its columns cannot be told."""
     reader = csv.DictReader(io.StringIO(text))
     names = list(reader.fieldnames or ())
+    if len(names) == 1 and ";" in names[0]:
+        raise ValueError("write it with commas between its columns, and decimal points")
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise ValueError(f"column {twice[0]} is there twice; keep one of them")
@@ -90,12 +88,28 @@ def _check_names(where: str, row: dict[Any, Any], first: dict[Any, Any]) -> None
         )
 
 
-def _whole(step: Any) -> int:
-    """A step, which spreadsheets may write as 20.0."""
-    value = float(step)
-    if not value.is_integer():
-        raise ValueError(f"step {step}")
-    return int(value)
+def _numbers_of(where: str, row: Any, names: Sequence[str]) -> list[float]:
+    """A row's values of some columns, of which the first is its step.
+
+    Raises:
+      InputError: one is missing or no number; the message names it.
+    """
+    found = []
+    for name in names:
+        cell = row.get(name) if isinstance(row, dict) else None
+        if cell in (None, ""):
+            raise InputError(
+                f"{where}: {name} is missing; each row has {', '.join(names)}"
+            )
+        try:
+            found.append(float(cell))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{where}: {name} is {cell!r}, which is no number") from (
+                error
+            )
+    if not found[0].is_integer():  # which spreadsheets may write as 20.0
+        raise InputError(f"{where}: {names[0]} is {found[0]:g}, no whole number")
+    return found
 
 
 def write_schedule(schedule: Schedule, path: str | os.PathLike[str]) -> None:

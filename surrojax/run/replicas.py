@@ -25,12 +25,13 @@ from surrojax.algorithm import DivergedError, RunState, run_replicas
 from surrojax.errors import InputError
 from surrojax.method import Data
 from surrojax.programs import compile_programs
+from surrojax.run import memory
 from surrojax.run.keeper import Keeper
 from surrojax.run.processes import here, want_one
 from surrojax.run.progress import Progress, say, undone
 from surrojax.run.records import Record
 from surrojax.run.rounds import Placed, test_figures
-from surrojax.run.setup import Setup
+from surrojax.run.setup import MEMORY, Setup
 from surrojax.run.stream import Streamed
 
 Results = dict[int, Record | InputError]
@@ -65,7 +66,7 @@ def train(
     setup = Setup.of(config)
     first, results = setup.config.seed, Results()
     seeds = range(first, first + setup.config.replicas)
-    with ExitStack() as stack:
+    with memory.enough(MEMORY), ExitStack() as stack:
         going = []
         for seed in seeds:
             folder, begin = Path(workdir) / f"seed={seed}", setup.begin(seed)

@@ -5,13 +5,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import jax
 from ml_collections import ConfigDict
 
 from surrojax import filenames
 from surrojax.algorithm import RunState, initial_state
 from surrojax.errors import InputError
 from surrojax.fields import are_words
+from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.outcome import classify
@@ -41,7 +41,7 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
         if not checkpoints.latest:
             raise InputError(f"{path}: this run has no checkpoint yet; let it go on")
         method = make_method(config, len(classes), allowed)
-        state = initial_state(method, jax.random.key(config.seed))
+        state = initial_state(method, key_of(config.seed))
         return method, checkpoints.restore(checkpoints.latest, state)
 
 

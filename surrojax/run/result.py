@@ -127,11 +127,6 @@ class Result:
         return self.records[best_round(self.records) - 1]
 
     @property
-    def best_setting(self) -> dict[str, float]:
-        """The setting that the network was trained with in that round."""
-        return dict(self.best_round["hyper"])
-
-    @property
     def validation_accuracy(self) -> float:
         """Of the network after the last round, in [0, 1]."""
         return self.records[-1]["original"]["validation_accuracy"]

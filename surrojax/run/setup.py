@@ -15,6 +15,8 @@ from ml_collections import ConfigDict
 from surrojax.algorithm import RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
+from surrojax.errors import InputError
+from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import Method, macs_of
 from surrojax.run.execution import (
@@ -31,6 +33,7 @@ from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.stopping import Limits
 from surrojax.run.stream import Streamed
+from surrojax.schedule import Schedule
 from surrojax.settings import (
     load_data,
     make_look,
@@ -39,6 +42,13 @@ from surrojax.settings import (
 )
 from surrojax.sgd import Arrays, Targets
 from surrojax.weights import Fitted, fit_into, load
+
+MEMORY = (
+    "give a smaller --config.batch_size, --config.evaluation_batch or "
+    "--config.search.population, fewer replicas, --config.execution.settings=loop, or "
+    "--config.dataset.stream=always"
+)
+"""What a run of a config can do with less of."""
 
 _log = logging.getLogger("surrojax")
 
@@ -66,6 +76,8 @@ class Setup:
         weights = read_weights(config)
         dataset = load_data(config)
         method = method_of(config, dataset)
+        if method.schedule is not None:
+            _check_fixed(config, method.schedule)
         return cls(config, weights, dataset, method, execution_of(config))
 
     @property
@@ -82,7 +94,7 @@ class Setup:
 
     def begin(self, seed: int) -> RunState:
         """The state before round 1."""
-        return self.fit(self._initial(jax.random.key(seed)))[0]
+        return self.fit(self._initial(key_of(seed)))[0]
 
     @cached_property
     def _initial(self) -> Callable[[jax.Array], RunState]:
@@ -124,7 +136,8 @@ class Setup:
 
     def stalled(self, records: Sequence[Record]) -> Stalled:
         """What notices that nothing is learnt, after the rounds of some records."""
-        return Stalled.after(self.dataset.validation.units()[1], records)
+        labels = self.dataset.validation.units()[1]
+        return Stalled.after(labels, records, self.method.class_weights is not None)
 
     def say_opening(self, quiet: bool, who: str = "") -> None:
         """Says what is going to be done; with --verbose, how as well.
@@ -154,6 +167,17 @@ class Setup:
             f"python -m surrojax.export RUN schedule.json --steps={steps} writes that "
             "of a run, stretched, for --config.replay=schedule.json",
         )
+
+
+def _check_fixed(config: ConfigDict, schedule: Schedule) -> None:
+    """Sees that no value is fixed that a replayed schedule has otherwise."""
+    for name, values in zip(schedule.names, schedule.values.T, strict=True):
+        fixed = config.fixed[name]
+        if fixed and not np.allclose(values, fixed):
+            raise InputError(
+                f"config.fixed.{name}: {fixed} has no effect, because config.replay "
+                f"has {name} = {values[0]:.3g} in its first round; leave it at 0"
+            )
 
 
 def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:

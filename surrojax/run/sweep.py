@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from surrojax.cli.calls import named, override, without
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.fields import flatten, suggest
+from surrojax.report.tables import percent, with_error
 from surrojax.run import pooling, replicas
 from surrojax.run.execution import tunes
 from surrojax.run.processes import want_one
@@ -265,20 +266,58 @@ def name_of(point: Point) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Accuracies in percent, with the gain in test accuracy over the first point."""
+    """Accuracies in percent, with the gain in test accuracy over the first point.
+
+    Where a setting has several seeds, there is a row for each setting as well: means
+    with standard errors, and the gain over the first setting, paired by seed.
+    """
     rows = [["run", "test %", "validation %", "training %", "gain", "minutes"]]
+    settings = _by_setting(outcomes)
+    several = any(len(runs) > 1 for runs in settings.values())
     first = next((r["test_accuracy"] for _, r in outcomes if isinstance(r, dict)), 0.0)
     for point, result in outcomes:
         if isinstance(result, InputError):
             rows.append([name_of(point), "failed", "", "", "", ""])
             continue
+        gain = "" if several else percent(result["test_accuracy"] - first, "+")
         rows.append(
             [name_of(point)]
-            + [f"{100 * result[column]:.2f}" for column in COLUMNS]
-            + [f"{100 * (result['test_accuracy'] - first):+.2f}"]
-            + [f"{result['seconds'] / 60:.1f}"]
+            + [percent(result[column]) for column in COLUMNS]
+            + [gain, f"{result['seconds'] / 60:.1f}"]
         )
+    if several:
+        rows += _means(settings)
     return pooling.aligned(rows)
+
+
+def _by_setting(outcomes: Sequence[Outcome]) -> dict[str, dict[Any, Record]]:
+    """What runs found, by seed, of points that are equal otherwise."""
+    settings: dict[str, dict[Any, Record]] = {}
+    for point, result in outcomes:
+        rest = {field: value for field, value in point.items() if field != "seed"}
+        if isinstance(result, dict):
+            settings.setdefault(name_of(rest), {})[point.get("seed")] = result
+    return settings
+
+
+def _means(settings: Mapping[str, Mapping[Any, Record]]) -> list[list[str]]:
+    rows: list[list[str]] = []
+    reference = next(iter(settings.values()))
+    for name, runs in settings.items():
+        gains = [
+            result["test_accuracy"] - reference[seed]["test_accuracy"]
+            for seed, result in runs.items()
+            if seed in reference
+        ]
+        figures = [[run[column] for run in runs.values()] for column in COLUMNS]
+        minutes = sum(run["seconds"] for run in runs.values()) / 60
+        gain = with_error(*pooling.mean_and_error(gains), sign="+") if gains else ""
+        rows.append(
+            [", ".join(filter(None, [name, f"mean of {len(runs)}"]))]
+            + [with_error(*pooling.mean_and_error(values)) for values in figures]
+            + ["" if runs is reference else gain, f"{minutes:.1f}"]
+        )
+    return rows
 
 
 def at(config: ConfigDict, point: Point) -> ConfigDict:

@@ -1,0 +1,29 @@
+"""What a user can do where a device's memory does not suffice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+
+from surrojax.errors import InputError, one_line
+
+EXHAUSTED = "RESOURCE_EXHAUSTED"
+"""With which XLA's words begin then."""
+
+
+@contextmanager
+def enough(remedy: str) -> Iterator[None]:
+    """Says in a line that what is done in here wants more memory than there is.
+
+    Args:
+      remedy: what to do then.
+
+    Raises:
+      InputError: it does.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if EXHAUSTED not in str(error):
+            raise
+        raise InputError(f"memory: {one_line(error, 120)}; {remedy}") from error
