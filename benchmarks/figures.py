@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from benchmarks.rows import SCHEDULES
+from benchmarks.rows import LONG, SCHEDULES
 from surrojax.plots import plot_history, plot_schedule
 from surrojax.run.records import metrics_of
 
@@ -58,13 +58,21 @@ def places(results: Path) -> list[Place]:
     return [
         Place(
             f"Figure {number}, {schedule}: {caption}",
-            results / "paper" / f"lenet_{schedule}" / row / "seed=0/metrics.jsonl",
+            _records(results / "paper" / f"lenet_{schedule}", row),
             results / FOLDER / f"figure_{number}_{row}_{schedule}.png",
             draw,
         )
         for number, caption, row, draw in FIGURES
         for schedule in SCHEDULES
     ]
+
+
+def _records(rows: Path, row: str) -> Path:
+    """Those of a row's longer run, where there is one."""
+    longer, usual = (
+        rows / name / "seed=0/metrics.jsonl" for name in (f"{row}{LONG}", row)
+    )
+    return longer if longer.exists() else usual
 
 
 def text(results: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import records, shifted
 from benchmarks.compared import LENET, SHIFT_LONG, Comparison
-from benchmarks.rows import ROWS
+from benchmarks.rows import LONG, ROWS
 from benchmarks.variants import with_error, with_interval
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.markdown import table_of
@@ -20,7 +20,7 @@ FEWEST = 2
 PAPER = {
     (4, "baseline"): "no regularisation",
     (3, "p_z_p_x_pso"): "p_z and p_x tuned by PSO",
-    (4, "coefficients_ratios_pso"): "all eight tuned by PSO",
+    (4, f"coefficients_ratios_pso{LONG}"): "all eight tuned by PSO",
 }
 """Rows of the paper's tables, at its learning rates."""
 

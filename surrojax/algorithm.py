@@ -67,7 +67,7 @@ class DivergedError(InputError):
         if method.schedule is not None:
             setting = method.schedule.setting(int(state.step))
             values = ", ".join(f"{name}={value:.3g}" for name, value in setting.items())
-            remedy = f"lower learning rate; its schedule has {values} there"
+            remedy = f"lower learning rate (the schedule has {values} in this round)"
         elif not method.tunes:
             remedy = "lower learning rate"
         super().__init__(

@@ -25,6 +25,9 @@ from surrojax.run.stream import Streamed
 
 __all__ = ["restore", "train"]
 
+STREAM = "; --config.dataset.stream=always leaves the images on the host"
+"""What one run alone can do with less memory, too."""
+
 
 def train(
     config: ConfigDict,
@@ -53,7 +56,7 @@ def train(
             "trains several, as launch.py does"
         )
     quiet = quiet or not processes.is_first()
-    with memory.enough(MEMORY), ExitStack() as stack:
+    with memory.enough(f"{MEMORY}{STREAM}"), ExitStack() as stack:
         with processes.together():
             setup = Setup.of(config)
             processes.check(setup.method.layout.mesh)
@@ -110,10 +113,10 @@ def train(
                     )
         except DivergedError as error:
             if keeper is not None and keeper.records:
-                keeper.conclude(data, processes.here(error.state))
+                keeper.conclude(data, processes.here(error.state), quiet)
             raise InputError(f"{workdir}: {error}") from error
         with processes.together():
             if keeper is None:
                 return {}
             keeper.say_reached(quiet)
-            return keeper.conclude(data, processes.here(state))
+            return keeper.conclude(data, processes.here(state), quiet)

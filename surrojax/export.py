@@ -108,9 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(file))
     if given.steps is not None:
         say(
-            f"the schedule is of {schedule.ends[-1]} steps now: give "
-            f"--config.max_iterations={schedule.ends[-1]} "
-            f"--config.iterations_per_round={schedule.unit} with --config.replay"
+            f"the schedule is for max_iterations={schedule.ends[-1]} and "
+            f"iterations_per_round={schedule.unit} now; stretch "
+            "learning_rate.halve_every as well"
         )
     return 0
 

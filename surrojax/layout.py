@@ -196,8 +196,8 @@ def make_mesh(
     """A mesh of all devices, or None for one.
 
     Stage 1 has two settings, so up to two devices work on a setting each; the more
-    there are, the further minibatches are split, as evenly as they can be. Replicas
-    are dealt to all devices, each of which plays whole rounds, and split none.
+    there are, the further minibatches are split, as evenly as they can be. Of
+    replicas, each device plays whole rounds of its own, and splits none.
 
     Args:
       devices: whose number may be any; those that cannot be used evenly stay idle.
@@ -206,7 +206,7 @@ def make_mesh(
     """
     if len(devices) == 1:
         return None
-    rows, split = len(devices), 1
+    rows, split = min(len(devices), replicas), 1
     if replicas == 1:
         halves = range(1, len(devices) // 2 + 1)
         rows, split = 2, max(n for n in halves if batch_size % n == 0)

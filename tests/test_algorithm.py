@@ -203,8 +203,8 @@ def test_what_diverges_is_told_what_it_can_do(tiny_data):
     for name, one in {"alone": method, "follows": follows}.items():
         told[name] = str(DivergedError(1, initial_state(one, KEY), one))
     assert told["alone"].endswith("begin another with a lower learning rate")
-    assert "a lower learning rate; its schedule has " in told["follows"]
-    assert told["follows"].endswith("p_W=0.25 there")
+    assert "a lower learning rate (the schedule has lambda_z=" in told["follows"]
+    assert told["follows"].endswith("p_W=0.25 in this round)")
 
 
 def test_a_huge_learning_rate_stops_the_run_with_one_line(tiny_data):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import tiny_arrays, tiny_method
 from sklearn.utils.class_weight import compute_class_weight
-from test_experiment import config_of, put_small
+from test_experiment import config_of, put_small, small  # noqa: F401
 from test_stream import both, rounds
 
 import surrojax
@@ -18,11 +18,13 @@ from surrojax.algorithm import initial_state, run
 from surrojax.class_weights import told, weights_of
 from surrojax.errors import InputError
 from surrojax.evaluate import Predictions, measure
+from surrojax.experiment import train
 from surrojax.layout import several
 from surrojax.losses import softmax_cross_entropy
 from surrojax.method import Data
+from surrojax.own import training
 from surrojax.programs import compile_programs, evaluate_fusions
-from surrojax.run import stream
+from surrojax.run import keeper, stream
 from surrojax.run.setup import Setup
 from surrojax.sgd import Drawn, Targets
 from surrojax.sites import Hyper, Sites
@@ -307,3 +309,30 @@ def test_a_config_s_weights_are_those_of_its_training_split(monkeypatch):
     assert setup.method.class_weights == wanted
     with pytest.raises(InputError, match=r"^config\.class_weights: 1, 2 is neither"):
         Setup.of(config_of(class_weights=(1, 2)))
+
+
+def test_by_their_weights_it_is_judged_whether_anything_was_learnt(monkeypatch):
+    weighed, stalled = [], []
+
+    def verdict(predictions, labels, weights):
+        weighed.append(weights)
+
+    def after(labels, records, weighted, inner=training.Stalled.after):
+        stalled.append(weighted)
+        return inner(labels, records, weighted)
+
+    monkeypatch.setattr(training, "verdict", verdict)
+    monkeypatch.setattr(training.Stalled, "after", after)
+    given = [rare(60, seed) for seed in range(2)]
+    short = SMALL | {"max_iterations": 50, "tune": ()}
+    for weights in (None, (1, 1)):
+        surrojax.tune(Table(), *given, class_weights=weights, **short)
+    assert weighed == [None, (1.0, 1.0)] and stalled == [False, True]
+
+
+def test_a_run_of_a_config_says_so_at_its_end(small, tmp_path, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.setattr(keeper, "verdict", lambda *_: "nothing was learnt")
+    for name, weights in (("plain", ()), ("weighed", ("balanced",))):
+        train(config_of(class_weights=weights, max_iterations=3), tmp_path / name)
+        told = "mind: nothing was learnt" in capsys.readouterr().out.splitlines()
+        assert told == bool(weights)

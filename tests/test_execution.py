@@ -22,6 +22,7 @@ from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.layout import Layout
 from surrojax.run import execution, replicas, setup
+from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.execution import execution_of, settle
 from surrojax.run.keeper import Keeper
 from surrojax.run.sweep import run_sweep
@@ -156,6 +157,9 @@ def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
     several = config_of(replicas=3, seed=5)
     several.execution.devices = 3
     assert execution_of(several).layout.devices == 3  # a replica each
+    alone = config_of(replicas=3, tune=())
+    alone.execution.devices = 0
+    assert execution_of(alone).layout.devices == 3
     together = replicas.train(several, tmp_path / "all", quiet=True)
     assert list(together) == [5, 6, 7]
     for seed, result in together.items():
@@ -168,6 +172,53 @@ def test_replicas_are_runs_of_their_seeds(small, tmp_path):  # noqa: F811
         del result["seconds"], expected["seconds"]
         assert_close(result, expected, 1e-4)
         assert json.loads((folder / "config.json").read_text())["seed"] == seed
+
+
+def test_a_replica_that_goes_back_a_round_has_the_best_network_of_before(
+    small,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    def better_and_better(*arguments, inner=replicas.run_replicas):
+        for states, records in inner(*arguments):
+            for record in records:
+                record["original"]["validation_accuracy"] = record["round"] / 4
+            yield replace(states, best_round=states.round), records
+
+    def dies(*arguments, inner=Checkpoints.save):
+        inner(*arguments)
+        raise KeyboardInterrupt
+
+    def dies_at_once(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(replicas, "run_replicas", better_and_better)
+    replicas.train(config_of(replicas=2, max_iterations=3), tmp_path, quiet=True)
+    first = (tmp_path / "seed=0/best.msgpack").read_bytes()
+    for place, name, kill in (
+        (Checkpoints, "save", dies),  # of the first replica alone
+        (replicas, "run_replicas", dies_at_once),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(place, name, kill)
+            replicas.train(config_of(replicas=2), tmp_path, quiet=True)
+    assert len(lines(tmp_path / "seed=0")) == 1
+    assert (tmp_path / "seed=0/best.msgpack").read_bytes() == first
+
+
+def test_memory_that_does_not_suffice_for_replicas_is_one_line(
+    small,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        yield
+
+    monkeypatch.setattr(replicas, "run_replicas", exhausted)
+    with pytest.raises(InputError, match="of memory; give --config.exec.*ion$"):
+        replicas.train(config_of(replicas=2), tmp_path, quiet=True)
 
 
 @pytest.mark.usefixtures("lost_ctrl_c")

@@ -33,7 +33,7 @@ def test_classes_that_count_differently_are_counted_so():
     assert verdict(predictions, labels, balanced) is None
     told = verdict(np.zeros(100, int), labels, balanced)
     assert "50.0 % of the training examples are right, counted by class_weights" in told
-    assert "naming one class alone makes 50.0 %" in told
+    assert "naming one class throughout would have 50.0 %" in told
 
 
 def test_where_classes_count_differently_no_round_is_told():

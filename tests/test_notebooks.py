@@ -311,7 +311,7 @@ def test_fer2013_lenet(execute, tmp_path):
         ).read_text()
     )
     assert eight["recorded"] == pytest.approx(100 * recorded["test_accuracy"])
-    assert eight["recorded steps"] == 80_000
+    assert eight["recorded steps"] == 25_000
     assert all(row["steps"] == 60 for row in table.values())
     # Above the share of the largest class, happy, of PrivateTest: 879 of 3,589.
     assert table["softmax loss alone (baseline)"]["here"] > 100 * 879 / 3589

@@ -312,8 +312,7 @@ def test_a_schedule_is_exported_for_a_training_of_another_length(
     assert [row["step"] for row in rows] == [3, 6, 9]
     assert export.main([str(run), str(out), "--steps=20"]) == 0
     *_, last = capsys.readouterr().out.splitlines()
-    assert "is of 18 steps now" in last
-    assert "--config.max_iterations=18 --config.iterations_per_round=6 " in last
+    assert "is for max_iterations=18 and iterations_per_round=6 now" in last
     longer = surrojax.read_schedule(out).rows()
     assert longer == [row | {"step": 2 * row["step"]} for row in rows]
     for outs, message in (

@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict
 
 from surrojax import InputError, Schedule, read_schedule, write_schedule
 from surrojax.experiment import restore, train
+from surrojax.run.setup import Setup
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -139,7 +140,8 @@ def test_lists_make_a_schedule():
         ("s.csv", "round,step\n1,10\n", "s.csv: has no hyper-parameter"),
         ("s.json", '[{"step": 1e400, "p_z": 0.1}]', "s.json, row 1: "),
         ("s.csv", "round,p_z\n1,0.1\n", "row 1: step is missing"),
-        ("s.csv", "step,p_z\n10.5,0.1\n", "row 1: step is 10.5, no whole number"),
+        ("s.csv", "step,p_z\n10.5,0.1\n", "row 1: step is '10.5', no whole number"),
+        ("s.csv", "step\tp_z\n10\t0.1\n", "with commas between its columns"),
         ("s.csv", "step,p_z,p_z\n10,0.1,0.2\n", "column p_z is there twice"),
         ("s.csv", "step,p_z\n10,0.1\n10,0.2\n", "schedule, round 2: ends with step 10"),
         (
@@ -235,16 +237,28 @@ def test_a_replay_of_another_length_says_what_would_stretch_it(root, tmp_path, c
     assert "surrojax.export RUN schedule.json --steps=6 writes" in line
 
 
-def test_what_is_fixed_beside_a_replay_must_be_what_it_has(root, tmp_path):
+def test_what_is_fixed_otherwise_than_a_replay_has_it_is_told(root, tmp_path, capsys):
     schedule = read_schedule(root / "run")
-    held = Schedule(schedule.names, schedule.ends, 0 * schedule.values + 0.3)
-    write_schedule(held, tmp_path / "held.json")
-    given = {"replay": str(tmp_path / "held.json"), "max_iterations": 3}
-    replayed(root, tmp_path / "same", **given | {"fixed.p_V": 0.3})
-    told = r"config.fixed.p_V: 0.4 has no effect, because config.replay has p_V = 0.3 "
-    with pytest.raises(InputError, match=told):
-        replayed(root, tmp_path / "other", **given | {"fixed.p_V": 0.4})
-    assert not (tmp_path / "other").exists()
+    changing = Schedule(schedule.names, schedule.ends, 0 * schedule.values + 0.3)
+    changing.values[1:] = 0.5
+    changing.values[:, 0] = 1e-9
+    write_schedule(changing, tmp_path / "held.json")
+    told = {}
+    for fixed in ({"lambda_z": 1e-9}, {"lambda_z": 9e-9}, {"p_V": 0.3}, {"p_V": 0.4}):
+        changes = {f"fixed.{name}": value for name, value in fixed.items()}
+        config = small_run.config_of(
+            root / "images", replay=str(tmp_path / "held.json"), **changes
+        )
+        Setup.of(config).say_opening(False)
+        out = capsys.readouterr().out
+        told[str(fixed)] = [line for line in out.splitlines() if "no effect" in line]
+    told = list(told.values())
+    assert told[0] == []
+    assert told[1] == [
+        "mind: config.fixed.lambda_z: 9e-09 has no effect, because the schedule of "
+        "config.replay has lambda_z = 1e-09"
+    ]
+    assert told[2][0].endswith("p_V = 0.5") and told[3][0].endswith("p_V = 0.3")
 
 
 @pytest.mark.parametrize(

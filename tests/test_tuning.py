@@ -406,7 +406,10 @@ def test_each_round_is_told_to_who_asks(tmp_path):
     assert result.records == list(map(json.loads, lines))
     assert [record["round"] for record in told[:2]] == [1, 2] and told[2:] == [{}]
     assert told[:2] == result.records[:2]
-    for wrong, message in ((7, "7 is no function"), (lambda: 0, "does not take a record")):
+    for wrong, message in (
+        (7, "7 is no function"),
+        (lambda: 0, "does not take a record"),
+    ):
         with pytest.raises(InputError, match=f"on_round: .*{message}"):
             call(on_round=wrong)
 
@@ -422,7 +425,7 @@ def test_a_folder_of_a_run_of_launch_is_refused(tmp_path):
 def test_memory_that_does_not_suffice_is_one_line(monkeypatch):
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError(
-            "RESOURCE_EXHAUSTED: Out of memory\nallocating"
+            "RESOURCE_EXHAUSTED: Out of memory\nallocating."
         )
         yield
 
@@ -744,6 +747,16 @@ def test_what_would_train_badly_is_told(network, message):
     layers = ("Dense_0", "Dense_1")
     with pytest.raises(InputError, match=message):
         surrojax.tune(network, *splits(TABLE), **SMALL, layers=layers)
+
+
+def test_a_layer_may_be_given_as_a_word():
+    small = SMALL | {"max_iterations": 20, "tune": ()}
+    data = splits(TABLE)
+    as_word, as_list = (
+        surrojax.tune(Table(), *data, layers=layers, **small)
+        for layers in ("Dense_1", ["Dense_1"])
+    )
+    same(as_word, as_list, rtol=0, atol=0)
 
 
 def test_images_without_channels_are_told():

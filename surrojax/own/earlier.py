@@ -35,10 +35,8 @@ def earlier_run(
     there = saved_in(folder)
     had = config_in(there) or {}
     if "dataset" in had:
-        raise InputError(
-            f"{folder}: holds a run of launch.py; choose another workdir, or have its "
-            "network by surrojax.load"
-        )
+        kind = "a pre-training" if "task" in had else "a run of launch.py"
+        raise InputError(f"{folder}: holds {kind}; choose another workdir")
     kept = {
         name: had[name]
         for name in ("iterations_per_round", "halve_every")

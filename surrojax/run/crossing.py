@@ -55,8 +55,8 @@ def compare(
     if config.replay or not config.tune:
         field = "replay" if config.replay else "tune"
         raise InputError(
-            f"config.{field}: {config[field]!r} tunes nothing, and a comparison across "
-            "databases is of tuning with none; leave it out"
+            f"config.{field}: {config[field]!r} tunes nothing, and across databases "
+            "tuning is compared with a fixed setting; leave it out"
         )
     root = Path(workdir).expanduser().absolute()
     rows = _rows(config)

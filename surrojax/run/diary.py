@@ -122,36 +122,25 @@ class Diary:
         self.folder.append_metrics(record)
         self.records.append(record)
         self.folder.write_schedule(self.records)
+        path, file = self.folder.path, self.folder.path / filenames.BEST
         is_best = int(state.best_round) == record["round"]
         if is_best:
+            if former and file.exists():  # for a way back to the checkpoint before
+                write_bytes(waiting_best(path, former), file.read_bytes())
             best = serialization.to_bytes(state.fusion.original.variables)
-            write_bytes(waiting_best(self.folder.path, record["round"]), best)
+            write_bytes(waiting_best(path, record["round"]), best)
         # Last, so that whatever a checkpoint counts is on the disk.
         self.checkpoints.save(record["round"], state)
-        with explained(self.folder.path):
-            self._crown(record["round"] if is_best else former, former)
+        with explained(path):
+            if is_best:
+                waiting_best(path, record["round"]).replace(file)
+            self._keep_waiting(former if is_best else 0)
             self._board.add(record)
             if record["round"] % PLOT_EVERY == 0:
                 plots.write(self.folder.plots, self.records)
 
-    def _crown(self, best: int, former: int) -> None:
-        """Makes a round's network the best one, once the round has its checkpoint.
-
-        The former one is kept for a way back to the checkpoint before.
-
-        Args:
-          best: the round.
-          former: that of the former best; 0: there was none.
-        """
-        path, file = self.folder.path, self.folder.path / filenames.BEST
-        self._keep_waiting(best)
-        if best != former:
-            if former:
-                file.replace(waiting_best(path, former))
-            waiting_best(path, best).replace(file)
-
     def _keep_waiting(self, round_: int) -> None:
-        """Deletes the networks that wait, but that of a round."""
+        """Deletes the networks that wait, but that of a round; 0: all."""
         path = self.folder.path
         for waiting in path.glob(waiting_best(path, "*").name):
             if waiting != waiting_best(path, round_):

@@ -159,7 +159,7 @@ def execution_of(config: ConfigDict) -> Execution:
         )
     if of.devices:
         devices = devices[: of.devices]
-    elif on_cpu and not _is_split(config):
+    elif on_cpu and not _is_split(config) and config.replicas == 1:
         devices = devices[:1]
     mesh = make_mesh(devices, config.batch_size, config.replicas)
     used = 1 if mesh is None else mesh.size

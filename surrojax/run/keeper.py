@@ -15,6 +15,7 @@ from surrojax.data import Dataset
 from surrojax.method import Method
 from surrojax.run import processes
 from surrojax.run.diary import Diary, described
+from surrojax.run.learnt import verdict
 from surrojax.run.outcome import classify, result
 from surrojax.run.progress import say
 from surrojax.run.records import Record
@@ -103,7 +104,7 @@ class Keeper(Diary):
         assert self.reached is not None
         return self._setup.limits.told(self.reached, self.records, following)
 
-    def conclude(self, data: Placed, state: RunState) -> Record:
+    def conclude(self, data: Placed, state: RunState, quiet: bool) -> Record:
         """Writes figures, predictions, weights and result.json; returns the last."""
         config, dataset, method = self._config, self._setup.dataset, self._setup.method
         views = {
@@ -117,6 +118,11 @@ class Keeper(Diary):
         }
         outcome = result(method, dataset, found, state, self.records)
         outcome |= {"seed": config.seed, "stopped": self.reached or "diverged"}
+        # Without weights, it is said round by round.
+        train, weights = found["train"], method.class_weights
+        told = weights and verdict(train.predictions, train.labels, weights)
+        if told:
+            say(f"mind: {told}", quiet)
         self.finish(dataset, found, state.fusion.original.variables, outcome)
         report.write(self.folder.path)
         return outcome

@@ -50,7 +50,7 @@ def verdict(
     counted = "" if weights is None else ", counted by class_weights,"
     return (
         f"the network has not learnt: {100 * accuracy:.1f} % of the training examples "
-        f"are right{counted} and naming one class alone makes "
+        f"are right{counted} and naming one class throughout would have "
         f"{100 * most:.1f} %; try another learning_rate, or a larger max_iterations"
     )
 

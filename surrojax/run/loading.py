@@ -65,7 +65,7 @@ def load(
             Checkpoints(path / filenames.CHECKPOINTS, reading=True)
         ) as checkpoints:
             records = records[: checkpoints.latest]
-    finished, at_best = outcome is not None, best_round(records)
+    finished = outcome is not None
     last: Callable[[], Trained]
     best: Callable[[], Trained]
     if "dataset" in saved["config"]:
@@ -74,10 +74,11 @@ def load(
                 f"{path}: the network of this run is the package's own; leave out "
                 "network"
             )
-        last, best = partial(_trained, path), partial(_trained, path, at_best)
+        last, best = partial(_trained, path), partial(_trained, path, best=True)
     elif network is None:
         last, best = partial(weights_alone, path, finished), partial(needs_module, path)
     else:
+        at_best = best_round(records)
         last, best = reader(path, saved, at_best, finished, network, preprocess)
     # Earlier versions named the classes in the result alone.
     classes = saved.get("classes") or list((outcome or {}).get("recall") or ())
@@ -89,14 +90,13 @@ def load(
     return Result(records, last, classes, outcome, path, best)
 
 
-def _trained(path: Path, at_best: int = 0) -> Trained:
-    """The network after the last round, or after the best one, which is given."""
+def _trained(path: Path, best: bool = False) -> Trained:
     method, state = restore(path)
     config = config_of(path)
     views = views_of_test(config, method.pair, method.views.allowed)
     variables = state.fusion.original.variables
-    if at_best:
-        variables = best_of(path, at_best, variables)
+    if best:
+        variables = best_of(path, int(state.best_round), variables)
     classify = classifier(
         method.pair.original, views, variables, method.evaluation_batch
     )

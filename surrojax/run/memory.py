@@ -8,7 +8,7 @@ import jax
 from surrojax.errors import InputError, one_line
 
 EXHAUSTED = "RESOURCE_EXHAUSTED"
-"""With which XLA's words begin then."""
+"""What XLA's words hold then."""
 
 
 @contextmanager
@@ -26,4 +26,6 @@ def enough(remedy: str) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if EXHAUSTED not in str(error):
             raise
-        raise InputError(f"memory: {one_line(error, 120)}; {remedy}") from error
+        raise InputError(
+            f"memory: {one_line(error, 120).rstrip('.')}; {remedy}"
+        ) from error

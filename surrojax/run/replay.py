@@ -70,7 +70,7 @@ def _rows_of(text: str) -> list[dict[str, str]]:
     """The rows of a CSV; a ValueError where its columns cannot be told."""
     reader = csv.DictReader(io.StringIO(text))
     names = list(reader.fieldnames or ())
-    if len(names) == 1 and ";" in names[0]:
+    if len(names) == 1 and any(mark in names[0] for mark in ";\t"):
         raise ValueError("write it with commas between its columns, and decimal points")
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
@@ -108,7 +108,7 @@ def _numbers_of(where: str, row: Any, names: Sequence[str]) -> list[float]:
                 error
             )
     if not found[0].is_integer():  # which spreadsheets may write as 20.0
-        raise InputError(f"{where}: {names[0]} is {found[0]:g}, no whole number")
+        raise InputError(f"{where}: {names[0]} is {row[names[0]]!r}, no whole number")
     return found
 
 

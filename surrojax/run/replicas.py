@@ -140,7 +140,7 @@ def _together(
 
     def end(replica: _Replica, state: RunState) -> None:
         replica.keeper.say_reached(quiet)
-        results[replica.seed] = replica.keeper.conclude(data, state)
+        results[replica.seed] = replica.keeper.conclude(data, state, quiet)
 
     for replica in replicas:
         if replica.keeper.reached:  # it was killed before it had its result
@@ -170,7 +170,7 @@ def _together(
                     error = InputError(f"{replica.keeper.folder.path}: {record}")
                     results[replica.seed] = error
                     if replica.keeper.records:
-                        replica.keeper.conclude(data, here(record.state))
+                        replica.keeper.conclude(data, here(record.state), quiet)
                         start = time.perf_counter()  # no round's time
                     continue
                 record["test"] = test_figures(tested, index)

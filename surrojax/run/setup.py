@@ -15,7 +15,6 @@ from ml_collections import ConfigDict
 from surrojax.algorithm import RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
-from surrojax.errors import InputError
 from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import Method, macs_of
@@ -33,7 +32,6 @@ from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.stopping import Limits
 from surrojax.run.stream import Streamed
-from surrojax.schedule import Schedule
 from surrojax.settings import (
     load_data,
     make_look,
@@ -44,9 +42,9 @@ from surrojax.sgd import Arrays, Targets
 from surrojax.weights import Fitted, fit_into, load
 
 MEMORY = (
-    "give a smaller --config.batch_size, --config.evaluation_batch or "
-    "--config.search.population, fewer replicas, --config.execution.settings=loop, or "
-    "--config.dataset.stream=always"
+    "give --config.execution.settings=loop and --config.execution.candidates=loop, or, "
+    "in another workdir, a smaller --config.batch_size, --config.evaluation_batch or "
+    "--config.search.population"
 )
 """What a run of a config can do with less of."""
 
@@ -76,8 +74,6 @@ class Setup:
         weights = read_weights(config)
         dataset = load_data(config)
         method = method_of(config, dataset)
-        if method.schedule is not None:
-            _check_fixed(config, method.schedule)
         return cls(config, weights, dataset, method, execution_of(config))
 
     @property
@@ -148,7 +144,7 @@ class Setup:
         """
         told = _opening(self.config, self.method, self.dataset, self.rounds)
         say(f"{who}{told}", quiet)
-        for hint in (*of_dataset(self.method, self.dataset), *self._other_length()):
+        for hint in (*of_dataset(self.method, self.dataset), *self._of_replay()):
             say(f"{who}mind: {hint}", quiet)
         if self.method.class_weights is not None:
             of = told_weights(self.method.class_weights, self.dataset.classes)
@@ -157,27 +153,25 @@ class Setup:
             _log.debug("how: %s", self.execution)
             _log.debug("cost: %s", _cost(self.method))
 
-    def _other_length(self) -> list[str]:
-        """A line about a replayed schedule that is not of the run's length, or none."""
-        if self.method.schedule is None:
+    def _of_replay(self) -> list[str]:
+        """Lines about what a replayed schedule has otherwise than the config."""
+        schedule, steps = self.method.schedule, sum(self.limits.plan)
+        if schedule is None:
             return []
-        steps = sum(self.limits.plan)
-        return self.method.schedule.other_length(
+        found = schedule.other_length(
             steps,
             f"python -m surrojax.export RUN schedule.json --steps={steps} writes that "
             "of a run, stretched, for --config.replay=schedule.json",
         )
-
-
-def _check_fixed(config: ConfigDict, schedule: Schedule) -> None:
-    """Sees that no value is fixed that a replayed schedule has otherwise."""
-    for name, values in zip(schedule.names, schedule.values.T, strict=True):
-        fixed = config.fixed[name]
-        if fixed and not np.allclose(values, fixed):
-            raise InputError(
-                f"config.fixed.{name}: {fixed} has no effect, because config.replay "
-                f"has {name} = {values[0]:.3g} in its first round; leave it at 0"
-            )
+        for name, values in zip(schedule.names, schedule.values.T, strict=True):
+            fixed = self.config.fixed[name]
+            other = values[~np.isclose(values, fixed, atol=0)]
+            if fixed and other.size:
+                found.append(
+                    f"config.fixed.{name}: {fixed} has no effect, because the schedule "
+                    f"of config.replay has {name} = {other[0]:.3g}"
+                )
+        return found
 
 
 def _opening(config: ConfigDict, method: Method, dataset: Dataset, rounds: int) -> str:

@@ -269,11 +269,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """Accuracies in percent, with the gain in test accuracy over the first point.
 
     Where a setting has several seeds, there is a row for each setting as well: means
-    with standard errors, and the gain over the first setting, paired by seed.
+    with standard errors, and the gain over the first setting, paired by seed. Folds
+    have a table of their own, and no such rows.
     """
     rows = [["run", "test %", "validation %", "training %", "gain", "minutes"]]
     settings = _by_setting(outcomes)
-    several = any(len(runs) > 1 for runs in settings.values())
+    points = [point for point, _ in outcomes]
+    several = len(settings) < len(points) and not any(FOLD in p for p in points)
     first = next((r["test_accuracy"] for _, r in outcomes if isinstance(r, dict)), 0.0)
     for point, result in outcomes:
         if isinstance(result, InputError):
@@ -291,12 +293,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def _by_setting(outcomes: Sequence[Outcome]) -> dict[str, dict[Any, Record]]:
-    """What runs found, by seed, of points that are equal otherwise."""
+    """What those that did not fail found, by seed, of points equal otherwise."""
     settings: dict[str, dict[Any, Record]] = {}
     for point, result in outcomes:
         rest = {field: value for field, value in point.items() if field != "seed"}
+        runs = settings.setdefault(name_of(rest), {})
         if isinstance(result, dict):
-            settings.setdefault(name_of(rest), {})[point.get("seed")] = result
+            runs[point.get("seed")] = result
     return settings
 
 
@@ -304,6 +307,8 @@ def _means(settings: Mapping[str, Mapping[Any, Record]]) -> list[list[str]]:
     rows: list[list[str]] = []
     reference = next(iter(settings.values()))
     for name, runs in settings.items():
+        if not runs:
+            continue
         gains = [
             result["test_accuracy"] - reference[seed]["test_accuracy"]
             for seed, result in runs.items()
