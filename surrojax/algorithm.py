@@ -17,6 +17,7 @@ from surrojax.method import Data, Method
 from surrojax.programs import Programs, compile_programs, parts_of
 from surrojax.round_outcome import Outcome, record_of
 from surrojax.search import SearchState, lead
+from surrojax.sites import GROUPS
 from surrojax.stage1 import Fusion, new_fusion
 from surrojax.stage2 import source
 
@@ -63,17 +64,20 @@ class DivergedError(InputError):
     """
 
     def __init__(self, round_: int, state: RunState, method: Method) -> None:
-        remedy = "lower learning rate, eta or upper bound of the coefficients"
+        lower = ["learning rate"]
+        if method.fits:
+            lower.append("eta")
+        if any(GROUPS[name] == "coefficient" for name in method.space.tune):
+            lower.append("upper bound of the coefficients")
+        told = (
+            f"round {round_}: the losses are not finite with any of its settings, so "
+            f"the run stops before it; begin another with a lower {' or '.join(lower)}"
+        )
         if method.schedule is not None:
             setting = method.schedule.setting(int(state.step))
-            values = ", ".join(f"{name}={value:.3g}" for name, value in setting.items())
-            remedy = f"lower learning rate (the schedule has {values} in this round)"
-        elif not method.tunes:
-            remedy = "lower learning rate"
-        super().__init__(
-            f"round {round_}: the losses are not finite with any of its settings, so "
-            f"the run stops before it; begin another with a {remedy}"
-        )
+            values = (f"{name}={value:.3g}" for name, value in setting.items())
+            told += f" (the schedule has {', '.join(values)} in this round)"
+        super().__init__(told)
         self.state = state
 
 

@@ -200,9 +200,19 @@ def test_what_diverges_is_told_what_it_can_do(tiny_data):
     schedule = Schedule(method.space.names, [1], [[0.25] * len(method.space.names)])
     follows = replace(method, schedule=schedule, space=Values.like(method.space))
     told = {}
-    for name, one in {"alone": method, "follows": follows}.items():
+    tunes = tiny_method(tune=("lambda_x", "p_x"))
+    held = tiny_method(tune=("p_x",), surrogate="shared")
+    for name, one in zip(
+        ("alone", "follows", "tunes", "held"),
+        (method, follows, tunes, held),
+        strict=True,
+    ):
         told[name] = str(DivergedError(1, initial_state(one, KEY), one))
-    assert told["alone"].endswith("begin another with a lower learning rate")
+    for name in ("alone", "held"):
+        assert told[name].endswith("begin another with a lower learning rate")
+    assert told["tunes"].endswith(
+        "a lower learning rate or eta or upper bound of the coefficients"
+    )
     assert "a lower learning rate (the schedule has lambda_z=" in told["follows"]
     assert told["follows"].endswith("p_W=0.25 in this round)")
 

@@ -113,9 +113,9 @@ def tune(
       early_stop: rounds without a better validation accuracy after which it ends; 0:
         never.
       on_round: is called after each round with a copy of its record, a line of
-        metrics.jsonl, for a logger of your own. Its seconds are those of
-        the round that follows. What it raises ends the run; in a workdir, the same
-        call goes on after that round.
+        metrics.jsonl, for a logger of your own. The time it takes counts as the next
+        round's. What it raises ends the run; in a workdir, the same call goes on after
+        that round.
       quiet: no progress.
       settings: of `Settings`: `max_iterations` (10,000), `tune` (dropout ratios),
         `learning_rate` (0.03), `batch_size` (64), `population` (6) and so on.

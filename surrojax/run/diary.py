@@ -200,10 +200,10 @@ def described(
 
 
 def waiting_best(path: Path, round_: int | str) -> Path:
-    """Where a run keeps the network of a round that may become its best one.
+    """Where a run keeps the network of a round that is not its best one now.
 
-    That is until the round has its checkpoint, and as long as there is one to go back
-    to after which no later network was better.
+    It may be the better one of a round that has no checkpoint yet, or the former best
+    one, for a way back to the checkpoint before.
     """
     return path / f".best-{round_}.msgpack"
 
