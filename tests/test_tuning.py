@@ -219,8 +219,9 @@ def test_a_candidate_has_its_own_statistics_above_z():
 
 def test_rounds_that_a_schedule_does_not_fit_are_refused(run):
     small = SMALL | {"iterations_per_round": 15}
+    changing = surrojax.Schedule(("p_x",), [20, 60], [[0.1], [0.2]])
     with pytest.raises(InputError, match="change after step 20, within a round"):
-        surrojax.tune(Table(), *splits(TABLE), schedule=run.schedule, **small)
+        surrojax.tune(Table(), *splits(TABLE), schedule=changing, **small)
     with pytest.raises(InputError, match="leave out tune and fixed"):
         surrojax.tune(
             Table(), *splits(TABLE), schedule=run.schedule, **SMALL, tune=("p_z",)
