@@ -248,7 +248,7 @@ def where_tuned_ratios_end():
     yield from (f"{of(trained):.0f}" for of in (min, max))
 
 
-@claim("to 80,000 steps, all eight by PSO have {} % (training {} %).")
+@claim("In one run of 80,000 steps, all eight by PSO have {} % (training {} %).")
 def all_eight_for_as_long_as_the_paper():
     row = "coefficients_ratios_pso_80k"
     test, train = (variant(PRINTED, row, split)[0] for split in ("test", "train"))
