@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from surrojax.keys import key_with
+from surrojax.keys import is_key, key_with
 
 Together = Literal["vmap", "loop"]
 
@@ -149,7 +149,7 @@ def _on_own_devices(sharding: NamedSharding, leaf: jax.Array | np.ndarray) -> ja
     All processes hold the same. `device_put` would take no key and would send every
     array around to see that it is the same.
     """
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         data = _on_own_devices(sharding, jax.random.key_data(leaf))
         return key_with(data)
     if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:

@@ -68,28 +68,29 @@ def test_more_devices_than_there_are_is_an_error():
         settings.make_pair(config_of(**{"execution.devices": 9}), 7)
 
 
-def test_open_choices_are_timed_on_the_machine():
-    method, train = tiny_method(), tiny_arrays(30, 0)
+def settled_on(train):
+    """What is open until it is timed on these samples."""
+    method = tiny_method()
     chosen = execution_of(
         config_of(convolution="lax", **{"execution.settings": "auto"})
     )
     assert chosen.open
     fusion = initial_state(method, KEY).fusion
-    settled = settle(chosen, replace(method, layout=Layout()), fusion, train)
+    return settle(chosen, replace(method, layout=Layout()), fusion, train)
+
+
+def test_open_choices_are_timed_on_the_machine():
+    settled = settled_on(tiny_arrays(30, 0))
     assert not settled.open and "(timed, ms a step: vmap " in str(settled)
     assert settled.layout.settings in ("vmap", "loop")
 
 
 def test_what_is_timed_is_not_compiled_with_the_images_in_it():
-    method, train = tiny_method(), tiny_arrays(1000, 0)
-    chosen = execution_of(
-        config_of(convolution="lax", **{"execution.settings": "auto"})
-    )
-    fusion = initial_state(method, KEY).fusion
+    train = tiny_arrays(1000, 0)
     before = jax.config.values["jax_captured_constants_warn_bytes"]
     jax.config.update("jax_captured_constants_warn_bytes", train.images.nbytes)
     try:
-        settle(chosen, replace(method, layout=Layout()), fusion, train)
+        settled_on(train)
     finally:
         jax.config.update("jax_captured_constants_warn_bytes", before)
 

@@ -216,8 +216,8 @@ FOUR_OR_EIGHT = [
 """Rows of Table 4 that tune all ratios."""
 
 
-def with_error_if_any(row, split="test"):
-    found = mean(variant(PRINTED, row, split))
+def with_error_if_any(row):
+    found = mean(variant(PRINTED, row))
     return plus(found) if found.size > 1 else found.mean
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from surrojax.errors import InputError
-from surrojax.keys import key_of
+from surrojax.keys import data_of, key_of
 from surrojax.method import Method
 from surrojax.networks import blank, forward, init
 from surrojax.networks.liveness import inside
@@ -166,9 +166,7 @@ def _summary(array: Any) -> str:
 
     They differ where a mean was computed on another number of cores.
     """
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
-    values = np.ravel(np.asarray(array))
+    values = np.ravel(np.asarray(data_of(array)))
     if np.iscomplexobj(values):
         values = np.concatenate([values.real, values.imag])
     values = values.astype(np.float64)

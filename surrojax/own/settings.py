@@ -7,11 +7,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from surrojax.errors import InputError
 from surrojax.fields import are_words, check_known, suggest
+from surrojax.keys import is_key
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import FIRST_SETTINGS, FirstSetting
 from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
@@ -296,7 +296,7 @@ def _plain(given: Any) -> Any:
     if type(given) in (tuple, list):
         return type(given)(map(_plain, given))
     if isinstance(given, np.generic | np.ndarray | jax.Array):
-        if jnp.issubdtype(given.dtype, jax.dtypes.prng_key):
+        if is_key(given):
             return given
         values = np.asarray(given).tolist()
         return tuple(values) if isinstance(values, list) else values

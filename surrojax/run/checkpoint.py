@@ -13,7 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from surrojax.errors import InputError, one_line
-from surrojax.keys import key_with
+from surrojax.keys import data_of, is_key, key_with
 from surrojax.run.records import explained
 
 
@@ -163,7 +163,7 @@ def _plain(state: Any) -> Any:
     def plain(leaf: jax.Array) -> np.ndarray | None:
         if not leaf.size:
             return None
-        return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        return np.asarray(data_of(leaf))
 
     return jax.tree.map(plain, state)
 
@@ -171,8 +171,4 @@ def _plain(state: Any) -> Any:
 def _as_it_was(like: Any, new: np.ndarray | None) -> Any:
     if new is None:
         return like
-    return key_with(jnp.asarray(new)) if _is_key(like) else jnp.asarray(new)
-
-
-def _is_key(leaf: jax.Array) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return key_with(jnp.asarray(new)) if is_key(like) else jnp.asarray(new)

@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from surrojax.errors import InputError, one_line
-from surrojax.keys import key_with
+from surrojax.keys import data_of, is_key, key_with
 
 
 def join(coordinator: str | None, count: int | None, index: int | None) -> None:
@@ -113,14 +113,7 @@ def shared(tree: Any) -> Any:
     """What the first process has of a tree of arrays and numbers, on all processes."""
     if jax.process_count() == 1:
         return tree
-
-    def is_key(a: Any) -> bool:
-        return isinstance(a, jax.Array) and jax.dtypes.issubdtype(
-            a.dtype, jax.dtypes.prng_key
-        )
-
-    plain = jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, tree)
-    sent = multihost_utils.broadcast_one_to_all(plain)
+    sent = multihost_utils.broadcast_one_to_all(jax.tree.map(data_of, tree))
     return jax.tree.map(
         lambda a, new: key_with(new) if is_key(a) else jnp.asarray(new),
         tree,

@@ -54,10 +54,10 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
         )
     ends, values = [], []
     for number, row in enumerate(rows, 1):
+        where = f"{file}, row {number}"
         if isinstance(row, dict):
-            _check_names(f"{file}, row {number}", row, rows[0])
-            row = {name: cell for name, cell in row.items() if cell is not None}
-        numbers = _numbers_of(f"{file}, row {number}", row, ("step", *names))
+            _check_names(where, row, rows[0])
+        numbers = _numbers_of(where, row, ("step", *names))
         ends.append(int(numbers[0]))
         values.append(numbers[1:])
     try:

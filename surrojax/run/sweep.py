@@ -273,7 +273,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     have a table of their own, and no such rows.
     """
     rows = [["run", "test %", "validation %", "training %", "gain", "minutes"]]
-    settings = _by_setting(outcomes)
+    settings = _by("seed", outcomes)
     points = [point for point, _ in outcomes]
     several = len(settings) < len(points) and not any(FOLD in p for p in points)
     first = next((r["test_accuracy"] for _, r in outcomes if isinstance(r, dict)), 0.0)
@@ -292,15 +292,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return pooling.aligned(rows)
 
 
-def _by_setting(outcomes: Sequence[Outcome]) -> dict[str, dict[Any, Record]]:
-    """What those that did not fail found, by seed, of points equal otherwise."""
-    settings: dict[str, dict[Any, Record]] = {}
+def _by(field: str, outcomes: Sequence[Outcome]) -> dict[str, dict[Any, Record]]:
+    """What those that did not fail found, by a field, of points equal otherwise."""
+    groups: dict[str, dict[Any, Record]] = {}
     for point, result in outcomes:
-        rest = {field: value for field, value in point.items() if field != "seed"}
-        runs = settings.setdefault(name_of(rest), {})
+        rest = {other: value for other, value in point.items() if other != field}
+        runs = groups.setdefault(name_of(rest), {})
         if isinstance(result, dict):
-            runs[point.get("seed")] = result
-    return settings
+            runs[point.get(field)] = result
+    return groups
 
 
 def _means(settings: Mapping[str, Mapping[Any, Record]]) -> list[list[str]]:
@@ -334,13 +334,11 @@ def at(config: ConfigDict, point: Point) -> ConfigDict:
 
 def _pool_folds(outcomes: Sequence[Outcome]) -> dict[str, Record]:
     """The folds of each otherwise equal point, pooled."""
-    groups: dict[str, list[Record]] = {}
-    for point, result in outcomes:
-        rest = {field: value for field, value in point.items() if field != FOLD}
-        runs = groups.setdefault(name_of(rest) or "all", [])
-        if isinstance(result, dict):
-            runs.append(result)
-    return {name: pooling.pool(runs) for name, runs in groups.items() if runs}
+    return {
+        name or "all": pooling.pool([*folds.values()])
+        for name, folds in _by(FOLD, outcomes).items()
+        if folds
+    }
 
 
 def _split(values: str) -> list[str]:
