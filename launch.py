@@ -114,6 +114,7 @@ def main() -> None:
         _pretrain(config, workdir)
         return
     sweep, every = list(SWEEP.value), folds(config)
+    _mind(config, sweep)
     if config.dataset.target and len(every) > 1 and not sweep:
         _check(compare(config, workdir, sys.argv, DRY_RUN.value, quiet))
         return
@@ -124,6 +125,19 @@ def main() -> None:
         _check(run_sweep(config, workdir, sweep, sys.argv, DRY_RUN.value, quiet))
     else:
         _run(config, workdir)
+
+
+def _mind(config: ConfigDict, sweep: Sequence[str]) -> None:
+    """Says which of the config's flags have no effect."""
+    from surrojax.run.idle import idle
+    from surrojax.run.processes import is_first
+    from surrojax.run.sweep import at, points
+
+    given = config_flags.get_override_values(flags.FLAGS["config"])
+    configs = [at(config, point) for point in points(config, sweep)]
+    for field, why in idle(configs, given).items():
+        quiet = QUIET.value or not is_first()
+        say(f"mind: --config.{field} has no effect, because {why}", quiet)
 
 
 def _run(config: ConfigDict, workdir: str) -> None:

@@ -251,7 +251,7 @@ def test_what_is_no_run_does_not_load(tmp_path):
         ("config.json", "allowed", 3, "a/config.json: classes or allowed are not"),
         ("config.json", "config.tune", 3, "a/config.json: is no run's config.json"),
         ("config.json", "config.eta", {}, "a/config.json: is no run's config.json"),
-        ("config.json", "config.fixed.p_z", [], "a/config.json: is no run's"),
+        ("config.json", "config.fixed.p_z", [0, 0], "a/config.json: is no run's"),
         ("metrics.jsonl", None, 3, "a/metrics.jsonl, line 1: not the record of"),
         ("result.json", None, 3, "a/result.json: is no run's result.json"),
         ("result.json", None, {}, "a/result.json: is no run's result.json"),

@@ -32,8 +32,8 @@ def test_a_sweep_is_the_product_of_its_fields():
 def test_values_have_the_type_of_their_field():
     [point] = points(common.get_config(), ["common_random_numbers=False"])
     assert point == {"common_random_numbers": False}
-    [point] = points(common.get_config(), ["dataset.dir=/data/fer"])
-    assert point == {"dataset.dir": "/data/fer"}
+    [point] = points(common.get_config(), ["init_from=/data/fer"])
+    assert point == {"init_from": "/data/fer"}
 
 
 def test_a_tuple_is_one_value():
@@ -55,8 +55,13 @@ def test_a_tuple_is_one_value():
         (["search=1"], "no field 'search'"),
         (["tune=(p_q)"], "config.tune: 'p_q' is none of"),
         (["seed=0,00"], "two points would share the folder seed=0"),
-        (["dataset.dir=/a/b,_a_b"], "two points would share the folder"),
+        (["init_from=/a/b,_a_b"], "two points would share the folder"),
         (["search.optimizer=pso,sgd"], "config.search.optimizer: 'sgd' is unknown"),
+        (
+            ["seed=0,1", "search.de.F=0.1,0.2"],
+            "--sweep=search.de.F=...: has no effect, because config.search.optimizer "
+            "is 'pso', not 'de'",
+        ),
     ],
 )
 def test_a_bad_specification_is_named_before_anything_runs(specification, message):

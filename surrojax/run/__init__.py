@@ -11,6 +11,7 @@ loading.py     a run from its folder; result.py: what it is worth
 How a run goes:
 
 setup.py       what a config stands for, made once; hints.py: lines about the data
+idle.py        flags that have no effect
 keeper.py      the folder of a config's run; restoring.py: its network, taken up again
 rounds.py      Algorithm 1's rounds with what is reported of them
 stream.py      the same rounds for data that stay on the host

@@ -22,10 +22,10 @@ from surrojax.fields import flatten, suggest
 from surrojax.report.tables import percent, with_error
 from surrojax.run import pooling, replicas
 from surrojax.run.execution import tunes
+from surrojax.run.idle import idle
 from surrojax.run.processes import want_one
 from surrojax.run.progress import Runs, duration, say
 from surrojax.run.records import Record, explained, write_json, write_text
-from surrojax.settings import resolve
 
 Point = dict[str, Any]
 Outcome = tuple[Point, Record | InputError]
@@ -228,8 +228,8 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
     """The product of `FIELD=A,B,...`, with values of the config's types.
 
     Raises:
-      InputError: a specification has no value, an unknown field, a field twice or a
-        value of the wrong type, or a point cannot be run.
+      InputError: a specification has no value, an unknown field, a field twice, one
+        that has no effect or a value of the wrong type, or a point cannot be run.
     """
     fields = dict(flatten(config.to_dict()))
     axes: dict[str, list[Any]] = {}
@@ -251,8 +251,9 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
         dict(zip(axes, values, strict=True))
         for values in itertools.product(*axes.values())
     ]
-    for point in found:
-        resolve(at(config, point))
+    unused = idle([at(config, point) for point in found], axes)
+    for field, why in unused.items():
+        raise InputError(f"--sweep={field}=...: has no effect, because {why}")
     names = [name_of(point) for point in found]
     for name in names:
         if names.count(name) > 1:

@@ -125,7 +125,7 @@ def save(
         }
         if metadata:
             weights[METADATA] = np.array(json.dumps(dict(metadata)))
-        np.savez(stream, allow_pickle=False, **weights)
+        np.savez(stream, **weights)
         content = stream.getvalue()
     else:
         content = safetensors.numpy.save(weights, dict(metadata))
