@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from surrojax.data import Dataset, Split
+from surrojax.own.hints import unused
 from surrojax.run.hints import of_dataset
 
 METHOD = SimpleNamespace(batch_size=4, tunes=True, blind=None)
@@ -66,3 +67,29 @@ def test_of_a_published_database_its_protocol_and_faults_are_not_told():
     assert of_dataset(METHOD, dataset("ck", **given)) == []
     found = of_dataset(METHOD, dataset("ck", train=(3, 2)))
     assert [line.split(":")[0] for line in found] == ["train", "batch_size"]
+
+
+SHARED = "eta: has no effect, because surrogate is 'shared', not 'fitted'"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"eta": {"z": 0.1}}, [SHARED]),
+        ({"eta": {"z": 0.1}, "surrogate": "fitted"}, []),
+        (
+            {"selection": "accuracy"},
+            ["selection: has no effect, because stage1_settings is 1"],
+        ),
+        ({"selection": "accuracy", "stage1_settings": 2, "undo_beyond": 0}, []),
+        (
+            {"undo_beyond": 2, "stage1_settings": 2},
+            ["undo_beyond: has no effect, because stage1_settings is 2"],
+        ),
+        ({"undo_beyond": 2}, []),
+        ({"tunes": False, "eta": {"z": 0.1}}, []),  # as of an untuned one beside others
+    ],
+)
+def test_settings_of_an_own_network_without_effect_are_told(given, told):
+    method = {"tunes": True, "surrogate": "shared", "stage1_settings": 1} | given
+    assert unused(SimpleNamespace(**method), given) == told

@@ -807,6 +807,13 @@ def test_tokens_of_eight_bits_are_told():
         surrojax.tune(Words(), *splits(TOKENS.astype(np.uint8)), **SMALL)
 
 
+def test_a_setting_without_effect_is_told(capsys):
+    loud = SMALL | {"quiet": False, "selection": "cross_entropy"}
+    surrojax.tune(Table(), *splits(TABLE), **loud)
+    told = "mind: selection: has no effect, because stage1_settings is 1"
+    assert told in capsys.readouterr().out.splitlines()
+
+
 def test_hints_are_said_and_no_more_than_hints(capsys):
     few = [(100 * x[y > 0], y[y > 0]) for x, y in splits(TABLE)]
     few[0] = (few[0][0][:10], few[0][1][:10])

@@ -1,6 +1,7 @@
 """What a user should be told about own data, though it can be trained on."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -71,3 +72,24 @@ def hints(
             "1 trains best; scale them (pixels as uint8 are scaled by themselves)"
         )
     return found
+
+
+def unused(method: Method, given: Mapping[str, Any]) -> list[str]:
+    """Lines about settings that have no effect beside the others.
+
+    Args:
+      method: of the run.
+      given: settings that were said, by name.
+    """
+    shared = "surrogate is 'shared', not 'fitted'"
+    settings = f"stage1_settings is {method.stage1_settings}"
+    reasons = {
+        "eta": shared if method.surrogate == "shared" else None,
+        "selection": settings if method.stage1_settings == 1 else None,
+        "undo_beyond": settings if method.stage1_settings == 2 else None,
+    }
+    return [
+        f"{name}: has no effect, because {why}"
+        for name, why in reasons.items()
+        if method.tunes and why and given.get(name)
+    ]

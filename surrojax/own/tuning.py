@@ -26,7 +26,7 @@ from surrojax.own.data import (
 from surrojax.own.description import describe
 from surrojax.own.earlier import earlier_run
 from surrojax.own.following import Followed
-from surrojax.own.hints import hints, opening
+from surrojax.own.hints import hints, opening, unused
 from surrojax.own.identity import check_shapes, programs_in, told_of_edits
 from surrojax.own.method import (
     Augmentation,
@@ -157,7 +157,7 @@ def tune(
             check_seen(method, name, split.images)
     check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
-    minded = hints(method, splits, names, words)
+    minded = [*unused(method, settings), *hints(method, splits, names, words)]
     if followed is not None:
         minded += followed.told(method, sum(method.plan(options.max_iterations)))
     told = [start, *(f"mind: {hint}" for hint in minded)]

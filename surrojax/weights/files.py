@@ -119,13 +119,13 @@ def save(
             )
         stream = io.BytesIO()
         # NumPy knows no bfloat16 in a file.
-        weights = {
+        arrays: dict[str, Any] = {
             n: a.astype(np.float32) if a.dtype == jnp.bfloat16 else a
             for n, a in weights.items()
         }
         if metadata:
-            weights[METADATA] = np.array(json.dumps(dict(metadata)))
-        np.savez(stream, **weights)
+            arrays[METADATA] = np.array(json.dumps(dict(metadata)))
+        np.savez(stream, **arrays)
         content = stream.getvalue()
     else:
         content = safetensors.numpy.save(weights, dict(metadata))
