@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: demo dev test test-slow lint format docs clean
+.PHONY: demo dev test test-slow test-oldest lint format docs clean
 
 # Python compiles what is imported; pip would all that is installed, in twice the time.
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --editable
@@ -37,6 +37,14 @@ test: lint
 
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest -m slow
+
+# The same with the oldest releases that pyproject.toml allows, on Python 3.11.
+test-oldest:
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet uv
+	build/oldest/bin/uv pip install --quiet --python build/oldest/bin/python \
+	  --resolution lowest-direct --editable '.[dev]'
+	build/oldest/bin/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
