@@ -1,5 +1,6 @@
 """A schedule: the hyper-parameters that a network is trained with, by step."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -133,7 +134,7 @@ class Schedule:
     @property
     def unit(self) -> int:
         """Steps of the longest round of which all of its rounds are made."""
-        return int(np.gcd.reduce(self.ends))
+        return math.gcd(*self.ends.tolist())
 
     def stretched(self, steps: int) -> "Schedule":
         """The same values for a training of another length.

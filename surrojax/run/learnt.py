@@ -18,7 +18,7 @@ def share(labels: np.ndarray, counts: np.ndarray | None = None) -> float:
       counts: `[n]`, what each of them counts; None: the same.
     """
     mass = np.bincount(labels, counts)
-    return float(mass.max() / mass.sum())
+    return float(np.max(mass) / np.sum(mass))
 
 
 def nothing(accuracy: float, most: float) -> bool:
