@@ -40,6 +40,8 @@ test-slow: $(VENV)/installed
 
 # The same with the oldest releases that pyproject.toml allows, on Python 3.11.
 test-oldest:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
+	  "the oldest releases are for Python 3.11: make PYTHON=python3.11 test-oldest")'
 	$(PYTHON) -m venv build/oldest
 	build/oldest/bin/python -m pip install --quiet uv
 	build/oldest/bin/uv pip install --quiet --python build/oldest/bin/python \

@@ -37,6 +37,7 @@ Examples
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,30 +115,39 @@ def main() -> None:
         _pretrain(config, workdir)
         return
     sweep, every = list(SWEEP.value), folds(config)
+    compared = config.dataset.target and len(every) > 1 and not sweep
+    if not compared:
+        _check_replicas(config, sweep)
+        if len(every) > 1 and not any(_is_fold(field) for field in sweep):
+            sweep.append(f"dataset.fold={','.join(map(str, every))}")
     _mind(config, sweep)
-    if config.dataset.target and len(every) > 1 and not sweep:
+    if compared:
         _check(compare(config, workdir, sys.argv, DRY_RUN.value, quiet))
-        return
-    _check_replicas(config, sweep)
-    if len(every) > 1 and not any(_is_fold(field) for field in sweep):
-        sweep.append(f"dataset.fold={','.join(map(str, every))}")
-    if sweep or config.replicas > 1:
+    elif sweep or config.replicas > 1:
         _check(run_sweep(config, workdir, sweep, sys.argv, DRY_RUN.value, quiet))
     else:
         _run(config, workdir)
 
 
 def _mind(config: ConfigDict, sweep: Sequence[str]) -> None:
-    """Says which of the config's flags have no effect."""
+    """Says which of the config's flags have no effect.
+
+    What cannot be run is told where it is run, by all processes together.
+    """
     from surrojax.run.idle import idle
     from surrojax.run.processes import is_first
-    from surrojax.run.sweep import at, points
+    from surrojax.run.sweep import at, product
 
     given = config_flags.get_override_values(flags.FLAGS["config"])
-    configs = [at(config, point) for point in points(config, sweep)]
-    for field, why in idle(configs, given).items():
-        quiet = QUIET.value or not is_first()
-        say(f"mind: --config.{field} has no effect, because {why}", quiet)
+    if not given or QUIET.value or not is_first():
+        return
+    # What a dry run prints on stdout is commands alone.
+    file = sys.stderr if DRY_RUN.value else sys.stdout
+    with suppress(InputError):
+        configs = [at(config, point) for point in product(config, sweep)]
+        for field, why in idle(configs, given).items():
+            told = f"mind: --config.{field} has no effect, because {why}"
+            print(told, file=file, flush=True)
 
 
 def _run(config: ConfigDict, workdir: str) -> None:

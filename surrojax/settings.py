@@ -338,6 +338,11 @@ def _sites_of(pair: networks.Pair) -> Sites:
     return networks.sites_of(pair.original, networks.blank(pair))
 
 
+def names_of(config: ConfigDict) -> tuple[str, ...]:
+    """The hyper-parameters that the network of a checked config has."""
+    return present_names(_sites_of(make_pair(config, len(data.EXPRESSIONS))))
+
+
 def make_method(
     config: ConfigDict, classes: int, allowed: tuple[bool, ...] | None = None
 ) -> Method:

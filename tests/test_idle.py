@@ -30,6 +30,7 @@ SEARCH = {
     "reevaluate_incumbent": True,
     "common_random_numbers": False,
     "undo_beyond": 0.1,
+    "norm": "l2",
 }
 """What a search alone takes notice of, each with another value than the default."""
 
@@ -47,11 +48,20 @@ BESIDE = [
             "dataset.validate_with_crops": True,
             "dataset.camera": "NI",
             "dataset.frames": "spread",
+            "norm": "l2",
+            "search.center.coefficient": 1e-4,
+            "search.initial_width.coefficient": 0.2,
+            "search.noise.coefficient": 0.4,
         },
     ),
     (
-        {"tune": ("p_x", "p_W"), "surrogate": "shared"},
-        {"eta.z": 0.5, "search.ga.sigma": 0.9, "undo_beyond": 0.1},
+        {"tune": ("p_x",), "surrogate": "shared", "search.start.p_x": 0.2},
+        {
+            "eta.z": 0.5,
+            "search.ga.sigma": 0.9,
+            "undo_beyond": 0.1,
+            "search.center.ratio": 0.4,
+        },
     ),
 ]
 """Settings of a run, and what has no effect beside them."""
@@ -98,7 +108,7 @@ def test_what_is_said_to_have_no_effect_has_none(given, unused, tmp_path, monkey
         (
             {"tune": ("p_z",)},
             "search.start.lambda_x",
-            "config.tune leaves lambda_x out",
+            "lambda_x is not searched",
         ),
         (
             {"surrogate": "shared"},
@@ -110,11 +120,16 @@ def test_what_is_said_to_have_no_effect_has_none(given, unused, tmp_path, monkey
         ({}, "dataset.validate_with_crops", "config.dataset.crops is 1"),
         ({}, "dataset.dir", "config.dataset.name is 'faces', which are drawn by code"),
         ({}, "dataset.align", "the images of faces are cut-out faces already"),
-        ({}, "dataset.light", "faces has none"),
+        ({}, "dataset.light", "it is for oulu, not faces"),
         (
             {"dataset.name": "fer2013", "dataset.target": "ck"},
             "dataset.light",
-            "fer2013 and ck have none",
+            "it is for oulu, not fer2013 and ck",
+        ),
+        (
+            {"dataset.name": "fer2013", "dataset.target": "ck", "dataset.fold": -1},
+            "dataset.train_on_target_fold",
+            "all folds are compared with and without it",
         ),
     ],
 )
@@ -130,6 +145,23 @@ def test_why_is_told(given, field, why):
         ({}, "kappa"),
         ({}, "tune"),
         ({}, "eta.z"),
+        ({"network": "resnet20"}, "eta.V"),
+        ({"tune": ("p_z", "p_x"), "search.start.p_z": 0.2}, "search.center.ratio"),
+        (
+            {
+                "tune": ("lambda_z",),
+                "dataset.name": "fer2013",
+                "dataset.target": "ck",
+                "dataset.fold": -1,
+            },
+            "search.center.ratio",
+        ),
+        ({"tune": (), "fixed.lambda_x": 0.1}, "norm"),
+        ({"tune": ("lambda_x",)}, "norm"),
+        (
+            {"dataset.name": "fer2013", "dataset.target": "ck"},
+            "dataset.train_on_target_fold",
+        ),
         ({}, "selection"),
         ({"stage1_settings": 1}, "undo_beyond"),
         ({}, "search.start.lambda_x"),
@@ -150,6 +182,14 @@ def test_what_has_an_effect_is_not_told(given, field):
 def test_what_has_an_effect_in_one_run_is_not_told():
     both = [config_of(), config_of(**{"search.optimizer": "de"})]
     assert idle(both, ["search.de.F", "undo_beyond"]).keys() == {"undo_beyond"}
+
+
+def test_each_reason_is_told_once():
+    configs = [config_of(**{"search.optimizer": of}) for of in ("pso", "ga", "pso")]
+    assert idle(configs, ["search.de.F"]) == {
+        "search.de.F": "config.search.optimizer is 'pso', not 'de', and "
+        "config.search.optimizer is 'ga', not 'de'"
+    }
 
 
 def test_beside_a_schedule_nothing_is_searched(tmp_path):

@@ -72,6 +72,8 @@ def answer(*arguments):
          "config.network: 'LeNett' is unknown (did you mean 'lenet'?)"),
         (["--config=configs/demo.py", "--sweep=sed=0,1", "--workdir=x"],
          "the config has no field 'sed' (did you mean 'seed'?)"),
+        (["--config=configs/demo.py", "--sweep=search.de.F=0.1,0.2", "--workdir=x"],
+         "--sweep=search.de.F=...: has no effect, because config.search.optimizer is"),
         (["--config=configs/demo.py", "--quiet", "--verbose", "--workdir=x"],
          "--quiet, --verbose: give one of them"),
         (["--config=configs/fer2013_lenet.py", "--config.dataset.dir=/nowhere",
@@ -216,6 +218,36 @@ def test_a_dry_run_prints_the_command_and_the_config(tmp_path):
         f"--workdir={tmp_path}/x"
     )
     assert "seed: 3" in config and not (tmp_path / "x").exists()
+
+
+def test_of_the_flags_given_those_without_effect_are_told(tmp_path):
+    """Not on the stdout of a dry run, whose lines are commands."""
+    flags = (
+        *("--config=configs/demo.py", "--config.search.de.F=0.2", "--config.seed=1"),
+        *("--dry_run", f"--workdir={tmp_path}/x", "--sweep=kappa=1e-5,1e-4"),
+    )
+    done = answer(*flags)
+    assert done.stderr == (
+        "mind: --config.search.de.F has no effect, because config.search.optimizer is "
+        "'pso', not 'de'\n"
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["python"] * 2
+    assert answer(*flags, "--sweep=search.optimizer=pso,de").stderr == ""
+    assert answer(*flags, "--quiet").stderr == ""
+
+
+def test_flags_without_effect_are_told_before_a_run(tmp_path):
+    done = answer(
+        "--config=configs/demo.py",
+        "--config.dataset.align=True",
+        "--config.init_from=/nowhere/w.npz",
+        f"--workdir={tmp_path}/x",
+    )
+    assert done.returncode == 2
+    assert done.stdout == (
+        "mind: --config.dataset.align has no effect, because the images of faces are "
+        "cut-out faces already\n"
+    )
 
 
 def test_a_verbose_run_says_what_each_round_found(tmp_path):

@@ -18,6 +18,7 @@ from configs import demo
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.run import processes
+from surrojax.sites import HYPER_NAMES
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 240  # seconds of a process, after which it is killed
@@ -51,7 +52,7 @@ def start_two(workdir, rounds, *more):
                 f"--process={index}",
                 *(f"--config.{name}={value}" for name, value in FIELDS.items()),
                 f"--config.max_iterations={2 * rounds}",
-                *more,
+                *(flag.replace("{process}", str(index)) for flag in more),
             ],
             cwd=ROOT,
             env=environment,
@@ -130,6 +131,17 @@ def test_what_the_first_process_cannot_use_ends_both(tmp_path):
     assert codes == [2, 2], said
     assert "cannot make this folder" in said[0]
     assert "process 0 cannot go on" in said[1]
+
+
+def test_what_another_process_cannot_use_ends_both(tmp_path):
+    names = [name for names in HYPER_NAMES for name in names]
+    (tmp_path / "0.csv").write_text(
+        f"round,step,{','.join(names)}\n1,2,{','.join(['0'] * len(names))}\n"
+    )
+    replayed = f"--config.replay={tmp_path}/{{process}}.csv"
+    codes, said = finish(start_two(tmp_path / "two", 1, replayed))
+    assert codes == [2, 2], said
+    assert f"{tmp_path}/1.csv: " in said[1]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from ml_collections import ConfigDict
 from surrojax import data
 from surrojax.run.execution import tunes
 from surrojax.search import OPTIMIZERS
-from surrojax.settings import resolve
-from surrojax.sites import GROUPS
+from surrojax.settings import folds, names_of, resolve
+from surrojax.sites import GROUPS, HYPER_NAMES
 
 Why = Callable[[ConfigDict], str | None]
-"""Of a checked config: why a field has no effect beside the others; None: it has."""
+"""Of a resolved config: why a field has no effect beside the others; None: it has."""
 
 
 def idle(configs: Sequence[ConfigDict], fields: Iterable[str]) -> dict[str, str]:
@@ -28,8 +28,9 @@ def idle(configs: Sequence[ConfigDict], fields: Iterable[str]) -> dict[str, str]
     found = {}
     for field in fields:
         reasons = [_why(config, field) for config in resolved]
-        if reasons[0] is not None and all(reasons):
-            found[field] = reasons[0]
+        told = dict.fromkeys(reason for reason in reasons if reason is not None)
+        if None not in reasons:
+            found[field] = ", and ".join(told)
     return found
 
 
@@ -66,11 +67,47 @@ def _beside(field: str, *values: object) -> Why:
     return why
 
 
+def _has(name: str) -> Why:
+    """Only where the network has this hyper-parameter."""
+    return lambda config: (
+        None if name in names_of(config) else f"{name} is not in this network"
+    )
+
+
 def _moved(name: str) -> Why:
     """Only where this hyper-parameter is searched."""
-    return lambda config: (
-        None if name in config.tune else f"config.tune leaves {name} out"
-    )
+    return lambda config: None if name in config.tune else f"{name} is not searched"
+
+
+def _moves(group: str) -> Why:
+    """Only where hyper-parameters of this group are searched."""
+
+    def why(config: ConfigDict) -> str | None:
+        # The fixed setting that a comparison across databases has lies at the center.
+        if _compared(config) or any(GROUPS[name] == group for name in config.tune):
+            return None
+        return f"no {group} is searched"
+
+    return why
+
+
+def _begun_at(group: str) -> Why:
+    """Only where one of this group that is searched has no beginning of its own."""
+
+    def why(config: ConfigDict) -> str | None:
+        own = [config.search.start[n] for n in config.tune if GROUPS[n] == group]
+        if _compared(config) or not all(own):
+            return None
+        return f"each {group} that is searched has a config.search.start of its own"
+
+    return why
+
+
+def _penalised(config: ConfigDict) -> str | None:
+    penalties = HYPER_NAMES.coefficient
+    if config.replay or any(n in config.tune or config.fixed[n] for n in penalties):
+        return None
+    return "no coefficient is searched or fixed above 0"
 
 
 def _measured(config: ConfigDict) -> str | None:
@@ -79,6 +116,16 @@ def _measured(config: ConfigDict) -> str | None:
 
 def _elsewhere(config: ConfigDict) -> str | None:
     return None if config.dataset.target else "there is no config.dataset.target"
+
+
+def _compared(config: ConfigDict) -> bool:
+    """Whether it is that of a comparison across databases, on all folds."""
+    return bool(config.dataset.target) and len(folds(config)) > 1
+
+
+def _alone(config: ConfigDict) -> str | None:
+    both = "all folds are compared with and without it"
+    return both if _compared(config) else None
 
 
 def _cropped(config: ConfigDict) -> str | None:
@@ -91,14 +138,13 @@ def _names(config: ConfigDict) -> list[str]:
     return [name for name in (of.name, of.target) if name]
 
 
-def _only_of(*databases: str) -> Why:
-    """Only where one of these is read."""
+def _only_of(database: str) -> Why:
+    """Only where this one is read."""
 
     def why(config: ConfigDict) -> str | None:
         names = _names(config)
-        if set(names) & set(databases):
-            return None
-        return f"{' and '.join(names)} {'have' if names[1:] else 'has'} none"
+        other = f"it is for {database}, not {' and '.join(names)}"
+        return None if database in names else other
 
     return why
 
@@ -122,16 +168,33 @@ RULES: tuple[tuple[Sequence[str], Why], ...] = (
             *("search", "objective", "selection", "kappa", "eta", "surrogate"),
             *("shared_layers", "stage1_settings", "stage2_share", "first_setting"),
             *("reevaluate_incumbent", "common_random_numbers", "undo_beyond"),
+            *("fidelity.drawn", "fidelity.seeds"),
         ),
         _searched,
     ),
     (("eta",), _beside("surrogate", "fitted")),
+    *(
+        ((f"eta.{site}",), _has(name))
+        for site, name in HYPER_NAMES.coefficient._asdict().items()
+    ),
     (("selection",), _beside("stage1_settings", 2)),
     (("undo_beyond",), _beside("stage1_settings", 1)),
+    (("norm",), _penalised),
     *(((f"search.{name}",), _beside("search.optimizer", name)) for name in OPTIMIZERS),
+    *(((f"search.start.{name}",), _has(name)) for name in GROUPS),
     *(((f"search.start.{name}",), _moved(name)) for name in GROUPS),
+    *(
+        ((f"search.{of}.{group}",), _moves(group))
+        for of in ("center", "initial_width", "bounds", "noise")
+        for group in ("coefficient", "ratio")
+    ),
+    *(
+        ((f"search.center.{group}",), _begun_at(group))
+        for group in ("coefficient", "ratio")
+    ),
     (("fidelity.drawn", "fidelity.seeds"), _measured),
     (("dataset.target_dir", "dataset.mask_absent_classes"), _elsewhere),
+    (("dataset.train_on_target_fold",), _alone),
     (("dataset.validate_with_crops",), _cropped),
     (("dataset.align",), _of_files),
     (("dataset.dir",), _lies_somewhere),

@@ -228,8 +228,25 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
     """The product of `FIELD=A,B,...`, with values of the config's types.
 
     Raises:
-      InputError: a specification has no value, an unknown field, a field twice, one
-        that has no effect or a value of the wrong type, or a point cannot be run.
+      InputError: as `product`; or a field has no effect, or a point cannot be run.
+    """
+    found = product(config, specifications)
+    unused = idle([at(config, point) for point in found], found[0])
+    for field, why in unused.items():
+        raise InputError(f"--sweep={field}=...: has no effect, because {why}")
+    names = [name_of(point) for point in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--sweep: two points would share the folder {name}")
+    return found
+
+
+def product(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
+    """The same, whether it can be run or not.
+
+    Raises:
+      InputError: a specification has no value, an unknown field, a field twice or a
+        value of the wrong type.
     """
     fields = dict(flatten(config.to_dict()))
     axes: dict[str, list[Any]] = {}
@@ -247,18 +264,10 @@ def points(config: ConfigDict, specifications: Sequence[str]) -> list[Point]:
         axes[field] = [
             _parse(text, fields[field], specification) for text in _split(values)
         ]
-    found = [
+    return [
         dict(zip(axes, values, strict=True))
         for values in itertools.product(*axes.values())
     ]
-    unused = idle([at(config, point) for point in found], axes)
-    for field, why in unused.items():
-        raise InputError(f"--sweep={field}=...: has no effect, because {why}")
-    names = [name_of(point) for point in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"--sweep: two points would share the folder {name}")
-    return found
 
 
 def name_of(point: Point) -> str:
