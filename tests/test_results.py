@@ -22,7 +22,7 @@ from benchmarks import (
 )
 from benchmarks.compared import LENET
 from surrojax.fields import flatten
-from surrojax.run.sweep import at, points
+from surrojax.run.sweep import at, product
 from surrojax.settings import resolve
 
 BASELINE = next(r for r in rows.ROWS if (r.table, r.name) == (4, "baseline"))
@@ -222,7 +222,7 @@ def test_records_of_variants_are_of_their_commands(study):
         for file in (results.RESULTS / study.name / name).glob("seed=*/config.json"):
             today = import_module(f"configs.{variant.config}").get_config()
             flags = [*study.shared, *variant.flags]
-            [point] = points(today, [f.removeprefix("--config.") for f in flags])
+            [point] = product(today, [f.removeprefix("--config.") for f in flags])
             done = dict(flatten(json.loads(file.read_text())["config"]))
             free = ["seed", "execution."]
             free += ["selection"] if today.stage1_settings == 1 else []
