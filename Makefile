@@ -38,7 +38,7 @@ test: lint
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest -m slow
 
-# The same with the oldest releases that pyproject.toml allows, on Python 3.11.
+# What `test` runs but linting, with the oldest releases that pyproject.toml allows.
 test-oldest:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
 	  "the oldest releases are for Python 3.11: make PYTHON=python3.11 test-oldest")'
