@@ -220,6 +220,13 @@ def test_a_dry_run_prints_the_command_and_the_config(tmp_path):
     assert "seed: 3" in config and not (tmp_path / "x").exists()
 
 
+def test_what_a_terminal_cannot_show_ends_no_run(tmp_path):
+    arguments = ("--config=configs/demo.py", f"--workdir={tmp_path}/é±", "--dry_run")
+    done = as_user("launch.py", *arguments, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert f"'--workdir={tmp_path}/??'" in done.stdout
+
+
 def test_of_the_flags_given_those_without_effect_are_told(tmp_path):
     """Not on the stdout of a dry run, whose lines are commands."""
     flags = (

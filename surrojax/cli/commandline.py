@@ -1,6 +1,7 @@
 """What every command of the package does with its flags, its errors and its help."""
 
 import importlib.util
+import io
 import os
 import re
 import sys
@@ -195,6 +196,10 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
             return
         main()
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding lacks, such as the sign of a standard error, is
+        # shown as a question mark, and ends no run.
+        sys.stdout.reconfigure(errors="replace")
     try:
         with interrupts.heard():
             app.run(begin, flags_parser=partial(parse, config, about))

@@ -39,7 +39,7 @@ def comments(module: ModuleType) -> dict[str, str]:
     for used in vars(module).values():
         if inspect.ismodule(used) and hasattr(used, "get_config"):
             found |= comments(used)
-    own = _comments(Path(inspect.getfile(module)).read_text())
+    own = _comments(Path(inspect.getfile(module)).read_text(encoding="utf-8"))
     for path, text in own.items():
         found[path] = found.get(path) or text
     return found
@@ -165,7 +165,7 @@ def list_configs(folder: Path) -> str:
     """The configs of a folder, with the first sentence of what each says of itself."""
     lines = []
     for file in sorted(folder.glob("*.py")):
-        text = ast.get_docstring(ast.parse(file.read_text()))
+        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
         if text and file.stem != "common":
             headline = text.split("\n\n")[0]
             lines.append(_entry(f"{folder.name}/{file.name}", _first(headline)))

@@ -294,7 +294,7 @@ def _points(file: Path) -> dict[tuple[str, ...], bool]:
     if not file.exists():
         return {}
     try:
-        head, *rows = csv.reader(file.read_text().splitlines())
+        head, *rows = csv.reader(file.read_text(encoding="utf-8").splitlines())
         fields = head[: head.index("test_accuracy")]
     except (OSError, ValueError) as error:
         raise InputError(

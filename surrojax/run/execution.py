@@ -131,7 +131,7 @@ def _hold_memory() -> None:
 def _processor() -> str:
     """A name for this kind of processor: its programs may not run on another."""
     file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     kind = sorted({line for line in lines if line.startswith(("flags", "model name"))})
     return hashlib.sha256("\n".join(kind).encode()).hexdigest()[:12]
 

@@ -203,7 +203,7 @@ class RunFolder:
 
     def append_metrics(self, record: Record) -> None:
         """Adds a round's line and sees it on the disk."""
-        with explained(self.metrics), self.metrics.open("a") as file:
+        with explained(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
             file.write(_line(record))
             file.flush()
             os.fsync(file.fileno())
@@ -272,7 +272,7 @@ def metrics_of(file: Path) -> list[Record]:
       InputError: it is missing or damaged.
     """
     try:
-        lines = file.read_text().splitlines(keepends=True)
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         records = [json.loads(line) for line in lines if line.endswith("\n")]
     except (OSError, ValueError) as error:
         if not file.exists() and (file.parent / filenames.CONFIG).exists():
@@ -380,7 +380,7 @@ def read_json(file: Path, remedy: str = "restore it or choose another workdir") 
       InputError: the file is missing or damaged.
     """
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: cannot be read ({error}); {remedy}") from error
 

@@ -395,7 +395,7 @@ def command_of(command: Sequence[str], point: Point, folder: Path) -> str:
 def _keep_table(root: Path, outcomes: Sequence[Outcome]) -> None:
     """Writes sweep.csv, unless an earlier call has left one that says more."""
     file, text = root / filenames.SWEEP, _csv(outcomes)
-    earlier = file.read_text() if file.exists() else ""
+    earlier = file.read_text(encoding="utf-8") if file.exists() else ""
     if not earlier or _said(text) >= _said(earlier):
         write_text(file, text)
 

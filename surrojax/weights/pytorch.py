@@ -255,7 +255,7 @@ def _read_torch(file: Path) -> Mapping[str, Any]:
 
 def _read_names(file: Path) -> dict[str, str]:
     try:
-        names = json.loads(file.read_text())
+        names = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{file}: cannot be read as JSON ({error}); write it as "
