@@ -270,8 +270,8 @@ def coefficients_alone():
 
 @claim(
     "four ratios tuned have {} % by PSO and {} by DE, all eight {} and {}, on one seed "
-    "each, all of them below the {} of no regularisation. They end at ratios from {} to "
-    "{}, and LeNet under-fits here as well (training accuracy {} to {} %)."
+    "each, all of them below the {} of no regularisation. They end at ratios from {} "
+    "to {}, and LeNet under-fits here as well (training accuracy {} to {} %)."
 )
 def tuned_ratios_at_the_tall_rate():
     found, trained = (
