@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import chex
+import jax
 import pytest
 from conftest import as_user_at_once
 
@@ -169,6 +170,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(flags, message):
     assert done.returncode == 2
     assert done.stderr.startswith("launch.py: --") and done.stderr.count("\n") == 1
     assert message in done.stderr
+
+
+def test_a_machine_that_cannot_look_itself_up_is_told(monkeypatch):
+    def fails():
+        raise RuntimeError("Unable to initialize backend 'cpu':\nrv == 0. -2 vs 0")
+
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *given: None)
+    monkeypatch.setattr(jax, "devices", fails)
+    with pytest.raises(
+        InputError, match=r"JAX cannot begin here \(Unable .*-2 vs 0\); .*/etc/hosts"
+    ):
+        processes.join("here:1", 2, 0)
 
 
 def test_one_process_alone_shares_with_none():

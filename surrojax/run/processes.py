@@ -29,7 +29,8 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
       index: of this one, from 0.
 
     Raises:
-      InputError: the others cannot be reached, or the arguments do not fit.
+      InputError: the others cannot be reached, JAX cannot begin here, or the arguments
+        do not fit.
     """
     if coordinator is None:
         if count is not None or index is not None:
@@ -52,6 +53,14 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
         )
         raise InputError(
             f"--coordinator={coordinator}: cannot join the run ({told}); {remedy}"
+        ) from error
+    try:
+        jax.devices()  # with which the processes find each other
+    except RuntimeError as error:
+        raise InputError(
+            f"--coordinator={coordinator}: JAX cannot begin here "
+            f"({one_line(error, 200)}); see that this machine's own name can be looked "
+            "up (hostname, /etc/hosts) and that its devices are free"
         ) from error
 
 
