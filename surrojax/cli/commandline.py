@@ -259,8 +259,8 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
         raise InputError(_wrong_value(str(error), file)) from error
     except OSError as error:
         raise InputError(f"--config={_missing(file)}") from error
-    except (AttributeError, KeyError) as error:
-        message = _unknown_field(file, argv)
+    except (AttributeError, IndexError, KeyError) as error:
+        message = _entry(file, argv) or _unknown_field(file, argv)
         if message is None:  # the fault is in the config file's own code
             raise
         raise InputError(message) from error
@@ -332,6 +332,19 @@ def _wrong_value(message: str, file: str) -> str:
     if within:
         return f"--config.{field}: is a group of fields: {', '.join(within)}"
     return plain
+
+
+def _entry(file: str, argv: Sequence[str]) -> str | None:
+    """That one entry of a field that has several cannot be given."""
+    known = _fields_of(file)
+    for argument in argv:
+        match = re.match(r"--?config\.([\w.]+)\[", argument)
+        if match and match[1] in known:
+            return (
+                f"{argument}: no entry of a field is given alone; give all of them: "
+                f"'--config.{match[1]}={known[match[1]]}'"
+            )
+    return None
 
 
 def _unknown_field(file: str, argv: Sequence[str]) -> str | None:
