@@ -300,6 +300,14 @@ def two_ratios_tuned_at_the_tall_rate():
         yield from (variant(TALL, row, split)[0] for split in SPLITS[:2])
 
 
+@claim("Tuned there, DE ends at {} with {} %, PSO at {} with {}.")
+def a_penalty_on_x_tuned_at_the_tall_rate():
+    for row in ("lambda_x_de", "lambda_x_pso"):
+        frame = read_schedule(RESULTS / TALL / row / "seed=0/schedule.csv").frame
+        yield f"{frame['lambda_x'].iloc[-1]:.1e}"
+        yield variant(TALL, row)[0]
+
+
 @claim("about what it has without any ({}, {} seeds), and learns")
 def without_any_penalty():
     found = mean(variant(PRINTED, "baseline"))
