@@ -10,6 +10,13 @@ class InputError(ValueError):
     """
 
 
+class StrandedError(InputError):
+    """The same of one of several processes, which must not wait for the others.
+
+    They wait for it, and JAX would wait for them at this process's end.
+    """
+
+
 def one_line(error: BaseException, most: int | None = None) -> str:
     """What an exception says, in one line; its class, where it says nothing.
 

@@ -157,6 +157,15 @@ def test_why_is_told(given, field, why):
             "search.center.ratio",
         ),
         ({"tune": (), "fixed.lambda_x": 0.1}, "norm"),
+        (
+            {
+                "tune": ("p_z",),
+                "dataset.name": "fer2013",
+                "dataset.target": "ck",
+                "dataset.fold": -1,
+            },
+            "norm",
+        ),
         ({"tune": ("lambda_x",)}, "norm"),
         (
             {"dataset.name": "fer2013", "dataset.target": "ck"},

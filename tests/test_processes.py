@@ -16,7 +16,7 @@ import pytest
 from conftest import as_user_at_once
 
 from configs import demo
-from surrojax.errors import InputError
+from surrojax.errors import InputError, StrandedError
 from surrojax.experiment import train
 from surrojax.run import processes
 from surrojax.sites import HYPER_NAMES
@@ -179,7 +179,7 @@ def test_a_machine_that_cannot_look_itself_up_is_told(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", lambda *given: None)
     monkeypatch.setattr(jax, "devices", fails)
     with pytest.raises(
-        InputError, match=r"JAX cannot begin here \(Unable .*-2 vs 0\); .*/etc/hosts"
+        StrandedError, match=r"JAX cannot begin here \(Unable .*-2 vs 0\); .*/etc/hosts"
     ):
         processes.join("here:1", 2, 0)
 

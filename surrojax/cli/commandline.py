@@ -4,9 +4,10 @@ import importlib.util
 import io
 import os
 import re
+import shlex
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,8 @@ from tqdm import tqdm
 
 from surrojax import interrupts
 from surrojax.cli import usage
-from surrojax.errors import InputError
+from surrojax.cli.calls import override
+from surrojax.errors import InputError, StrandedError
 from surrojax.fields import flatten, nearest, suggest
 
 CONFIGS = Path("configs")
@@ -196,7 +198,7 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
             return
         main()
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # What the terminal's encoding lacks, such as the sign of a standard error, is
         # shown as a question mark, and ends no run.
         sys.stdout.reconfigure(errors="replace")
@@ -204,7 +206,9 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
         with interrupts.heard():
             app.run(begin, flags_parser=partial(parse, config, about))
     except InputError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, StrandedError):
+            os._exit(2)
         sys.exit(2)
     except BrokenPipeError:  # as of `launch.py --fields | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -259,7 +263,9 @@ def parse(config: Any, about: About, argv: list[str]) -> list[str]:
         raise InputError(_wrong_value(str(error), file)) from error
     except OSError as error:
         raise InputError(f"--config={_missing(file)}") from error
-    except (AttributeError, IndexError, KeyError) as error:
+    except InputError:
+        raise
+    except (AttributeError, IndexError, KeyError, ValueError) as error:
         message = _entry(file, argv) or _unknown_field(file, argv)
         if message is None:  # the fault is in the config file's own code
             raise
@@ -328,23 +334,32 @@ def _wrong_value(message: str, file: str) -> str:
     kind = KINDS.get(type(known.get(field)))
     if kind is not None:
         return f"--config.{field}={value}: wants {kind}"
-    within = [other for other in known if other.startswith(f"{field}.")]
-    if within:
-        return f"--config.{field}: is a group of fields: {', '.join(within)}"
-    return plain
+    return _group(field, known) or plain
 
 
 def _entry(file: str, argv: Sequence[str]) -> str | None:
-    """That one entry of a field that has several cannot be given."""
+    """That an entry of a field cannot be given, as in `--config.FIELD[0]=VALUE`."""
     known = _fields_of(file)
     for argument in argv:
         match = re.match(r"--?config\.([\w.]+)\[", argument)
-        if match and match[1] in known:
-            return (
-                f"{argument}: no entry of a field is given alone; give all of them: "
-                f"'--config.{match[1]}={known[match[1]]}'"
-            )
+        if match is None:
+            continue
+        field = match[1]
+        if isinstance(known.get(field), tuple):
+            whole = shlex.quote(override(field, known[field]))
+            return f"{argument}: give all entries of the field, as {whole}"
+        if field in known:
+            return f"{argument}: the field has no entries; give it without [ ]"
+        return _group(field, known)
     return None
+
+
+def _group(field: str, known: Collection[str]) -> str | None:
+    """That a word is a group of fields, and of which, if it is one."""
+    within = [other for other in known if other.startswith(f"{field}.")]
+    if not within:
+        return None
+    return f"--config.{field}: is a group of fields: {', '.join(within)}"
 
 
 def _unknown_field(file: str, argv: Sequence[str]) -> str | None:

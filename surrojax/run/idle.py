@@ -105,7 +105,9 @@ def _begun_at(group: str) -> Why:
 
 def _penalised(config: ConfigDict) -> str | None:
     penalties = HYPER_NAMES.coefficient
-    if config.replay or any(n in config.tune or config.fixed[n] for n in penalties):
+    if config.replay or _compared(config):  # each has some, or may have
+        return None
+    if any(name in config.tune or config.fixed[name] for name in penalties):
         return None
     return "no coefficient is searched or fixed above 0"
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from surrojax.errors import InputError, one_line
+from surrojax.errors import InputError, StrandedError, one_line
 from surrojax.keys import data_of, is_key, key_with
 
 
@@ -57,7 +57,7 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
     try:
         jax.devices()  # with which the processes find each other
     except RuntimeError as error:
-        raise InputError(
+        raise StrandedError(
             f"--coordinator={coordinator}: JAX cannot begin here "
             f"({one_line(error, 200)}); see that this machine's own name can be looked "
             "up (hostname, /etc/hosts) and that its devices are free"
