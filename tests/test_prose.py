@@ -230,11 +230,6 @@ FOUR_OR_EIGHT = [
 """Rows of Table 4 that tune all ratios."""
 
 
-def with_error_if_any(row):
-    found = mean(variant(PRINTED, row))
-    return plus(found) if found.size > 1 else found.mean
-
-
 @claim(
     "from around 0.5, end with {} % by PSO and {} by DE, *all eight* with {} and {} "
     "({} seeds each)"
@@ -277,7 +272,7 @@ def all_eight_for_as_long_as_the_paper():
 )
 def coefficients_alone():
     rows = ("lambda=1e-5", "baseline", "coefficients_pso", "coefficients_de")
-    yield from map(with_error_if_any, rows)
+    yield from (plus(mean(variant(PRINTED, row))) for row in rows)
     yield plus(mean(variant(TALL, "lambda=1e-5")))
     yield from (variant(TALL, f"coefficients_{of}")[0] for of in ("pso", "de"))
     yield plus(mean(variant(TALL, "baseline")))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ml_collections import ConfigDict
 
 from surrojax import data
+from surrojax.fields import flatten
 from surrojax.run.execution import tunes
 from surrojax.search import OPTIMIZERS
 from surrojax.settings import folds, names_of, resolve
@@ -54,15 +55,14 @@ def _replayed(config: ConfigDict) -> str | None:
     return _searched(config) if config.replay else None
 
 
-def _beside(field: str, *values: object) -> Why:
-    """Only beside some values of another field."""
+def _beside(field: str, wanted: object) -> Why:
+    """Only beside this value of another field."""
 
     def why(config: ConfigDict) -> str | None:
-        *group, name = field.split(".")
-        value = config[group[0]][name] if group else config[name]
-        if value in values:
+        value = dict(flatten(config.to_dict()))[field]
+        if value == wanted:
             return None
-        return f"config.{field} is {value!r}, not {' or '.join(map(repr, values))}"
+        return f"config.{field} is {value!r}, not {wanted!r}"
 
     return why
 
@@ -188,12 +188,9 @@ RULES: tuple[tuple[Sequence[str], Why], ...] = (
     *(
         ((f"search.{of}.{group}",), _moves(group))
         for of in ("center", "initial_width", "bounds", "noise")
-        for group in ("coefficient", "ratio")
+        for group in HYPER_NAMES._fields
     ),
-    *(
-        ((f"search.center.{group}",), _begun_at(group))
-        for group in ("coefficient", "ratio")
-    ),
+    *(((f"search.center.{group}",), _begun_at(group)) for group in HYPER_NAMES._fields),
     (("fidelity.drawn", "fidelity.seeds"), _measured),
     (("dataset.target_dir", "dataset.mask_absent_classes"), _elsewhere),
     (("dataset.train_on_target_fold",), _alone),
