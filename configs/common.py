@@ -62,7 +62,7 @@ def get_config() -> ConfigDict:
     # Rounds without a better validation accuracy after which a run ends; 0: never.
     config.early_stop = 0
     config.stage1_settings = 2  # 2: current and previous best (line 8); 1: the current
-    config.stage2_share = 1.0  # how much of NI the candidates train
+    config.stage2_share = 1.0  # how much of NI the candidates train; a step at least
     config.double_every = 0  # rounds after which NI doubles each time; 0: never
     # The learning rate: `base`, halved whenever `halve_every` steps have passed.
     config.learning_rate = ConfigDict({"base": 0.01, "halve_every": 4_000.0})

@@ -91,7 +91,7 @@ class Method:
       iterations_per_round: NI, the optimiser steps of a stage.
       stage1_settings: 2, the current best and the previous one (line 8); or 1, the
         current alone.
-      stage2_share: how much of NI the candidates train.
+      stage2_share: how much of NI the candidates train, a step at least.
       double_every: rounds after which NI doubles, again and again; 0: never.
       learning_rate_base, learning_rate_halve_every: of `sgd.learning_rate`.
       momentum: of SGD.

@@ -10,6 +10,7 @@ They maximise, know their bounds, and are pure: all three functions run inside j
     state.leader, state.leader_score                   # the best so far
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import signature
@@ -26,6 +27,9 @@ from surrojax.fields import check_known
 
 LEAST_POPULATION = {"pso": 2, "de": 4, "ga": 2}
 """A lone particle never moves; DE needs three others for each individual. Else 1."""
+
+PROBABILITIES = ("CR", "crossover")
+"""Of the optimisers' constants; the others have no upper bound, and none is below 0."""
 
 
 @struct.dataclass
@@ -306,11 +310,16 @@ def make_search(
       where: the constants were given as.
 
     Raises:
-      InputError: the population is too small, or there is no such constant.
+      InputError: the population is too small, or there is no such constant, or it
+        is out of range.
     """
     check_population(name, population)
-    for constant in constants:
+    for constant, value in constants.items():
         check_known(where, constant, constants_of(name))
+        most = 1.0 if constant in PROBABILITIES else math.inf
+        if not 0 <= value <= most:
+            wanted = "0 to 1" if most == 1 else "the least is 0"
+            raise InputError(f"{where}.{constant}: {value} is out of range; {wanted}")
     search = OPTIMIZERS[name](lower, upper, **constants)
     return with_noise(search, lower, upper, deviation) if deviation.any() else search
 

@@ -214,6 +214,13 @@ def _check(config: ConfigDict) -> None:
         raise InputError(
             "config.dataset.train_on_target_fold: True needs a dataset.target"
         )
+    if values["dataset.train_on_target_fold"] and values["dataset.fold"] != EVERY_FOLD:
+        judged = "tune" if config.tune and not config.replay else "early_stop"
+        if judged == "tune" or values["early_stop"]:
+            raise InputError(
+                "config.dataset.train_on_target_fold: True trains on all that config."
+                f"{judged} could go by; leave one of them out"
+            )
     for field, numbers in WHICH.items():
         if values[field] not in numbers:
             raise InputError(

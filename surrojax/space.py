@@ -232,7 +232,10 @@ def _check_group(
 ) -> None:
     numbers = tuple(bounds) if isinstance(bounds, Iterable) else (bounds,)
     if len(numbers) != 2 or not all(isinstance(b, Real) for b in numbers):
-        raise InputError(f"bounds.{group}: {bounds} is no pair of numbers")
+        raise InputError(
+            f"bounds.{group}: {bounds} is no pair of numbers; give the lowest and the "
+            "highest value, as (0.01, 0.95)"
+        )
     lower, upper = bounds
     if not (0 < lower < upper and in_range(group, upper)):
         raise InputError(

@@ -63,12 +63,12 @@ def test_what_tunes_nothing_is_refused_before_anything_is_trained(
     assert not called[0]
 
 
-def test_a_network_that_is_tested_on_every_fold_is_stopped_by_none(called, tmp_path):
+def test_only_a_fold_that_is_neither_trained_nor_tested_on_stops(called, tmp_path):
     config = cross_database.get_config()
     config.early_stop = 5
     compare(config, str(tmp_path))
     stops = [config.early_stop for config, _ in called[0]]
-    assert stops == [5] * 10 + [0] + [5] * 10
+    assert stops == [5] * 10 + [0] * 11
 
 
 def test_three_rows_of_ten_tests_each(called, tmp_path, capsys):

@@ -172,6 +172,28 @@ def test_the_configs_that_come_along_are_sound(module):
             {"dataset__train_on_target_fold": True},
             "config.dataset.train_on_target_fold: .* needs a dataset.target",
         ),
+        (
+            {"dataset__target": "ck", "dataset__train_on_target_fold": True},
+            "train_on_target_fold: True trains on all that config.tune could go by",
+        ),
+        (
+            {
+                "dataset__target": "ck",
+                "dataset__train_on_target_fold": True,
+                "tune": (),
+                "early_stop": 2,
+            },
+            "train_on_target_fold: True trains on all that config.early_stop could",
+        ),
+        ({"search__pso__w": -0.1}, "config.search.pso.w: -0.1 is out of range; the l"),
+        (
+            {"search__optimizer": "de", "search__de__CR": 6.0},
+            "config.search.de.CR: 6.0 is out of range; 0 to 1",
+        ),
+        (
+            {"search__optimizer": "ga", "search__ga__crossover": 1.1},
+            "config.search.ga.crossover: 1.1 is out of range; 0 to 1",
+        ),
         ({"compute_dtype": "float16"}, "config.compute_dtype: 'float16' is unknown"),
         (
             {"network": "mresnet", "dataset__image_size": 98},

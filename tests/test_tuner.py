@@ -232,6 +232,7 @@ def test_numpy_s_integers_are_saved(tmp_path):
             "search: 'psoo' is unknown .*mean 'pso'.*; choose from pso, de",
         ),
         ({"constants": {"w": math.nan}}, "constants: w = nan must be finite"),
+        ({"constants": {"c2": -1}}, "constants.c2: -1.0 is out of range; the least"),
         ({"constants": {"F": 0.1}}, "constants: 'F' is unknown; .* w, c1, c2"),
         ({"constants": 0.6}, "constants: 0.6 must be a dict of numbers by name"),
         ({"start": ["dropout"]}, "start: .'dropout'. must be a dict of numbers"),

@@ -108,7 +108,7 @@ class Settings:
       objective: what candidates are scored by: `accuracy` or `cross_entropy`.
       selection: the same, of stage 1's two settings.
       stage1_settings: 2: current and previous best (line 8); 1: the current alone.
-      stage2_share: how much of NI the candidates train.
+      stage2_share: how much of NI the candidates train, a step at least.
       shared_layers: where the surrogate is shared, how many of the trunk's last layers
         candidates train as well.
       double_every: rounds after which NI doubles each time; 0: never.

@@ -100,9 +100,10 @@ def _rows(config: ConfigDict) -> dict[str, Point]:
     trains = "dataset.train_on_target_fold"
     return {
         TUNED: {trains: False},
-        # It is tested on all of the target, so none of it may say when to stop.
+        # The one is tested on all of the target, the other is trained on the fold that
+        # it is not tested on: nothing unseen is left to say when to stop.
         FIXED: fixed | {trains: False, "early_stop": 0},
-        FIXED_WITH_FOLD: fixed | {trains: True},
+        FIXED_WITH_FOLD: fixed | {trains: True, "early_stop": 0},
     }
 
 
