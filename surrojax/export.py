@@ -49,6 +49,7 @@ def export(
     from surrojax import weights
     from surrojax.run import replay
     from surrojax.run.loading import load
+    from surrojax.run.records import refuse_owned
 
     known = (*replay.SUFFIXES, *weights.SUFFIXES)
     files = [Path(out).expanduser() for out in outs]
@@ -57,6 +58,7 @@ def export(
             raise InputError(f"{file}: give it one of the endings {', '.join(known)}")
         if not file.parent.is_dir():
             raise InputError(f"{file}: there is no folder {file.parent}; make it")
+        refuse_owned(file)
     if steps is not None and not any(file.suffix in replay.SUFFIXES for file in files):
         raise InputError(
             f"steps: {steps} are given for a schedule, and no file is to hold one; "

@@ -52,8 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # JAX takes a second to import, which --help need not wait for.
     from surrojax.run.loading import load
+    from surrojax.run.records import is_stream
 
-    replaced = given.out.expanduser().exists()
+    out = given.out.expanduser()
+    replaced, streamed = out.is_file(), is_stream(out)
     try:
         table = load(given.run).predict_folder(
             given.images, given.out, best=given.best, align=given.align
@@ -67,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if table["prediction"].isna().all():
         print(f"surrojax.predict: {told}", file=sys.stderr)
         return 2
-    say(told)
+    if streamed:  # perhaps into what is said
+        print(told, file=sys.stderr)
+    else:
+        say(told)
     return 0
 
 

@@ -149,6 +149,26 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     assert process.returncode == 130
 
 
+def test_output_that_nobody_reads_is_told(tmp_path):
+    """As of `launch.py ... | head`."""
+    process = subprocess.Popen(
+        [sys.executable, "launch.py", "--config=configs/demo.py", "--dry_run"],
+        cwd=ROOT,
+        env=AS_A_USER,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    with process.stderr:
+        error = process.stderr.read()
+    assert error == (
+        "launch.py: stopped, as nobody reads its output; the same command goes on from "
+        "here\n"
+    )
+    assert process.wait() == 1
+
+
 def test_a_config_that_is_looked_for_in_another_folder(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "launch.py", "--config=configs/demo.py", "--workdir=x"],

@@ -3,7 +3,9 @@
 import csv
 import json
 import logging
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -93,6 +95,32 @@ def test_places_are_files_and_folders_in_natural_order(tmp_path):
     assert find([tmp_path]) == [tmp_path / name for name in names]
     single = [tmp_path / "b/10.png", tmp_path / "b", tmp_path / "b/2.png"]
     assert find(single) == [tmp_path / name for name in names[1:]]
+
+
+def test_what_a_folder_has_besides_images_is_told(tmp_path, caplog):
+    for name in ("a.gif", "b.gif", "list.csv", "README"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=r"no images \(2 .gif, 1 .csv, 1 README\); na"):
+        find([tmp_path])
+    assert find([tmp_path / "a.gif"]) == [tmp_path / "a.gif"]
+    assert not caplog.messages
+    (tmp_path / "c.png").write_bytes(b"")
+    assert find([tmp_path]) == [tmp_path / "c.png"]
+    assert "named as images are: 2 .gif, 1 .csv, 1 README; an" in caplog.messages[0]
+
+
+def test_a_table_goes_into_a_pipe(root, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        image = root / "images/happy/p00_happy.png"
+        assert predict.main([str(root / "run"), str(image), f"--out={pipe}"]) == 0
+        header, line = read.result(timeout=30).splitlines()
+    assert header.startswith("file,prediction,") and "p00_happy.png" in line
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+    said = capsys.readouterr()
+    assert not said.out and said.err.startswith(f"{pipe}: 1 image: ")
 
 
 def test_drawn_faces_in_colour_and_a_table_beside(root, tmp_path):
@@ -199,7 +227,10 @@ def test_a_mistake_is_one_line_and_writes_nothing(root, tmp_path, capsys):
         ("run", tmp_path / "damaged/b.png", "x.csv", "); name an image"),
         ("run", tmp_path / "empty", "x.csv", "empty: has no images"),
         ("run", tmp_path / "none", "x.csv", "none: there is no such file or folder"),
-        ("run", image, own, "holds the run's own predictions"),
+        ("run", image, own, f"is a file of the run in {root / 'run'}; name another"),
+        ("run", image, root / "run/config.json", "is a file of the run in"),
+        ("run", image, root / "run/checkpoints/1/x.csv", "is a file of the run in"),
+        ("run", image, "x.png", "x.png: is named as an image is; name a file such as"),
         ("images", image, "x.csv", "images: is no folder of a run"),
         ("run", image, "absent/x.csv", "absent/x.csv: its folder is not there; make"),
     ):
@@ -329,6 +360,8 @@ def test_an_export_that_cannot_be_made_writes_nothing(root, tmp_path, capsys):
     for run, wrong, message in (
         ("run", "w.onnx", "w.onnx: give it one of the endings .csv, .json"),
         ("images", "w.npz", "images: is no folder of a run"),
+        ("run", root / "run/config.json", "config.json: is a file of the run in"),
+        ("run", root / "run/weights.safetensors", "is a file of the run in"),
     ):
         outs = [str(tmp_path / "s.csv"), str(tmp_path / wrong)]
         assert export.main([str(root / run), *outs]) == 2

@@ -8,7 +8,7 @@ import pytest
 from configs import common
 from surrojax.errors import InputError
 from surrojax.run import records
-from surrojax.run.records import RunFolder, write_json
+from surrojax.run.records import RunFolder, refuse_owned, write_json
 
 
 def description(**config):
@@ -41,6 +41,32 @@ def test_what_cannot_be_written_is_told_with_its_reason(tmp_path):
     ):
         with pytest.raises(InputError, match=told):
             write_json(tmp_path / name, {})
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "far").mkdir()
+    file, link = tmp_path / "far/x.json", tmp_path / "link.json"
+    link.symlink_to(file)
+    for value in ({"a": 1}, {"a": 2}):
+        write_json(link, value)
+        assert link.is_symlink() and json.loads(file.read_text()) == value
+    assert [f.name for f in (tmp_path / "far").iterdir()] == ["x.json"]
+
+
+def test_only_what_runs_have_is_theirs(folder, tmp_path):
+    refuse_owned(folder.path / "schedule.csv")
+    folder.claim(description())
+    for name in ("schedule.csv", "config.json", "plots/a.png", ".lock"):
+        with pytest.raises(
+            InputError, match="is a file of the run in .*; name another"
+        ):
+            refuse_owned(folder.path / name)
+    refuse_owned(folder.path / "found.csv")
+    (tmp_path / "config.json").write_text("[]")  # of another program
+    refuse_owned(tmp_path / "plots/x.csv")
+    (tmp_path / "sweep.csv").write_text("")
+    with pytest.raises(InputError, match="is a file of the run in"):
+        refuse_owned(tmp_path / "sweep.csv")
 
 
 def test_another_run_is_refused_with_every_field_that_differs(folder):

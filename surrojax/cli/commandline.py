@@ -182,7 +182,10 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
       about: what --help says; without arguments, the command says it, too.
     """
 
+    begun = False
+
     def begin(argv: Sequence[str]) -> None:
+        nonlocal begun
         absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells its every step
         # Its default, between processes, is left behind where this one ends at once.
         tqdm.set_lock(threading.RLock())
@@ -196,6 +199,7 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
             values = config.value if file else module.get_config()
             print(usage.list_fields(values, usage.comments(module)), flush=True)
             return
+        begun = True
         main()
 
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
@@ -212,6 +216,9 @@ def run(name: str, config: Any, main: Callable[[], None], about: About) -> None:
         sys.exit(2)
     except BrokenPipeError:  # as of `launch.py --fields | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if begun:
+            told = "stopped, as nobody reads its output; the same command goes on from"
+            print(f"{name}: {told} here", file=sys.stderr, flush=True)
         sys.exit(1)
     except BaseException as error:
         if not interrupts.is_behind(error):

@@ -1,6 +1,8 @@
 """Image files that are of no database: found, and prepared as a folder's are."""
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +12,10 @@ import numpy as np
 
 from surrojax.data import align as faces
 from surrojax.data.pixels import Box, open_rgb, resize, to_square
-from surrojax.data.walk import images, natural
+from surrojax.data.walk import files_below, images, is_image, natural
 from surrojax.errors import InputError
+
+_log = logging.getLogger("surrojax")
 
 
 def find(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -36,8 +40,24 @@ def find(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
             found[place] = None
             continue
         inside = images(place)
+        others = Counter(
+            file.suffix.lower() or file.name
+            for file in files_below(place)
+            if not is_image(file)
+        )
+        passed = ", ".join(f"{count} {ending}" for ending, count in others.items())
         if not inside:
-            raise InputError(f"{place}: has no images; name a folder that has some")
+            raise InputError(
+                f"{place}: has no images ({passed or 'nothing'}); name a folder that "
+                "has some, or the files themselves"
+            )
+        if passed:
+            _log.warning(
+                "%s: passed over, not named as images are: %s; an image of another "
+                "ending is taken where it is named itself",
+                place,
+                passed,
+            )
         found |= dict.fromkeys(inside)
     return sorted(found, key=lambda file: natural(file.as_posix()))
 

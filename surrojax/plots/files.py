@@ -1,5 +1,6 @@
 """Which figures a run has, and their files."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,5 +67,9 @@ def write(folder: Path, records: list[Record], result: Record | None = None) -> 
 def put(figure: Figure, file: Path) -> None:
     """Replaces a PNG file as a whole."""
     part = file.with_name(f".{file.stem}.part")
-    figure.savefig(part, format="png", dpi=120)
+    with warnings.catch_warnings():
+        # Letters that matplotlib's own font lacks are boxes here, and letters in the
+        # report, whose reader's browser has them.
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)
+        figure.savefig(part, format="png", dpi=120)
     part.replace(file)

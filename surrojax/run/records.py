@@ -77,6 +77,12 @@ WRITTEN = (
 OF_SEVERAL = (filenames.SWEEP, filenames.CROSS)
 """Files of a folder that holds several runs."""
 
+OWNED = (
+    *(filenames.CONFIG, filenames.METRICS, filenames.CHECKPOINTS, filenames.LOCK),
+    *(*WRITTEN, *OF_SEVERAL, filenames.FOLDS, filenames.BASELINES),
+)
+"""What a run's folder, or one of several, has of its own."""
+
 
 class RunFolder:
     """A run's folder, locked against a second process. A context manager."""
@@ -101,8 +107,9 @@ class RunFolder:
             ) from None
         # filelock raises the second where a file system knows no locks.
         except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise InputError(
-                f"{self.path}: cannot write or lock here ({error}); choose another "
+                f"{self.path}: cannot write or lock here ({reason}); choose another "
                 "workdir"
             ) from error
 
@@ -343,20 +350,55 @@ def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_bytes(file: Path, content: bytes) -> None:
-    """Replaces a file as a whole; nothing is left of one that cannot be written."""
+    """Replaces a file as a whole; nothing is left of one that cannot be written.
+
+    A link stays one; into what is no file, such as /dev/stdout, it is only written.
+    """
     if file.is_dir():
         raise InputError(f"{file}: is a folder; name a file")
-    part = file.with_name(file.name + ".part")
+    if is_stream(file):
+        with explained(file), file.open("wb") as out:
+            out.write(content)
+        return
+    place = file.resolve()
+    part = place.with_name(place.name + ".part")
     try:
         with explained(file):
             with part.open("wb") as out:
                 out.write(content)
                 out.flush()
                 os.fsync(out.fileno())
-            part.replace(file)
+            part.replace(place)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def is_stream(file: Path) -> bool:
+    """Whether it is a pipe or a device, of which nothing is kept."""
+    return file.exists() and not file.is_file() and not file.is_dir()
+
+
+def refuse_owned(file: Path) -> None:
+    """Sees that a file that a user names is none of those that runs have.
+
+    Raises:
+      InputError: it is one of a run's, or of a folder of several.
+    """
+    place = file.expanduser().absolute().resolve()
+    for folder in place.parents:
+        if place.relative_to(folder).parts[0] in OWNED and _holds_runs(folder):
+            raise InputError(
+                f"{file}: is a file of the run in {folder}; name another file"
+            )
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Whether a folder is that of a run, or of several."""
+    if any((folder / name).exists() for name in (*OF_SEVERAL, filenames.BASELINES)):
+        return True
+    file = folder / filenames.CONFIG
+    return file.is_file() and config_in(read_json(file)) is not None
 
 
 def write_text(file: Path, text: str) -> None:

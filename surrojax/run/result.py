@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from surrojax import filenames, plots, report
+from surrojax import plots, report
 from surrojax.data.pictures import Preparation
+from surrojax.data.walk import is_image
 from surrojax.errors import InputError
 from surrojax.run.prediction import predict_files
-from surrojax.run.records import Record
+from surrojax.run.records import Record, refuse_owned
 from surrojax.run.stopping import best_round
 from surrojax.schedule import Schedule
 from surrojax.weights import save, whole
@@ -216,11 +217,11 @@ class Result:
             files can be read; nothing is written then.
         """
         file = None if out is None else Path(out).expanduser()
-        if file is not None and self.folder is not None:
-            own = self.folder / filenames.PREDICTIONS
-            if file.absolute().resolve() == own.resolve():
+        if file is not None:
+            refuse_owned(file)
+            if is_image(file):
                 raise InputError(
-                    f"{file}: holds the run's own predictions; name another file"
+                    f"{file}: is named as an image is; name a file such as found.csv"
                 )
         if file is not None and not file.absolute().parent.is_dir():
             raise InputError(
@@ -250,6 +251,7 @@ class Result:
         Raises:
           InputError: the file has another suffix or cannot be written.
         """
+        refuse_owned(Path(file))
         save(Path(file).expanduser(), whole(self.variables))
 
     def report(self, file: str | os.PathLike[str] | None = None) -> Path:
