@@ -5,7 +5,7 @@ A network is called once, on shapes alone, and its modules' calls are noted.
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -89,17 +89,28 @@ class Layer:
 
 
 def chosen_layers(
-    calls: Sequence[Call], names: Sequence[str] | None
+    calls: Sequence[Call],
+    names: Sequence[str] | None,
+    idle: Collection[Path] = (),
 ) -> tuple[Layer, ...]:
     """The layers that are asked for, or the dense ones with which a network ends.
 
     Args:
       calls: of `trace`.
       names: of one or two layers, as `Call.name`; None: those at the end.
+      idle: paths of those that the logits do not need.
 
     Raises:
       InputError: a layer is missing or cannot be tuned; the message says why.
     """
+    asked = () if isinstance(names, str) or not are_words(names) else names or ()
+    for call in calls:
+        if call.path in idle and call.name in asked:
+            raise InputError(
+                f"layers: what {call.name!r} yields has no part in the logits; name a "
+                "layer that has"
+            )
+    calls = [call for call in calls if call.path not in idle]
     batch = calls[0].input.shape[0] if calls[0].input is not None else 0
     return tuple(_layer(call, batch) for call in _chosen(calls, names, batch))
 

@@ -10,7 +10,7 @@ networks are: the head is what the logits need once z is known.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -21,6 +21,7 @@ from surrojax.errors import InputError
 from surrojax.keys import key_of
 from surrojax.networks import HEAD, NO_DROPOUT, forward_in_training
 from surrojax.networks.calls import (
+    Call,
     Layer,
     Path,
     chosen_layers,
@@ -34,6 +35,7 @@ from surrojax.networks.convolutions import Faster
 from surrojax.networks.dropout import dropout, levels_at
 from surrojax.networks.layers import ConvForm
 from surrojax.networks.liveness import leaks, needs
+from surrojax.networks.soundness import check_kept, check_variables, noting_untold
 from surrojax.sites import Sites, total
 
 TRUNK = "trunk"
@@ -51,6 +53,8 @@ class OwnNetwork:
         logits need once z is known.
       form: of its convolutions.
       multiplied: paths of those that are matrix products instead.
+      beside: names of layers by which logits come past the last of `layers`.
+      untold: names of those that do in training what they do else.
     """
 
     module: nn.Module
@@ -59,6 +63,8 @@ class OwnNetwork:
     head: frozenset[Path]
     form: ConvForm = "lax"
     multiplied: frozenset[Path] = frozenset()
+    beside: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
     def init(
         self, key: jax.Array, inputs: jax.Array, ratio: Sites, train: bool
@@ -161,15 +167,12 @@ def adapt(
     """
     mode = mode_of(module)
     calls = trace(module, inputs, mode)
-    found = chosen_layers(calls, layers)
-    own = OwnNetwork(module, found, mode, frozenset(), form)
     variables = jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
-    own = replace(own, head=frozenset(flatten_dict(variables)))
-    z = jax.ShapeDtypeStruct((len(inputs), *found[0].shape), jnp.float32)
-
-    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> jax.Array:
-        z = z.reshape(len(z), -1)
-        return own.apply(own.split(variables), inputs, NO_DROPOUT, False, z=z)[0]
+    check_variables(variables)
+    with explained(module, inputs):
+        idle = _idle(module, calls, variables, inputs, mode)
+    found = chosen_layers(calls, layers, idle)
+    own = OwnNetwork(module, found, mode, frozenset(flatten_dict(variables)), form)
 
     def noted(variables: Any, inputs: jax.Array) -> jax.Array:
         split = own.split(variables)
@@ -178,19 +181,99 @@ def adapt(
 
     def trained(variables: Any, inputs: jax.Array) -> Any:
         split, key = own.split(variables), key_of(0)
-        return forward_in_training(own, split, inputs, NO_DROPOUT, key)
+        _, changed = forward_in_training(own, split, inputs, NO_DROPOUT, key)
+        return own.join(changed)
 
+    untold = dict[str, None]()
     with explained(module, inputs):
         jax.eval_shape(noted, variables, inputs)
-        jax.eval_shape(trained, variables, inputs)
+        with noting_untold(untold):
+            changed = jax.eval_shape(trained, variables, inputs)
+    check_kept(variables, changed)
     if leaks(noted, variables, inputs):
         names = ", ".join(repr(layer.name) for layer in found)
         raise InputError(
             f"layers: {names} cannot be reached from outside: a layer inside nn.remat, "
             "nn.jit or nn.scan cannot be tuned; name one outside of it"
         )
-    used, _, _ = needs(above, variables, inputs, z)
-    return replace(own, head=frozenset(p for p, u in flatten_dict(used).items() if u))
+    if layers is None:
+        if len(found) == 2 and not _needed(own, variables, inputs).follows:
+            own = replace(own, layers=found[1:])
+        last = replace(own, layers=own.layers[-1:])
+        own = replace(own, beside=_beside(last, variables, inputs))
+    head = _needed(own, variables, inputs).head
+    return replace(own, head=head, untold=tuple(untold))
+
+
+def _idle(
+    module: nn.Module,
+    calls: Sequence[Call],
+    variables: Mapping[str, Any],
+    inputs: jax.Array,
+    mode: tuple[str, ...],
+) -> frozenset[Path]:
+    """Paths of the modules that hold parameters, of which the logits need none."""
+
+    def logits(variables: Any, inputs: jax.Array) -> Any:
+        return module.apply(variables, inputs, **mode_argument(mode, False))
+
+    used = flatten_dict(needs(logits, variables, inputs)[0].get("params", {}))
+    return frozenset(
+        call.path
+        for call in calls
+        if call.params
+        and not any(used.get((*call.path, name), True) for name in call.params)
+    )
+
+
+class _Needed(NamedTuple):
+    """What is needed once z is known.
+
+    Attributes:
+      head: paths of variables, with their collection first, that the logits need.
+      follows: whether x, of the second layer, follows from z.
+    """
+
+    head: frozenset[Path]
+    follows: bool
+
+
+def _needed(
+    own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
+) -> _Needed:
+    """What is needed once what the first layer receives is known."""
+
+    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> tuple[Any, Any]:
+        z = z.reshape(len(z), -1)
+        split = own.split(variables)
+        logits, sites = own.apply(split, inputs, NO_DROPOUT, False, z=z)
+        return logits, sites.x
+
+    z = jax.ShapeDtypeStruct((len(inputs), *own.layers[0].shape), jnp.float32)
+    used, _, _ = needs(lambda *given: above(*given)[0], variables, inputs, z)
+    _, _, follows = needs(lambda *given: above(*given)[1], variables, inputs, z)
+    head = frozenset(path for path, need in flatten_dict(used).items() if need)
+    return _Needed(head, follows)
+
+
+def _beside(
+    last: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
+) -> tuple[str, ...]:
+    """Names of other layers with weights that the logits need, past the last one.
+
+    Args:
+      last: the network with its last layer alone.
+      variables, inputs: of `adapt`.
+    """
+    (layer,), shapes = last.layers, flatten_dict(variables)
+    others = sorted(
+        path[1:-1]
+        for path in _needed(last, variables, inputs).head
+        if path[0] == "params"
+        and path[1 : len(layer.path) + 1] != layer.path
+        and len(shapes[path].shape) > 1
+    )
+    return tuple(dict.fromkeys(".".join(path) for path in others))
 
 
 def _streams(rngs: Mapping[str, jax.Array] | None) -> dict[str, jax.Array] | None:

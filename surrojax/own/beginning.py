@@ -47,32 +47,38 @@ def _with_variables(
 ) -> RunState:
     """The state before round 1 with other weights."""
     original = state.fusion.original
+    if not isinstance(variables, Mapping):
+        raise InputError(
+            f"variables: is of {type(variables).__name__}; give what the network's "
+            'init makes, {"params": params} where it is that alone'
+        )
     if "params" not in variables:
         raise InputError(
             "variables: have no 'params'; give all that the network's init makes, "
             '{"params": params} where it is that alone'
         )
-    given = jax.tree.map(jnp.asarray, own_of(method).split(dict(variables)))
     for path, leaf in jax.tree.leaves_with_path(variables):
         if not np.all(np.isfinite(np.asarray(leaf, np.float32))):
             raise InputError(
                 f"variables: {jax.tree_util.keystr(path)} holds NaN or infinity; give "
                 "finite ones, or leave them out"
             )
-    wanted, found = (
-        {
-            jax.tree_util.keystr(path): (leaf.shape, str(leaf.dtype))
-            for path, leaf in leaves
-        }
-        for leaves in (
-            jax.tree.leaves_with_path(original.variables),
-            jax.tree.leaves_with_path(given),
-        )
-    )
-    different = sorted(wanted.items() ^ found.items())
-    if different:
-        raise InputError(
-            f"variables: {different[0][0]} is not as the network's own; give what its "
-            "init makes"
-        )
-    return replace(state, fusion=replace(state.fusion, original=method.fresh(given)))
+    own, given = own_of(method), jax.tree.map(jnp.asarray, dict(variables))
+    wanted, found = map(_forms, (own.join(original.variables), given))
+    for place, _ in sorted(wanted.items() ^ found.items()):
+        wrong = "has another shape or type than the network's own"
+        if place not in found:
+            wrong = "is missing"
+        elif place not in wanted:
+            wrong = "is none of the network's"
+        raise InputError(f"variables: {place} {wrong}; give what its init makes")
+    begun = method.fresh(own.split(given))
+    return replace(state, fusion=replace(state.fusion, original=begun))
+
+
+def _forms(variables: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    """By path, as a user writes it, shape and type of each variable."""
+    return {
+        jax.tree_util.keystr(path): (leaf.shape, str(leaf.dtype))
+        for path, leaf in jax.tree.leaves_with_path(variables)
+    }

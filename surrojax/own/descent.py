@@ -55,6 +55,26 @@ def check_steps(method: Method, descent: Descent) -> None:
     Raises:
       InputError: they cannot.
     """
+    for params in _trained(method):
+        _try(descent, params)
+
+
+def ignores_rate(method: Method) -> bool:
+    """Whether the steps of a user's optimiser are the same at every learning rate."""
+    descent = method.descent
+    if descent is None:
+        return False
+
+    def step(params: Any, rate: jax.Array) -> Any:
+        rule = descent(rate)
+        return rule.update(params, rule.init(params), params)
+
+    rate = jax.ShapeDtypeStruct((), jnp.float32)
+    return not any(needs(step, params, rate)[1] for params in _trained(method))
+
+
+def _trained(method: Method) -> list[Any]:
+    """Shapes of the parameters that are trained: of networks, and of a candidate."""
     plain = replace(method, descent=None)
 
     def trained() -> list[Any]:
@@ -65,8 +85,7 @@ def check_steps(method: Method, descent: Descent) -> None:
             nets.append(jax.tree.map(lambda leaf: leaf[0], candidates))
         return [net.params for net in nets if net is not None]
 
-    for params in jax.eval_shape(trained):
-        _try(descent, params)
+    return jax.eval_shape(trained)
 
 
 def _try(descent: Descent, params: Any) -> None:

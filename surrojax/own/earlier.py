@@ -29,6 +29,8 @@ def earlier_run(
       InputError: no folder is named, it holds a run of a config, or the lengths of its
         run do not fit.
     """
+    if not isinstance(workdir, str | os.PathLike):
+        raise InputError(f"workdir: {workdir!r} is no path of a folder")
     if not os.fspath(workdir):
         raise InputError("workdir: is empty; name a folder, or leave it out")
     folder = Path(workdir).expanduser()

@@ -6,16 +6,23 @@ from typing import Any
 import numpy as np
 
 from surrojax.data import Split
+from surrojax.keys import key_of
 from surrojax.method import Method
-from surrojax.networks.own import TRUNK
-from surrojax.own.method import Plain, standard
-from surrojax.run.hints import of_splits
+from surrojax.networks.calls import MODES
+from surrojax.networks.liveness import needs
+from surrojax.networks.own import SITES, TRUNK, OwnNetwork
+from surrojax.own.descent import ignores_rate
+from surrojax.own.method import Plain, own_of, standard
+from surrojax.run.hints import SHOWN, of_splits
 
 LARGE = 30.0
 """A root mean square of inputs above which SGD is likely to diverge or to stall."""
 
 BELOW = ("params", TRUNK)
 """Where the parameters below the tuned layers are."""
+
+DARK = 31
+"""The largest of bytes that are all but the same once they are scaled as pixels."""
 
 SOME = 1_000
 """Examples that a hint about values looks at."""
@@ -33,10 +40,15 @@ def opening(
         if method.tunes and method.shared_layers
         else ()
     )
+    acted_on = zip(own_of(method).layers, SITES, strict=False)
+    layers = ", ".join(f"{layer.name} ({sites})" for layer, sites in acted_on)
+    pixels = _scaled(method, splits["train"])
     lengths = str(plan[0]) if len({*plan}) == 1 else f"{plan[0]} and more"
     return (
-        f"{network}: {sizes}; tuned: {method.tuned}; "
-        f"{len(plan)} rounds of {lengths} steps"
+        f"{network}: {sizes}"
+        + ("; pixels, 0 to 255, are made -1 to 1" if pixels else "")
+        + f"; layers: {layers}; tuned: {method.tuned}; "
+        + f"{len(plan)} rounds of {lengths} steps"
         + (f"; candidates also train {', '.join(below)}" if below else "")
         + (f", {left} of max_iterations left over" if left else "")
         + "; compiling"
@@ -58,12 +70,15 @@ def hints(
       words: of `words_of`.
     """
     found, train = of_splits(method, splits, classes, "tune=()"), splits["train"]
-    augment = method.augment
     values = np.asarray(train.images[:SOME])
-    if (
-        isinstance(augment, Plain)
-        and augment.preprocess is standard
-        and values.dtype != np.uint8
+    if _scaled(method, train):
+        if (most := values.max()) <= DARK:
+            found.append(
+                f"train: inputs are bytes up to {most}, which are all but the same "
+                "where 0 to 255 are made -1 to 1, as of pixels; give them as float32"
+            )
+    elif (
+        _plain(method)
         and words is None
         and (size := float(np.sqrt(np.mean(np.square(values, dtype=float))))) > LARGE
     ):
@@ -71,7 +86,64 @@ def hints(
             f"train: inputs are large, {size:.3g} in the root mean square, where about "
             "1 trains best; scale them (pixels as uint8 are scaled by themselves)"
         )
+    return found + _of_functions(method, values[:1]) + _of_network(own_of(method))
+
+
+def _plain(method: Method) -> bool:
+    """Whether inputs come to the network as `standard` makes them."""
+    augment = method.augment
+    return isinstance(augment, Plain) and augment.preprocess is standard
+
+
+def _scaled(method: Method, train: Split) -> bool:
+    """Whether inputs are taken for pixels."""
+    return _plain(method) and train.images[:1].dtype == np.uint8
+
+
+def _of_functions(method: Method, stored: np.ndarray) -> list[str]:
+    """Lines about what the user's functions do with what they are given.
+
+    Args:
+      method: of the run.
+      stored: `[1, ...]`, an input.
+    """
+    found, augment = list[str](), method.augment
+    if isinstance(augment, Plain) and augment.change is not None:
+        drawn, _ = needs(augment.change, key_of(0), stored)
+        if not drawn:
+            found.append(
+                "augment: does the same in every step, for it does not use its key; "
+                "draw with jax.random and the key, not with np.random"
+            )
+    if ignores_rate(method):
+        found.append(
+            "optimizer: has a learning rate of its own, so that learning_rate and "
+            "halve_every have no effect; give a function of the rate, as optax.adamw is"
+        )
     return found
+
+
+def _of_network(network: OwnNetwork) -> list[str]:
+    """Lines about what a network does in training, and by which layers it ends."""
+    found = []
+    if network.untold:
+        found.append(
+            f"network: {_some(network.untold)} does in training what it does else, by "
+            "running averages, dropping nothing; where that is not meant, let "
+            f"__call__ take one of {', '.join(MODES)}, and hand it on"
+        )
+    if network.beside:
+        found.append(
+            f"layers: logits come by {_some(network.beside)} as well, past "
+            f"{network.layers[-1].name}; layers=(...) says where else to act"
+        )
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names, or the first few of many."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def unused(method: Method, given: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The method for a user's own network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
@@ -10,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from surrojax.errors import InputError
+from surrojax.errors import InputError, one_line
 from surrojax.evaluate import Views
 from surrojax.fields import are_words
 from surrojax.keys import key_of
@@ -296,25 +297,42 @@ def _check_changes(augment: Plain, sample: jax.Array) -> None:
         they are else.
     """
     check_callable("preprocess", augment.preprocess, "inputs [B, ...]", 1)
-    wanted = _kind(jax.eval_shape(augment.preprocess, sample))
+    with _traced("preprocess"):
+        wanted = _kind(jax.eval_shape(augment.preprocess, sample))
     if wanted is None:
         raise InputError("preprocess: yields no array; it wants one of inputs [B, ...]")
     change = augment.change
     if change is None:
         return
     check_callable("augment", change, "a random key and inputs [B, ...]", 2)
-    changed = jax.eval_shape(change, key_of(0), sample)
+    with _traced("augment"):
+        changed = jax.eval_shape(change, key_of(0), sample)
     found, stored = _kind(changed), _kind(sample)
     if found is None:
         raise InputError("augment: yields no array; it wants one of inputs [B, ...]")
     # Pixels of another type would pass by what scales them.
     if augment.preprocess is not standard or found[1] == sample.dtype:
-        found, stored = _kind(jax.eval_shape(augment.preprocess, changed)), wanted
+        with _traced("preprocess"):
+            found, stored = _kind(jax.eval_shape(augment.preprocess, changed)), wanted
     if found != stored:
         raise InputError(
             f"augment: its inputs come to the network as {_told(found)}, others as "
             f"{_told(stored)}; let it change values alone"
         )
+
+
+@contextmanager
+def _traced(name: str) -> Iterator[None]:
+    """Turns what a function of the user's raises, on shapes alone, into one line."""
+    try:
+        yield
+    # It is the user's, and may raise anything.
+    except Exception as error:
+        raise InputError(
+            f"{name}: cannot be compiled ({type(error).__name__}: "
+            f"{one_line(error, 200)}); write it with jax.numpy, or change the arrays "
+            "before they are given"
+        ) from error
 
 
 def check_callable(name: str, function: Any, arguments: str, count: int) -> None:

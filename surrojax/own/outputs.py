@@ -41,7 +41,7 @@ def check_seen(method: Method, name: str, inputs: Any) -> None:
             )
 
 
-def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> None:
+def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> list[str]:
     """Looks for mistakes that train, but badly, and that nothing later would show.
 
     Args:
@@ -49,9 +49,12 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> Non
       variables: of the network, as the method has them.
       inputs: `[n, ...]` as they are stored.
 
+    Returns:
+      Lines about what may be a mistake.
+
     Raises:
-      InputError: outputs are probabilities, of which the loss would take the softmax
-        again; or come from a ReLU; or one input's depend on the other inputs.
+      InputError: outputs are NaN; or probabilities, of which the loss would take the
+        softmax again; or come from a ReLU; or one input's depend on the other inputs.
     """
 
     @jax.jit
@@ -66,6 +69,12 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> Non
             "batch; take means and the like once, of all training data"
         )
     found = logits(variables, seen)
+    if (bad := np.asarray(jnp.isnan(found).any(axis=-1))).any():
+        raise InputError(
+            f"network: what it yields for row {np.argmax(bad)} is NaN before anything "
+            "is trained; see that it computes nothing such as the logarithm of what "
+            "is negative"
+        )
     # float32 as the method takes them, whatever the network computes in.
     if bool(jnp.all(found >= 0) & jnp.all(jnp.abs(found.sum(axis=-1) - 1) < 0.02)):
         raise InputError(
@@ -88,6 +97,12 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> Non
             "on the other inputs of its batch; nothing may mix examples when it is "
             f"not trained{channels}"
         )
+    if bool(jnp.all((found > 0) & (found < 1)) & (found.max() - found.min() > 0.1)):
+        return [
+            "network: all that it yields lies between 0 and 1, as after a sigmoid; if "
+            "there is one at its end, leave it out, for the loss takes logits"
+        ]
+    return []
 
 
 def _differ(there: jax.Array, here: jax.Array) -> bool:

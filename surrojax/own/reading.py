@@ -15,7 +15,7 @@ from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks import blank, init
 from surrojax.networks.stand_in import StandIn, UserNetwork
-from surrojax.own.data import alike, check_tokens, split_of
+from surrojax.own.data import alike, array_of, check_tokens, in_32_bits
 from surrojax.own.identity import (
     check_shapes,
     name_of,
@@ -63,17 +63,24 @@ def trained(method: Method, variables: Mapping[str, Any], like: Images) -> Train
     whole = joined(method, variables)
 
     def probabilities(inputs: Any) -> np.ndarray:
-        if getattr(inputs, "ndim", None) == len(like.shape) - 1:
+        if isinstance(inputs, jax.core.Tracer):
             raise InputError(
-                f"predict: one input, of shape {inputs.shape}, is no batch of them; "
+                "predict: works on the host; within jax.jit and the like, call "
+                "network.apply(result.variables, inputs)"
+            )
+        found = array_of("predict", inputs)
+        if found.ndim == len(like.shape) - 1:
+            raise InputError(
+                f"predict: one input, of shape {found.shape}, is no batch of them; "
                 "give inputs[None]"
             )
-        count = len(inputs) if hasattr(inputs, "__len__") else 0
-        split = split_of("predict", (inputs, np.zeros(count, np.int32)))
-        alike("predict", split.images, like)
+        if not found.ndim or not len(found):
+            raise InputError("predict: holds no inputs; give an array [n, ...] of them")
+        found = in_32_bits("predict", found, inputs)
+        alike("predict", found, like)
         if words is not None:
-            check_tokens("predict", split, words)
-        return classify(split.pixels())
+            check_tokens("predict", found, words)
+        return classify(found)
 
     state = module.state(whole) if isinstance(module, StandIn) else None
     return Trained(whole, probabilities, state=state)

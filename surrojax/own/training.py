@@ -103,8 +103,11 @@ def train_rounds(job: Job, begin: RunState, diary: Diary | None, quiet: bool) ->
         with interrupts.heard():
             return _train(job, begin, diary, quiet)
     except BaseException as error:
-        if diary is not None and interrupts.is_behind(error, outer):
-            say(f"stopped; the same call goes on from {diary.folder.path}", quiet)
+        if interrupts.is_behind(error, outer):
+            kept = "without a workdir, nothing of it is kept"
+            if diary is not None:
+                kept = f"the same call goes on from {diary.folder.path}"
+            say(f"stopped; {kept}", quiet)
         raise
 
 

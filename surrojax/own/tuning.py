@@ -155,9 +155,9 @@ def tune(
     if preprocess is not standard:  # which makes finite numbers of those in a split
         for name, split in splits.items():
             check_seen(method, name, split.images)
-    check_outputs(method, begin.fusion.original.variables, given)
+    doubts = check_outputs(method, begin.fusion.original.variables, given)
     start = opening(class_of(module), method, splits, options.max_iterations)
-    minded = [*unused(method, settings), *hints(method, splits, names, words)]
+    minded = [*unused(method, settings), *hints(method, splits, names, words), *doubts]
     if followed is not None:
         minded += followed.told(method, sum(method.plan(options.max_iterations)))
     told = [start, *(f"mind: {hint}" for hint in minded)]
