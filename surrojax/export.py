@@ -58,7 +58,7 @@ def export(
             raise InputError(f"{file}: give it one of the endings {', '.join(known)}")
         if not file.parent.is_dir():
             raise InputError(f"{file}: there is no folder {file.parent}; make it")
-        refuse_owned(file)
+        refuse_owned(file)  # before any is written
     if steps is not None and not any(file.suffix in replay.SUFFIXES for file in files):
         raise InputError(
             f"steps: {steps} are given for a schedule, and no file is to hold one; "

@@ -13,7 +13,7 @@ import numpy as np
 
 from surrojax import filenames
 from surrojax.errors import InputError
-from surrojax.run.records import csv_of, write_json, write_text
+from surrojax.run.records import csv_of, refuse_owned, write_json, write_text
 from surrojax.schedule import Schedule
 
 SUFFIXES = (".csv", ".json")
@@ -116,10 +116,11 @@ def write_schedule(schedule: Schedule, path: str | os.PathLike[str]) -> None:
     """Writes a schedule to a `.csv` or `.json` file, which is replaced as a whole.
 
     Raises:
-      InputError: another suffix, or it cannot be written.
+      InputError: another suffix, it is a file of a run, or it cannot be written.
     """
     file = Path(path).expanduser()
     _check_suffix(file)
+    refuse_owned(file)
     rows = schedule.rows()
     if file.suffix == ".json":
         write_json(file, rows)
