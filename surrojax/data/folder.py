@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from surrojax.data import csvs
-from surrojax.data.labels import expression
+from surrojax.data.labels import expression, split_of
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
 from surrojax.data.walk import files, files_below, folders, is_image, natural
 from surrojax.errors import InputError
@@ -18,16 +18,6 @@ LAYOUT = (
     "put the images into a sub-folder for each class, such as happy/1.png, or into "
     "such sub-folders of train and test"
 )
-
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 class _Image(NamedTuple):
@@ -134,9 +124,9 @@ def has_splits(folder: Path) -> bool:
 def _splits(root: Path) -> dict[Path, str]:
     """The splits' folders; none where labels are outermost."""
     splits = {
-        folder: _SPLITS[folder.name.casefold()]
+        folder: name
         for folder in folders(root)
-        if folder.name.casefold() in _SPLITS and folders(folder)
+        if (name := split_of(folder.name)) and folders(folder)
     }
     return splits if {"train", "test"} & set(splits.values()) else {}
 
