@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from surrojax.errors import InputError
@@ -127,6 +127,28 @@ def images(folder: Path) -> list[Path]:
 def is_image(file: PurePath) -> bool:
     """Whether a file counts as an image, by its ending."""
     return file.suffix.lower() in IMAGE_SUFFIXES
+
+
+def find_file(root: Path, path: PurePosixPath) -> PurePosixPath | None:
+    """The file of a path in a folder, as it is spelled there; None: there is none.
+
+    Args:
+      root: the folder.
+      path: relative to it, without `..`; of any spelling that `composed` makes equal.
+    """
+    if (root / path).is_file():
+        return path
+    level = [root]
+    for part in path.parts:
+        level = [
+            Path(entry)
+            for place in level
+            if place.is_dir()
+            for entry in _entries(place)
+            if composed(entry.name) == composed(part)
+        ]
+    found = [PurePosixPath(file.relative_to(root)) for file in level if file.is_file()]
+    return found[0] if found else None
 
 
 def natural(name: str) -> tuple[Any, ...]:
