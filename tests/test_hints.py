@@ -14,11 +14,17 @@ METHOD = SimpleNamespace(batch_size=4, tunes=True, blind=None)
 
 def split(many, classes):
     labels = np.arange(many, dtype=np.int32) % classes
-    return Split(np.zeros((many, 2, 2, 1), np.uint8), labels)
+    subjects = np.array([f"S{number % 3}" for number in range(many)])
+    return Split(np.zeros((many, 2, 2, 1), np.uint8), labels, subjects)
 
 
-def dataset(name="folder", train=(9, 3), validation=(100, 3), test=(9, 3), copies=0):
-    manifest = {"duplicates": {"test_in_train_or_validation": copies}}
+def dataset(
+    name="folder", train=(9, 3), validation=(100, 3), test=(9, 3), copies=0, known=0
+):
+    manifest = {
+        "duplicates": {"test_in_train_or_validation": copies},
+        "test_subjects_in_train_or_validation": known,
+    }
     parts = (split(*of) for of in (train, validation, test))
     return Dataset(name, ("circle", "square", "sqare"), *parts, manifest)
 
@@ -50,6 +56,12 @@ def test_what_is_in_order_is_not_told():
             "test: 7 of 9 images are in train or validation as well, so that test "
             "accuracy says too much; keep one copy of each",
         ),
+        (
+            {"known": 2},
+            "test: 2 of 3 subjects are in train or validation as well, so that test "
+            "accuracy says too much; put all images of a subject on one side, or take "
+            "away the folders train and test: ten folds of subjects are dealt then",
+        ),
     ],
 )
 def test_what_a_folder_lacks_is_told(given, told):
@@ -63,7 +75,7 @@ def test_what_candidates_cannot_tell_apart_is_told(name):
 
 
 def test_of_a_published_database_its_protocol_and_faults_are_not_told():
-    given = {"validation": (50, 2), "test": (9, 2), "copies": 7}
+    given = {"validation": (50, 2), "test": (9, 2), "copies": 7, "known": 2}
     assert of_dataset(METHOD, dataset("ck", **given)) == []
     found = of_dataset(METHOD, dataset("ck", train=(3, 2)))
     assert [line.split(":")[0] for line in found] == ["train", "batch_size"]

@@ -87,4 +87,13 @@ def of_dataset(method: Method, dataset: Dataset) -> list[str]:
             f"test: {copies} of {len(dataset.test)} images are in train or validation "
             "as well, so that test accuracy says too much; keep one copy of each"
         )
+    known = dataset.manifest.get("test_subjects_in_train_or_validation", 0)
+    subjects = dataset.test.subjects
+    if subjects is not None and known:
+        found.append(
+            f"test: {known} of {len(np.unique(subjects))} subjects are in "
+            "train or validation as well, so that test accuracy says too much; put all "
+            "images of a subject on one side, or take away the folders train and test: "
+            "ten folds of subjects are dealt then"
+        )
     return found
