@@ -110,6 +110,8 @@ def test_crops_win_over_videos_and_videos_stand_in_for_absent_crops(tmp_path, co
     assert listing.notes == (
         "train: 1 clips from crops, 1 from videos",
         "test: 1 clips from crops, 0 from videos",
+        "2 training and 1 validation clips, not the 757 and 365 that the paper used: "
+        "its results do not compare",
     )
     assert listing.left_out == ()
     labels = {frame.sequence: (frame.label, frame.split) for frame in listing.frames}
@@ -118,6 +120,13 @@ def test_crops_win_over_videos_and_videos_stand_in_for_absent_crops(tmp_path, co
         "train/2": ("neutral", "train"),
         "test/3": ("fear", "test"),
     }
+
+
+def test_as_many_clips_as_the_paper_used_need_no_note(tmp_path, counted, monkeypatch):
+    monkeypatch.setattr(afew, "OFFICIAL", {"train": 2, "test": 1})
+    clips = ("Train/Angry/1.avi", "Train/Sad/2.avi", "Val/Fear/3.avi")
+    assert len(afew.scan(draw(tmp_path, *clips)).notes) == 2
+    assert len(afew.scan(draw(tmp_path, "Val/Fear/4.avi")).notes) == 3
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,17 @@ def test_codes_are_those_of_the_database_and_the_others_are_counted(tmp_path):
     assert listing.classes == canonical
 
 
+@pytest.mark.parametrize("box", ["NULL,NULL,NULL,NULL", "1,2, NULL ,4"])
+def test_a_kept_row_without_a_box_is_left_out_and_counted(tmp_path, box):
+    draw(tmp_path, *(f"{IMAGES}/{name}.jpg" for name in "abcd"))
+    rows = [row("a.jpg", 1), row("b.jpg", 2, box), row("c.jpg", 7, box)]
+    listing = affectnet.scan(tables(tmp_path, rows, [row("d.jpg", 0)]))
+    files = [frame.file for frame in listing.frames]
+    assert files == [f"{IMAGES}/a.jpg", f"{IMAGES}/d.jpg"]
+    assert listing.summary()["left_out"] == {"contempt": 1, "no face box": 1}
+    assert (f"{IMAGES}/b.jpg", "no face box") in left_out(listing)
+
+
 def test_missing_and_repeated_images_are_listed_once_as_test_images(tmp_path):
     names = ("1/a.jpg", "1/b.JPG", "1/extra.png", "2/t.jpg", "2/notes.txt")
     draw(tmp_path, *(f"{IMAGES}/{name}" for name in names), f"{IMAGES}/1/._a.jpg")
@@ -155,7 +166,7 @@ def test_the_order_depends_on_names_only(tmp_path):
         (11, "1,2,3,4", "column 'expression': '11' is not a code of 0 to 10"),
         ("happy", "1,2,3,4", "column 'expression': 'happy' is not a code"),
         ("", "1,2,3,4", "column 'expression': '' is not a code"),
-        (1, "NULL,2,3,4", "column 'face_x': 'NULL' is not a whole number;"),
+        (1, "null,2,3,4", "column 'face_x': 'null' is not a whole number;"),
         (1, "1,2.5,3,4", "column 'face_y': '2.5' is not a whole number;"),
         (1, "1,2,0,4", "column 'face_width': '0' is not a whole number of 1 or more"),
         (1, "1,2,3,-4", "column 'face_height': '-4' is not a whole number of 1"),

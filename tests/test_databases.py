@@ -4,7 +4,9 @@ import csv
 import json
 import logging
 import re
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import drawn
 import numpy as np
@@ -20,6 +22,7 @@ from surrojax.data.databases import read
 from surrojax.data.protocols import Samples, ten_folds
 from surrojax.errors import InputError
 from surrojax.run import setup
+from surrojax.run.hints import of_dataset
 from surrojax.run.sweep import run_sweep
 from surrojax.settings import folds
 
@@ -92,6 +95,43 @@ def test_a_folder_of_labels_in_colour_with_subjects(tmp_path):
     assert set(dataset.test.subjects) == {"p01", "p11"}
     with pytest.raises(InputError, match="dataset.classes: 6 .* folder has no angry"):
         load(Source("folder", root, 20, 3, classes=6, options=options), Protocol())
+
+
+def test_persons_with_folders_of_expressions_are_told_and_can_be_mended(tmp_path):
+    for number in range(10):
+        folder = tmp_path / f"by_person/subj{number:02}"
+        drawn.label_folders(folder, ("happy", "sad"), 1, seed=number)
+        for label in ("happy", "sad"):
+            place = tmp_path / "mended" / label / folder.name
+            shutil.copytree(folder / label, place)
+    method = SimpleNamespace(batch_size=1, tunes=False, blind=None)
+    options = (("subject_pattern", ""), ("sequence_pattern", ""))
+    source = Source("folder", tmp_path / "by_person", 20, 3, options=options)
+    told = of_dataset(method, load(source, Protocol()))
+    assert "sort images as happy/subj00/1.png" in told[0]
+    [pattern] = re.findall('subject_pattern=([^"]*)"', told[0])
+    options = (("subject_pattern", pattern), ("sequence_pattern", ""))
+    source = Source("folder", tmp_path / "mended", 20, 3, options=options)
+    dataset = load(source, Protocol(fold=2))
+    assert dataset.classes == ("happy", "sad")
+    assert set(dataset.test.subjects) == {"subj02"}
+    assert of_dataset(method, dataset) == []
+
+
+def test_a_folder_in_splits_says_who_is_on_two_sides(tmp_path):
+    for part, seed in (("train", 0), ("test", 1)):
+        drawn.label_folders(tmp_path / "set" / part, ("happy", "sad"), 16, seed=seed)
+    (tmp_path / "set/train/sad/p03_sad.png").unlink()
+    (tmp_path / "set/train/happy/p03_happy.png").unlink()
+    options = (("subject_pattern", r"^(p\d+)_"), ("sequence_pattern", ""))
+    source = Source("folder", tmp_path / "set", 20, 3, options=options)
+    dataset = load(source, Protocol())
+    assert dataset.manifest["test_subjects_in_train_or_validation"] == 15
+    method = SimpleNamespace(batch_size=4, tunes=False, blind=None)
+    [told] = of_dataset(method, dataset)
+    assert told.startswith("test: 15 of 16 subjects are in train or validation as well")
+    held = load(source, Protocol(held_out=True))
+    assert held.manifest["test_subjects_in_train_or_validation"] == 0
 
 
 def test_a_folder_without_subjects_is_dealt_by_rows_and_its_copies_stay_together(

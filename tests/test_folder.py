@@ -201,6 +201,52 @@ def test_classes_csv_must_not_contradict_itself(tmp_path):
     )
 
 
+# The same word with an accent of its own, and with one that follows its letter.
+ONE, TWO = "caf\u00e9", "cafe\u0301"
+
+
+def test_a_class_composed_and_decomposed_is_one(tmp_path):
+    files = (f"train/{ONE}/1.png", "train/tea/1.png", f"test/{TWO}/{TWO}.png")
+    listing = folder.scan(draw(tmp_path, *files))
+    assert listing.classes == (ONE, "tea")
+    labels = {frame.file: frame.label for frame in listing.frames}
+    assert labels == dict(zip(files, (ONE, "tea", ONE), strict=True))
+    assert all((tmp_path / file).is_file() for file in labels)
+
+
+@pytest.mark.parametrize(("there", "written"), [(ONE, TWO), (TWO, ONE)])
+def test_tables_may_write_names_composed_or_decomposed(tmp_path, there, written):
+    files = (f"{there}/{there}.png", f"{there}/2.png", "tea/1.png")
+    listing = folder.scan(
+        draw(
+            tmp_path,
+            *files,
+            classes=f"folder,name\n{written},{TWO}1\n{there},{ONE}1\n",
+            subjects=f"image,subject,sequence\n{written}.png,{ONE},{ONE}\n"
+            f"{written}/2.png,{TWO},{TWO}\n1.png,{TWO},\n",
+        )
+    )
+    assert listing.classes == (f"{ONE}1", "tea")
+    assert subjects(listing) == dict.fromkeys(files, ONE)
+    assert [sequences(listing)[file] for file in files] == [ONE, ONE, "tea/1.png"]
+    assert listing.left_out == ()
+
+
+def test_of_two_spellings_of_a_path_a_table_means_its_own(tmp_path):
+    files = (f"{ONE}/1.png", f"{TWO}/1.png", "tea/2.png")
+    rows = "".join(f"{file},{who}\n" for file, who in zip(files, "ABC", strict=True))
+    draw(tmp_path, *files, subjects=f"image,subject\n{rows}")
+    found = subjects(folder.scan(tmp_path))
+    assert found == dict(zip(files, "ABC", strict=True))
+
+
+@pytest.mark.parametrize("pattern", [rf"^(\w+{ONE})_", rf"^(\w+{TWO})_", r"^(\w+)_"])
+def test_a_pattern_finds_names_composed_or_decomposed(tmp_path, pattern):
+    files = (f"happy/Al{ONE}_1.png", f"sad/Al{TWO}_1.png")
+    listing = folder.scan(draw(tmp_path, *files), subject_pattern=pattern)
+    assert subjects(listing) == dict.fromkeys(files, f"Al{ONE}")
+
+
 def test_without_a_pattern_or_table_nobody_is_known(tmp_path):
     listing = folder.scan(draw(tmp_path, *JAFFE))
     assert set(subjects(listing).values()) == {""}

@@ -1,10 +1,13 @@
 """Folders of identities, the people that are held out, and verification."""
 
+import os
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from readers import complaint
 
 from surrojax.data.identities import deal, read
 from surrojax.errors import InputError
@@ -86,8 +89,10 @@ def test_a_photo_is_turned_as_its_camera_says(tmp_path):
 def test_what_cannot_be_read_is_named(folder, tmp_path):
     (folder / "Al" / "Al_0002.jpg").write_bytes(b"no photo at all")
     found = read(folder, 10, 8)
-    with pytest.raises(InputError, match="Al_0002.jpg: cannot be read as a photo"):
-        found.photos[np.array([1])]
+    assert complaint(found.photos.__getitem__, np.array([1])) == (
+        f"{folder}, Al/Al_0002.jpg: cannot be read as a photo (it is no image of a "
+        "known kind); replace or delete it"
+    )
     with pytest.raises(InputError, match="no such folder or .tar archive"):
         read(tmp_path / "nowhere", 10, 8)
     (tmp_path / "bad.tar").write_bytes(b"x" * 2000)
@@ -140,6 +145,124 @@ def last_header(folder, file):
         archive.add(folder, "lfw")
     with tarfile.open(file) as archive:
         return archive.getmembers()[-1].offset
+
+
+def tree(root, *files):
+    for number, file in enumerate(files):
+        photo(root / file, (number, 0, 0), (4, 4))
+    return root
+
+
+def packed(root):
+    with tarfile.open(root.with_suffix(".tar"), "w") as archive:
+        archive.add(root, ".")
+    return root.with_suffix(".tar")
+
+
+def photos_of(source):
+    """The names of the people, and by name the numbers of their photos in `tree`."""
+    found = read(source, 4, 4)
+    red = found.photos[np.arange(len(found.people))][:, 0, 0, 0]
+    return {
+        name: red[found.people == person].tolist()
+        for person, name in enumerate(found.names)
+    }
+
+
+@pytest.mark.parametrize("pack", [lambda root: root, packed])
+@pytest.mark.parametrize(
+    "around",
+    [
+        ("", ""),
+        ("lfw/", "lfw/"),
+        ("sets/lfw/funneled/", "sets/lfw/funneled/"),
+        ("vgg/train/", "vgg/test/"),
+        ("Training/faces/", "val/faces/"),
+    ],
+)
+def test_folders_around_all_people_are_nobodys(tmp_path, around, pack):
+    first, second = around
+    root = tree(
+        tmp_path / "photos",
+        f"{first}Al/1.png",
+        f"{first}Al/2.png",
+        f"{second}Bea/1.png",
+        f"{second}sheet.png",
+    )
+    assert photos_of(pack(root)) == {"Al": [0, 1], "Bea": [2]}
+
+
+@pytest.mark.parametrize("pack", [lambda root: root, packed])
+@pytest.mark.parametrize(
+    ("files", "two", "who", "up", "out"),
+    [
+        (
+            (
+                "Al/album1/1.png",
+                "Al/album2/2.png",
+                "Bea/album0/1.png",
+                "Cy/album2/1.png",
+            ),
+            "Al/album2 and Cy/album2",
+            "Al or album2",
+            "Al/album2 right into Al",
+            "album2 beside Al",
+        ),
+        (
+            ("lfw/Al/trip/1.png", "lfw/Bea/home/1.png"),
+            "lfw/Al/trip and lfw/Bea/home",
+            "Al or trip",
+            "lfw/Al/trip right into lfw/Al",
+            "trip beside Al",
+        ),
+        (
+            ("Al/1.png", "Bea/1.png", "Bea/trip/1.png"),
+            "Bea/trip and Al",
+            "Bea or trip",
+            "Bea/trip right into Bea",
+            "trip beside Bea",
+        ),
+        (
+            ("Al/1.png", "Bea/Al/1.png"),
+            "Bea/Al and Al",
+            "Bea or Al",
+            "Bea/Al right into Bea",
+            "Al beside Bea",
+        ),
+    ],
+)
+def test_albums_are_not_taken_for_people(tmp_path, files, two, who, up, out, pack):
+    source = pack(tree(tmp_path / "photos", *files))
+    assert complaint(read, source, 4, 4) == (
+        f"{source}: photos lie in {two}, and nothing tells whether {who} is a person; "
+        f"put photos there as NAME/PHOTO.jpg: those in {up}, or the folder {out}"
+    )
+
+
+def test_links_to_folders_of_people_are_followed_but_not_in_circles(tmp_path):
+    tree(tmp_path, "far/Al/1.png", "far/Al/2.png", "near/Bea/1.png")
+    (tmp_path / "near/Al").symlink_to(tmp_path / "far/Al")
+    (tmp_path / "near/Bea/again").symlink_to(tmp_path / "near")
+    assert photos_of(tmp_path / "near") == {"Al": [0, 1], "Bea": [2]}
+
+
+def test_a_folder_of_photos_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    root = tree(tmp_path, "Al/1.png", "Bea/1.png")
+    scandir = os.scandir
+
+    def refuse(place):
+        if Path(place) == root / "Bea":
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    message = complaint(read, root, 4, 4)
+    assert message.startswith(f"{root}/Bea: cannot be read (Permission denied);")
+
+
+def test_a_name_composed_and_decomposed_is_one_person(tmp_path):
+    root = tree(tmp_path, "Pe\u0301rez/1.png", "P\u00e9rez/2.png", "Al/1.png")
+    assert photos_of(root) == {"Al": [2], "P\u00e9rez": [0, 1]}
 
 
 def many(tmp_path, people):

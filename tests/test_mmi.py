@@ -289,6 +289,22 @@ def test_columns_may_be_absent_in_any_order_and_case(tmp_path):
     assert [frame.file for frame in mmi.scan(tmp_path).frames] == ["i/1.PNG", "i/2.png"]
 
 
+def test_names_in_a_table_are_compared_composed(tmp_path):
+    one, two = "Jos\u00e9", "Jose\u0301"
+    table(
+        tmp_path,
+        f",{one}/{one}.png,,happy,{one},{one}",
+        f",{two}/2.png,,happy,{two},{two}",
+        ",i/1.PNG,,sad,S1,",
+    )
+    readers.draw(tmp_path, f"{two}/{one}.png", f"{two}/2.png", f"{one}/3.png")
+    assert mmi.scan(tmp_path).frames == (
+        Frame("i/1.PNG", "sad", "i/1.PNG", "S1"),
+        Frame(f"{two}/2.png", "happy", one, one),
+        Frame(f"{two}/{one}.png", "happy", one, one),
+    )
+
+
 GOOD = "v/a.avi,,1,happy,ann,"
 
 

@@ -324,6 +324,34 @@ def test_duplicates_are_counted_within_and_across_the_splits():
     }
 
 
+@pytest.mark.parametrize(
+    ("validation", "test", "count"),
+    [("EF", "GH", 0), ("EF", "AG", 1), ("EF", "AE", 2), ("AE", "GH", 0)],
+)
+def test_subjects_of_the_test_are_looked_for_in_the_other_splits(
+    validation, test, count
+):
+    who = [*"AABBCC", *(2 * validation), *(2 * test)]
+    where = np.array(["train"] * 6 + ["validation"] * 4 + ["test"] * 4)
+    found = official(of(a_split(14, subjects=who), where=where)).manifest
+    assert found["test_subjects_in_train_or_validation"] == count
+
+
+def test_subjects_are_looked_for_in_a_carved_validation_too():
+    """One of ten subjects of training validates, and is in the test as well."""
+    who = [*"ABCDEFGHIJ", *"ABCDEFGHIJK"]
+    where = np.array(["train"] * 10 + ["test"] * 11)
+    dataset = official(of(a_split(21, subjects=who), where=where))
+    assert dataset.validation.subjects.tolist() == ["A"]
+    assert dataset.manifest["test_subjects_in_train_or_validation"] == 10
+
+
+def test_unknown_subjects_are_looked_for_nowhere():
+    where = np.array(["train"] * 10 + ["test"] * 10)
+    found = official(of(a_split(20), where=where)).manifest
+    assert "test_subjects_in_train_or_validation" not in found
+
+
 def test_splits_become_one_database_again():
     where = np.array(["train"] * 10 + ["validation"] * 5 + ["test"] * 5)
     split = a_split(20)

@@ -20,6 +20,9 @@ from surrojax.data.walk import (
 from surrojax.errors import InputError
 from surrojax.fields import check_known
 
+OFFICIAL = {"train": 757, "test": 365}
+"""Clips of the two parts that the paper's figures are on; a tenth of 757 validates."""
+
 WHERE_FROM = (
     "AFEW from Abhinav Dhall's group, organisers of EmotiW "
     "(sites.google.com/view/emotiw2018; for research, after signing their agreement)"
@@ -69,6 +72,7 @@ def scan(folder: Path, frames: str = "middle") -> Listing:
     found: list[Frame] = []
     left_out: list[LeftOut] = []
     notes = []
+    counts: dict[str, int] = {}
     for split, names in _SPLITS.items():
         part = _part(root, split)
         if part is None:
@@ -80,8 +84,15 @@ def scan(folder: Path, frames: str = "middle") -> Listing:
         listed = _frames(root, split, clips, left_out)
         found += listed
         from_video = len({f.sequence for f in listed if f.number is not None})
-        cropped = len({f.sequence for f in listed}) - from_video
+        counts[split] = len({f.sequence for f in listed})
+        cropped = counts[split] - from_video
         notes.append(f"{split}: {cropped} clips from crops, {from_video} from videos")
+    if counts != OFFICIAL:
+        notes.append(
+            f"{counts['train']} training and {counts['test']} validation clips, not "
+            f"the {OFFICIAL['train']} and {OFFICIAL['test']} that the paper used: its "
+            "results do not compare"
+        )
     unlabelled = child(root, _UNLABELLED)
     if unlabelled:
         left_out.append(LeftOut(unlabelled.name, "no label"))

@@ -78,7 +78,8 @@ def scan(folder: Path) -> Listing:
     each with `images/<id>.jpg` and `annotations/<id>_exp.npy`, cut to the face.
 
     Contempt is left out, and so is what the annotators found to have no expression, to
-    be uncertain or to be no face. An image that both splits name is a test image only.
+    be uncertain or to be no face, and a row whose box is `NULL`. An image that both
+    splits name is a test image only.
 
     Args:
       folder: where AffectNet is, or what has it in a sub-folder.
@@ -133,12 +134,18 @@ class _Findings:
         label: str,
         split: str,
         box: Callable[[], tuple[int, int, int, int] | None] = lambda: None,
+        boxless: bool = False,
     ) -> None:
-        """One labelled image; its box is asked for only if it is kept."""
+        """One labelled image; its box is asked for only if it is kept.
+
+        `boxless`: there should be a box, but none is known.
+        """
         if file in self._seen:
             self.leave_out(file, "image listed twice")
         elif label in _LEFT_OUT:
             self.leave_out(file, label)
+        elif boxless:
+            self.leave_out(file, "no face box")
         else:
             self.frames[file] = Frame(file, label, file, "", split, box=box())
         self._seen.add(file)
@@ -184,7 +191,8 @@ def _scan_tables(root: Path, findings: _Findings) -> None:
             if file is None:
                 findings.leave_out(wanted, "image missing")
             else:
-                findings.add(file, label, split, partial(_box, row))
+                boxless = "NULL" in map(row.fields.get, _BOX)
+                findings.add(file, label, split, partial(_box, row), boxless)
     findings.without_annotation(file for file in there if _is_image(file))
 
 

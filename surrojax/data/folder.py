@@ -6,9 +6,16 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from surrojax.data import csvs
-from surrojax.data.labels import expression
+from surrojax.data.labels import expression, split_of
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
-from surrojax.data.walk import files, files_below, folders, is_image, natural
+from surrojax.data.walk import (
+    composed,
+    files,
+    files_below,
+    folders,
+    is_image,
+    natural,
+)
 from surrojax.errors import InputError
 
 SUBJECTS_CSV = "subjects.csv"
@@ -18,16 +25,6 @@ LAYOUT = (
     "put the images into a sub-folder for each class, such as happy/1.png, or into "
     "such sub-folders of train and test"
 )
-
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 class _Image(NamedTuple):
@@ -39,7 +36,7 @@ class _Image(NamedTuple):
 
     @property
     def folder(self) -> str:
-        return PurePosixPath(self.place).name
+        return composed(PurePosixPath(self.place).name)
 
 
 class _Person(NamedTuple):
@@ -69,6 +66,8 @@ def scan(
     A file `subjects.csv` in `folder`, with the columns `image` (its path in `folder`,
     or its bare name), `subject` and if wanted `sequence` (may be blank), says who is in
     each image. It takes precedence over the patterns.
+
+    Names are compared in Unicode's NFC: an `é` is one, in whatever way it is written.
 
     Args:
       folder: it.
@@ -102,7 +101,7 @@ def scan(
         if match_subject and not subject:
             subject = match_subject(image.file)
         if match_sequence and not sequence:
-            sequence = f"{image.place}/{match_sequence(image.file)}"
+            sequence = composed(f"{image.place}/{match_sequence(image.file)}")
         frames.append(
             Frame(
                 image.file,
@@ -134,9 +133,9 @@ def has_splits(folder: Path) -> bool:
 def _splits(root: Path) -> dict[Path, str]:
     """The splits' folders; none where labels are outermost."""
     splits = {
-        folder: _SPLITS[folder.name.casefold()]
+        folder: name
         for folder in folders(root)
-        if folder.name.casefold() in _SPLITS and folders(folder)
+        if (name := split_of(folder.name)) and folders(folder)
     }
     return splits if {"train", "test"} & set(splits.values()) else {}
 
@@ -220,15 +219,14 @@ def _classes(
 def _new_names(root: Path) -> Iterator[tuple[csvs.Row, str, str]]:
     """The rows of classes.csv, if it is there, each with its folder and name."""
     table = csvs.find(root, CLASSES_CSV)
-    first: dict[str, csvs.Row] = {}
+    first: dict[str, tuple[int, str]] = {}
     for row in csvs.read_rows(table, ("folder", "name")) if table else ():
-        folder, name = _filled(row, "folder"), _filled(row, "name")
-        other = first.setdefault(folder, row)
-        if other.fields != row.fields:
+        folder, name = composed(_filled(row, "folder")), composed(_filled(row, "name"))
+        line, earlier = first.setdefault(folder, (row.line, name))
+        if earlier != name:
             raise row.fault(
                 "name",
-                f"{name!r} for {folder!r}, but {other.fields['name']!r} in line "
-                f"{other.line}",
+                f"{name!r} for {folder!r}, but {earlier!r} in line {line}",
                 "keep one of the lines",
             )
         yield row, folder, name
@@ -241,15 +239,19 @@ def _persons(
     table = csvs.find(root, SUBJECTS_CSV)
     if table is None:
         return {}
+    exact = {image.file: [image.file] for image in images}
     meant: dict[str, list[str]] = {}
     for image in images:
-        meant.setdefault(PurePosixPath(image.file).name, []).append(image.file)
-        meant[image.file] = [image.file]
+        for name in (PurePosixPath(image.file).name, image.file):
+            meant.setdefault(composed(name), []).append(image.file)
     said: dict[str, tuple[int, _Person]] = {}
     for row in csvs.read_rows(table, ("image", "subject"), ("sequence",)):
         name = _filled(row, "image")
-        person = _Person(_filled(row, "subject"), row.fields.get("sequence", ""))
-        found = meant.get(PurePosixPath(name.replace("\\", "/")).as_posix(), [])
+        person = _Person(
+            composed(_filled(row, "subject")), composed(row.fields.get("sequence", ""))
+        )
+        path = PurePosixPath(name.replace("\\", "/")).as_posix()
+        found = exact.get(path) or meant.get(composed(path), [])
         if not found:
             place = f"{SUBJECTS_CSV}, line {row.line}"
             left_out.append(LeftOut(place, "row without an image"))
@@ -287,7 +289,7 @@ def _matcher(field: str, pattern: str) -> Callable[[str], str] | None:
     if not pattern:
         return None
     try:
-        wanted = re.compile(pattern)
+        wanted = re.compile(composed(pattern))
     except re.error as error:
         raise InputError(
             f"config.dataset.{field}: {pattern!r} is no regular expression ({error}); "
@@ -295,7 +297,7 @@ def _matcher(field: str, pattern: str) -> Callable[[str], str] | None:
         ) from error
 
     def match(file: str) -> str:
-        text = file if "/" in pattern else PurePosixPath(file).name
+        text = composed(file if "/" in pattern else PurePosixPath(file).name)
         found = wanted.search(text)
         value = found and found[min(1, wanted.groups)]
         if not value:

@@ -1,7 +1,8 @@
 """Photos of many people, a folder each: what a face-recognition network learns from.
 
 The layout of LFW, CASIA-WebFace and VGGFace2: `name/photo.jpg`, in a folder or in a
-`.tar` of one.
+`.tar` of one. A folder around all of the people's is nobody's, and so are `train` and
+`test`.
 """
 
 import hashlib
@@ -9,16 +10,17 @@ import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from surrojax.data.labels import split_of
 from surrojax.data.pixels import decode_rgb
-from surrojax.data.walk import IMAGE_SUFFIXES
+from surrojax.data.walk import composed, images, is_hidden, is_image
 from surrojax.errors import InputError, one_line
 
 WHERE_FROM = (
@@ -90,14 +92,17 @@ class Photos:
         try:
             return entry.read_bytes()
         except OSError as error:
-            raise self._fault(row, error) from error
+            raise self._fault(row, one_line(error)) from error
 
     def _decode(self, row: int) -> np.ndarray:
         encoded = self._bytes(row)
         try:
             rgb = decode_rgb(io.BytesIO(encoded))
+        except UnidentifiedImageError as error:
+            # Pillow names the stream, which says nothing.
+            raise self._fault(row, "it is no image of a known kind") from error
         except Exception as error:
-            raise self._fault(row, error) from error
+            raise self._fault(row, one_line(error)) from error
         box_height = self.window * min(rgb.height, rgb.width * self.height / self.width)
         box_width = box_height * self.width / self.height
         left, top = (rgb.width - box_width) / 2, (rgb.height - box_height) / 2
@@ -105,8 +110,7 @@ class Photos:
         size = (self.width, self.height)
         return np.asarray(rgb.resize(size, Image.Resampling.BILINEAR, box))
 
-    def _fault(self, row: int, error: Exception) -> InputError:
-        why = one_line(error)
+    def _fault(self, row: int, why: str) -> InputError:
         return InputError(
             f"{self.titles[row]}: cannot be read as a photo ({why}); replace or delete "
             "it"
@@ -122,13 +126,16 @@ def read(source: Path, height: int, width: int, window: float = 1.0) -> Identiti
       window: of `Photos`.
 
     Raises:
-      InputError: there is nothing, or fewer than two people.
+      InputError: there is nothing, or fewer than two people; or photos lie so deep that
+        nothing tells which folder is a person's.
     """
     find = _in_folder if source.is_dir() else _in_archive
     if not source.exists():
         raise InputError(f"{source}: no such folder or .tar archive; {WHERE_FROM}")
-    found = sorted(find(source), key=lambda entry: entry[0].parts)
-    who = [path.parent.name for path, _ in found]
+    every = sorted(find(source), key=lambda entry: entry[0].parts)
+    person = _people(source, {path.parent for path, _ in every})
+    found = [(path, entry) for path, entry in every if path.parent in person]
+    who = [person[path.parent] for path, _ in found]
     names = tuple(sorted(set(who)))
     if len(names) < 2:
         raise InputError(f"{source}: photos of {len(names)} people found; {WHERE_FROM}")
@@ -144,19 +151,51 @@ def read(source: Path, height: int, width: int, window: float = 1.0) -> Identiti
     return Identities(photos, people, names, source.name)
 
 
-def _wanted(path: PurePosixPath) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in IMAGE_SUFFIXES and len(path.parts) > 1 and not hidden
+def _people(source: Path, folders: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """Whose each folder with photos is; those that are nobody's are left out.
+
+    Args:
+      source: what they lie in, for the message.
+      folders: with photos right in them, relative to `source`.
+
+    Raises:
+      InputError: some lie in others that are neither around all nor a split's.
+    """
+    inside = {folder: folder.parts for folder in folders if folder.parts}
+    while any(len(parts) > 1 for parts in inside.values()):
+        outer = {parts[0] for parts in inside.values()}
+        if len(outer) > 1 and not all(map(split_of, outer)):
+            raise _unclear(source, inside)
+        inside = {
+            folder: parts[1:] for folder, parts in inside.items() if len(parts) > 1
+        }
+    return {folder: composed(parts[0]) for folder, parts in inside.items()}
+
+
+def _unclear(source: Path, inside: dict[PurePosixPath, tuple[str, ...]]) -> InputError:
+    """Names two folders that may be people's or albums, of one name if they can be."""
+    folders = sorted(inside, key=lambda f: (len(inside[f]) == 1, f.parts))
+    first: dict[str, PurePosixPath] = {}
+    alike = [
+        (other, folder)
+        for folder in folders
+        if (other := first.setdefault(composed(folder.name), folder)) != folder
+    ]
+    inner, second = alike[0] if alike else folders[:2]
+    return InputError(
+        f"{source}: photos lie in {inner} and {second}, and nothing tells whether "
+        f"{inner.parent.name} or {inner.name} is a person; put photos there as "
+        f"NAME/PHOTO.jpg: those in {inner} right into {inner.parent}, or the folder "
+        f"{inner.name} beside {inner.parent.name}"
+    )
 
 
 Entry = tuple[PurePosixPath, bytes | Path]
 
 
 def _in_folder(source: Path) -> Iterator[Entry]:
-    for file in source.rglob("*"):
-        path = PurePosixPath(file.relative_to(source).as_posix())
-        if _wanted(path) and file.is_file():
-            yield path, file
+    for file in images(source):
+        yield PurePosixPath(file.relative_to(source).as_posix()), file
 
 
 def _in_archive(source: Path) -> Iterator[Entry]:
@@ -164,16 +203,11 @@ def _in_archive(source: Path) -> Iterator[Entry]:
         with tarfile.open(source) as archive:
             members = {PurePosixPath(m.name): m for m in archive if m.isfile()}
             _check_end(archive)
-            tops = {path.parts[0] for path in members}
-            nested = any(len(path.parts) > 2 for path in members)
-            for whole, member in members.items():
-                # The folder that everything is in is nobody's.
-                inside = (
-                    whole.relative_to(*tops) if len(tops) == 1 and nested else whole
-                )
-                content = archive.extractfile(member) if _wanted(inside) else None
+            for path, member in members.items():
+                wanted = is_image(path) and not any(map(is_hidden, path.parts))
+                content = archive.extractfile(member) if wanted else None
                 if content is not None:
-                    yield inside, content.read()
+                    yield path, content.read()
     except (
         OSError,
         EOFError,

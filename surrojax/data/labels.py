@@ -1,4 +1,4 @@
-"""The seven expressions and contempt in the spellings of the databases."""
+"""Expressions and splits in the spellings of the databases."""
 
 CONTEMPT = "contempt"
 """The eighth expression of some databases, which the paper's protocols leave out."""
@@ -16,6 +16,15 @@ _SPELLINGS = {
 _NAME_OF = {
     word: name for name, words in _SPELLINGS.items() for word in (name, *words.split())
 }
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
 
 
 def expression(word: str) -> str | None:
@@ -29,3 +38,8 @@ def expression(word: str) -> str | None:
       Its name in `EXPRESSIONS`, or `CONTEMPT`; None for any other word.
     """
     return _NAME_OF.get(word.strip().casefold())
+
+
+def split_of(word: str) -> str | None:
+    """`train`, `validation` or `test`, whichever a folder's name means; else None."""
+    return _SPLITS.get(word.casefold())

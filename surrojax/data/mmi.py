@@ -10,7 +10,16 @@ from surrojax.data.dataset import EXPRESSIONS
 from surrojax.data.labels import CONTEMPT, expression
 from surrojax.data.listing import Frame, LeftOut, Listing, canonical, check
 from surrojax.data.video import VIDEO_SUFFIXES, choose, count_frames
-from surrojax.data.walk import child, files, find_root, folders, is_image, natural
+from surrojax.data.walk import (
+    child,
+    composed,
+    files,
+    find_file,
+    find_root,
+    folders,
+    is_image,
+    natural,
+)
 from surrojax.errors import InputError
 
 OFFICIAL = 205
@@ -244,9 +253,11 @@ def _frame(root: Path, row: Row) -> Frame:
     if len(given) != 1:
         raise row.fault("video", "one of the columns video and image must be filled")
     (column,) = given
-    path = PurePosixPath(row.fields[column].replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not (root / path).is_file():
-        raise row.fault(column, f"no file {str(path)!r} in {root}")
+    wanted = PurePosixPath(row.fields[column].replace("\\", "/"))
+    inside = not wanted.is_absolute() and ".." not in wanted.parts
+    path = find_file(root, wanted) if inside else None
+    if path is None:
+        raise row.fault(column, f"no file {str(wanted)!r} in {root}")
     if column == "image" and not is_image(Path(path)):
         raise row.fault(column, f"{str(path)!r} is no image by its ending")
     number = (
@@ -262,10 +273,10 @@ def _frame(root: Path, row: Row) -> Frame:
             "label",
             f"{row.fields['label'][:20]!r} is none of {', '.join(EXPRESSIONS)}",
         )
-    subject = row.fields["subject"]
+    subject = composed(row.fields["subject"])
     if not subject:
         raise row.fault("subject", "is empty, and folds are dealt by subject")
-    sequence = row.fields.get("sequence") or str(path)
+    sequence = composed(row.fields.get("sequence", "")) or str(path)
     return Frame(str(path), label, sequence, subject, "", number)
 
 

@@ -188,6 +188,8 @@ def ten_folds(samples: Samples, fold: int) -> Dataset:
 def official(samples: Samples) -> Dataset:
     """The database's own splits; a tenth of training validates where none is given.
 
+    Where subjects are known, the manifest says how many are on two sides.
+
     Raises:
       InputError: there is no training or no test split.
     """
@@ -205,7 +207,19 @@ def official(samples: Samples) -> Dataset:
         kept = rows[deal(samples.take(rows)) == 0]
         where["validation"][kept], where["train"][kept] = True, False
         protocol += "; a tenth of training validates"
-    return _dataset(samples, [where[name] for name in SPLITS], {"protocol": protocol})
+    masks = [where[name] for name in SPLITS]
+    return _dataset(samples, masks, {"protocol": protocol} | _seen(samples, *masks))
+
+
+def _seen(
+    samples: Samples, train: np.ndarray, validation: np.ndarray, test: np.ndarray
+) -> dict[str, int]:
+    """A count of the test's subjects that are elsewhere too; empty: not known."""
+    subjects = samples.all.subjects
+    if subjects is None:
+        return {}
+    both = np.intersect1d(subjects[test], subjects[train | validation])
+    return {"test_subjects_in_train_or_validation": len(both)}
 
 
 def held_out(samples: Samples) -> Samples:

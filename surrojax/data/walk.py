@@ -7,8 +7,9 @@ here does not depend on any of that, nor on the order in which a disk lists name
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from surrojax.errors import InputError
@@ -123,15 +124,50 @@ def images(folder: Path) -> list[Path]:
     return files_below(folder, IMAGE_SUFFIXES)
 
 
-def is_image(file: Path) -> bool:
+def is_image(file: PurePath) -> bool:
     """Whether a file counts as an image, by its ending."""
     return file.suffix.lower() in IMAGE_SUFFIXES
+
+
+def find_file(root: Path, path: PurePosixPath) -> PurePosixPath | None:
+    """The file of a path in a folder, as it is spelled there; None: there is none.
+
+    Args:
+      root: the folder.
+      path: relative to it, without `..`; of any spelling that `composed` makes equal.
+    """
+    if (root / path).is_file():
+        return path
+    level = [root]
+    for part in path.parts:
+        level = [
+            Path(entry)
+            for place in level
+            if place.is_dir()
+            for entry in _entries(place)
+            if composed(entry.name) == composed(part)
+        ]
+    found = [PurePosixPath(file.relative_to(root)) for file in level if file.is_file()]
+    return found[0] if found else None
 
 
 def natural(name: str) -> tuple[Any, ...]:
     """A sorting key by which `x2` comes before `x10`, whatever the case."""
     parts = re.split("([0-9]+)", name.casefold())
     return tuple(int(p) if i % 2 else p for i, p in enumerate(parts)), name
+
+
+def composed(name: str) -> str:
+    """A name by which spellings of it are compared, never opened: in Unicode's NFC.
+
+    A Mac writes `é` as two characters where others write one.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder never counts: hidden, or left there by a desktop."""
+    return name.startswith(".") or name.casefold() in _LITTER
 
 
 def _below(
@@ -148,7 +184,7 @@ def _below(
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as listed:
-            entries = [entry for entry in listed if not _hidden(entry.name)]
+            entries = [entry for entry in listed if not is_hidden(entry.name)]
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be read ({error.strerror}); check its name and its "
@@ -161,10 +197,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
                 "line; rename it"
             )
     return sorted(entries, key=lambda entry: natural(entry.name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _LITTER
 
 
 def _ends(name: str, suffixes: Iterable[str] | None) -> bool:
