@@ -13,7 +13,7 @@ from surrojax.networks.liveness import needs
 from surrojax.networks.own import SITES, TRUNK, OwnNetwork
 from surrojax.own.descent import ignores_rate
 from surrojax.own.method import Plain, own_of, standard
-from surrojax.run.hints import SHOWN, of_splits
+from surrojax.run.hints import named, of_splits
 
 LARGE = 30.0
 """A root mean square of inputs above which SGD is likely to diverge or to stall."""
@@ -128,22 +128,16 @@ def _of_network(network: OwnNetwork) -> list[str]:
     found = []
     if network.untold:
         found.append(
-            f"network: {_some(network.untold)} does in training what it does else, by "
+            f"network: {named(network.untold)} does in training what it does else, by "
             "running averages, dropping nothing; where that is not meant, let "
             f"__call__ take one of {', '.join(MODES)}, and hand it on"
         )
     if network.beside:
         found.append(
-            f"layers: logits come by {_some(network.beside)} as well, past "
+            f"layers: logits come by {named(network.beside)} as well, past "
             f"{network.layers[-1].name}; layers=(...) says where else to act"
         )
     return found
-
-
-def _some(names: Sequence[str]) -> str:
-    """Names, or the first few of many."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def unused(method: Method, given: Mapping[str, Any]) -> list[str]:

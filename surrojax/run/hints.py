@@ -55,11 +55,12 @@ def missing(name: str, split: Split, classes: Sequence[str]) -> list[str]:
     absent = np.setdiff1d(np.arange(len(classes)), split.labels)
     if not absent.size:
         return []
-    named = _named([classes[index] for index in absent])
+    named = named([classes[index] for index in absent])
     return [f"{name}: has no example of class {named}, of {len(classes)} classes"]
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """Names, the first few of many."""
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -133,7 +134,7 @@ def _by_person(dataset: Dataset) -> list[str]:
     if len(persons) < NEARLY * len(inside) or not several:
         return []
     return [
-        f"classes: the folders inside of {_named(persons)} are named after expressions "
-        f"({_named(found)}), so that persons are told apart, not expressions; sort "
+        f"classes: the folders inside of {named(persons)} are named after expressions "
+        f"({named(found)}), so that persons are told apart, not expressions; sort "
         f"images as {found[0]}/{persons[0]}/1.png, and {INNERMOST} says who is in them"
     ]
