@@ -55,8 +55,8 @@ def missing(name: str, split: Split, classes: Sequence[str]) -> list[str]:
     absent = np.setdiff1d(np.arange(len(classes)), split.labels)
     if not absent.size:
         return []
-    named = named([classes[index] for index in absent])
-    return [f"{name}: has no example of class {named}, of {len(classes)} classes"]
+    told = named([classes[index] for index in absent])
+    return [f"{name}: has no example of class {told}, of {len(classes)} classes"]
 
 
 def named(names: Sequence[str]) -> str:
