@@ -89,12 +89,22 @@ class Heads(nn.Module):
         return nn.Dense(3, name="a")(x) + nn.Dense(3, name="b")(x)
 
 
+class Unused(nn.Module):
+    """Holds a parameter itself, which has no part in what it yields."""
+
+    @nn.compact
+    def __call__(self, x):
+        self.param("scale", nn.initializers.ones, (8,))
+        return nn.Dense(3, name="out")(nn.relu(nn.Dense(8, name="below")(x)))
+
+
 @pytest.mark.parametrize(
     ("network", "names", "beside"),
     [
         (Aside(), ["below", "main"], ()),
         (Projected(), ["below", "out"], ()),
         (AtFirst(), ["below", "out"], ()),
+        (Unused(), ["below", "out"], ()),
         (Beside(), ["out"], ("gate", "wide")),
         (Heads(), ["b"], ("a", "below")),
     ],

@@ -10,7 +10,7 @@ networks are: the head is what the logits need once z is known.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -197,11 +197,11 @@ def adapt(
             "nn.jit or nn.scan cannot be tuned; name one outside of it"
         )
     if layers is None:
-        if len(found) == 2 and not _needed(own, variables, inputs).follows:
+        if len(found) == 2 and not _follows(own, variables, inputs):
             own = replace(own, layers=found[1:])
         last = replace(own, layers=own.layers[-1:])
         own = replace(own, beside=_beside(last, variables, inputs))
-    head = _needed(own, variables, inputs).head
+    head = _head(own, variables, inputs)
     return replace(own, head=head, untold=tuple(untold))
 
 
@@ -212,7 +212,7 @@ def _idle(
     inputs: jax.Array,
     mode: tuple[str, ...],
 ) -> frozenset[Path]:
-    """Paths of the modules that hold parameters, of which the logits need none."""
+    """Paths of the layers that hold parameters, of which the logits need none."""
 
     def logits(variables: Any, inputs: jax.Array) -> Any:
         return module.apply(variables, inputs, **mode_argument(mode, False))
@@ -221,39 +221,39 @@ def _idle(
     return frozenset(
         call.path
         for call in calls
-        if call.params
+        if call.path  # not the network itself
+        and call.params
         and not any(used.get((*call.path, name), True) for name in call.params)
     )
 
 
-class _Needed(NamedTuple):
-    """What is needed once z is known.
+def _head(
+    own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
+) -> frozenset[Path]:
+    """Paths of the variables that the logits need once z is known."""
+    used = _needed(own, variables, inputs, lambda logits, sites: logits)[0]
+    return frozenset(path for path, need in flatten_dict(used).items() if need)
 
-    Attributes:
-      head: paths of variables, with their collection first, that the logits need.
-      follows: whether x, of the second layer, follows from z.
-    """
 
-    head: frozenset[Path]
-    follows: bool
+def _follows(own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array) -> bool:
+    """Whether x, of the second layer, follows from z."""
+    return bool(_needed(own, variables, inputs, lambda logits, sites: sites.x)[2])
 
 
 def _needed(
-    own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
-) -> _Needed:
-    """What is needed once what the first layer receives is known."""
+    own: OwnNetwork,
+    variables: Mapping[str, Any],
+    inputs: jax.Array,
+    result: Callable[[jax.Array, Sites], Any],
+) -> tuple[Any, ...]:
+    """Of variables, inputs and what the first layer receives, what a result needs."""
 
-    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> tuple[Any, Any]:
-        z = z.reshape(len(z), -1)
-        split = own.split(variables)
-        logits, sites = own.apply(split, inputs, NO_DROPOUT, False, z=z)
-        return logits, sites.x
+    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> Any:
+        z, split = z.reshape(len(z), -1), own.split(variables)
+        return result(*own.apply(split, inputs, NO_DROPOUT, False, z=z))
 
     z = jax.ShapeDtypeStruct((len(inputs), *own.layers[0].shape), jnp.float32)
-    used, _, _ = needs(lambda *given: above(*given)[0], variables, inputs, z)
-    _, _, follows = needs(lambda *given: above(*given)[1], variables, inputs, z)
-    head = frozenset(path for path, need in flatten_dict(used).items() if need)
-    return _Needed(head, follows)
+    return needs(above, variables, inputs, z)
 
 
 def _beside(
@@ -268,7 +268,7 @@ def _beside(
     (layer,), shapes = last.layers, flatten_dict(variables)
     others = sorted(
         path[1:-1]
-        for path in _needed(last, variables, inputs).head
+        for path in _head(last, variables, inputs)
         if path[0] == "params"
         and path[1 : len(layer.path) + 1] != layer.path
         and len(shapes[path].shape) > 1
