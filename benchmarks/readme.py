@@ -48,6 +48,7 @@ SHIFTED = {
 
 SHIFTED_RIVALS = {
     "surrojax_wide": "tuned, no setting to begin with",
+    "longer_start_surrojax_wide": "where this search begins, not tuned",
     "tpe": COMPARED["tpe"],
     "random": COMPARED["random"],
 }

@@ -473,13 +473,31 @@ def random_search_on_shifted_images():
 
 
 @claim(
-    "tuning had {} % over {} seeds (`results/compare_lenet_shift_long_drawn`): {} "
-    "fewer than with it ({}),"
+    "has {} %, {} fewer than from the beginning that was chosen for shifts ({}). It is "
+    "ahead of random search on each of {} seeds, by {} in the mean ({}), and of no "
+    "regularisation, by {} ({}), and level with the light dropout that was chosen by "
+    "hand: {} ahead ({}). The {} seeds were planned beforehand. With its first setting "
+    "drawn at random, as it had been before, it had {} % over {} seeds"
 )
 def no_beginning_on_shifted_images():
-    drawn = accuracy(WIDE, f"{LONG}_drawn")
-    found, own = ahead(accuracy(OURS, LONG), drawn), mean(drawn)
-    return plus(own), word(own.size), found.mean, span(found)
+    wide, drawn = accuracy(WIDE, LONG), mean(accuracy(WIDE, f"{LONG}_drawn"))
+    begun = ahead(accuracy(OURS, LONG), wide)
+    over = gains(wide, accuracy("random", LONG))
+    random, size = Mean.of(over), word(len(wide))
+    plain, light = (
+        ahead(wide, variant("shift", name)) for name in ("untuned_long", "light_long")
+    )
+    assert min(over) > 0 and {begun.size, random.size, plain.size} == {len(wide)}
+    found = (part for of in (random, plain, light) for part in (of.mean, span(of)))
+    return (
+        *(plus(mean(wide)), begun.mean, span(begun), size),
+        *(*found, size, plus(drawn), word(drawn.size)),
+    )
+
+
+@claim("given none, it has {} %.", "README.md")
+def no_beginning_on_shifted_images_in_the_readme():
+    return [plus(mean(accuracy(WIDE, LONG)))]
 
 
 @claim("{} over random search for the same budget ({})", "README.md")
