@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from surrojax.errors import InputError
@@ -56,6 +56,12 @@ def check_known(where: str, word: Any, known: Collection[Any]) -> None:
             f"{where}: {word!r} is unknown{meant}; choose from "
             f"{', '.join(map(str, words))}"
         )
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """Names in words; of many, the first few."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def are_words(given: Any) -> bool:

@@ -96,7 +96,7 @@ def test_folders_of_expressions_inside_of_persons_are_told(around, inner, others
     files += [f"{around}{person}/1.png" for person in PERSONS[:others]]
     [told] = of_dataset(UNTUNED, in_files(PERSONS, files))
     first, fifth = PERSONS[others], PERSONS[others + 4]
-    assert told.startswith(f"classes: the folders inside of {first}, ")
+    assert told.startswith(f"classes: folders inside of {first}, ")
     assert told.endswith(
         f"{fifth} and {5 - others} more are named after expressions (HA, sad), so that "
         f"persons are told apart, not expressions; sort images as HA/{first}/1.png, "

@@ -239,6 +239,37 @@ def test_albums_are_not_taken_for_people(tmp_path, files, two, who, up, out, pac
     )
 
 
+@pytest.mark.parametrize("pack", [lambda root: root, packed])
+def test_sets_of_many_people_lie_side_by_side(tmp_path, pack):
+    people = [f"{of}/{of}{n}/1.png" for of in ("lfw", "casia_train") for n in range(10)]
+    found = photos_of(pack(tree(tmp_path / "photos", *people)))
+    assert len(found) == 20 and found["lfw3"] == [3]
+    shared = tree(tmp_path / "shared", *people, "lfw/casia_train1/1.png")
+    assert "nothing tells whether" in complaint(read, pack(shared), 4, 4)
+    few = tree(tmp_path / "few", *people[:-1])
+    assert "nothing tells whether" in complaint(read, pack(few), 4, 4)
+    direct = tree(tmp_path / "direct", *people, "lfw/sheet.png")
+    assert "nothing tells whether" in complaint(read, pack(direct), 4, 4)
+
+
+@pytest.mark.parametrize("pack", [lambda root: root, packed])
+def test_what_lies_beside_splits_is_named(tmp_path, pack):
+    root = tree(tmp_path / "all", "train/Al/1.png", "test/Bea/1.png", "docs/fig.png")
+    source = pack(root)
+    assert complaint(read, source, 4, 4) == (
+        f"{source}: photos lie in docs, beside test and train, and nothing tells whose "
+        "they are; move docs away"
+    )
+
+
+def test_a_person_whom_a_link_repeats_is_one(tmp_path):
+    root = tree(tmp_path / "photos", "Al/1.png", "Bea/1.png")
+    (root / "Chief").symlink_to(root / "Al")
+    assert photos_of(root) == {"Al": [0], "Bea": [1]}
+    (root / "latest").symlink_to(root)
+    assert photos_of(root) == {"Al": [0], "Bea": [1]}
+
+
 def test_links_to_folders_of_people_are_followed_but_not_in_circles(tmp_path):
     tree(tmp_path, "far/Al/1.png", "far/Al/2.png", "near/Bea/1.png")
     (tmp_path / "near/Al").symlink_to(tmp_path / "far/Al")

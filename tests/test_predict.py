@@ -98,15 +98,18 @@ def test_places_are_files_and_folders_in_natural_order(tmp_path):
 
 
 def test_what_a_folder_has_besides_images_is_told(tmp_path, caplog):
-    for name in ("a.gif", "b.gif", "list.csv", "README"):
+    for name in ("a.gif", "b/b.gif", "b/list.csv", "README", "LICENSE"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(InputError, match=r"no images \(2 .gif, 1 .csv, 1 README\); na"):
+    (tmp_path / "notes.csv").symlink_to(tmp_path / "nowhere")
+    others = "2 .gif, 2 without an ending, 2 .csv"
+    with pytest.raises(InputError, match=rf"no images \({others}\); name a folder"):
         find([tmp_path])
     assert find([tmp_path / "a.gif"]) == [tmp_path / "a.gif"]
     assert not caplog.messages
     (tmp_path / "c.png").write_bytes(b"")
     assert find([tmp_path]) == [tmp_path / "c.png"]
-    assert "named as images are: 2 .gif, 1 .csv, 1 README; an" in caplog.messages[0]
+    assert f"named as images are: {others}; an image of" in caplog.messages[0]
 
 
 def test_a_table_goes_into_a_pipe(root, tmp_path, capsys):

@@ -51,18 +51,27 @@ def test_a_link_stays_one(tmp_path):
         write_json(link, value)
         assert link.is_symlink() and json.loads(file.read_text()) == value
     assert [f.name for f in (tmp_path / "far").iterdir()] == ["x.json"]
+    lost, loop = tmp_path / "lost.json", tmp_path / "loop.json"
+    lost.symlink_to(tmp_path / "none/x.json")
+    with pytest.raises(InputError, match="none/x.json: there is no folder"):
+        write_json(lost, {})
+    loop.symlink_to(loop)
+    write_json(loop, {"a": 3})
+    assert json.loads(loop.read_text()) == {"a": 3}
 
 
 def test_only_what_runs_have_is_theirs(folder, tmp_path):
     refuse_owned(folder.path / "schedule.csv")
     folder.claim(description())
+    refuse_owned(folder.path / "schedule.csv")  # config.json may be another program's
+    folder.append_metrics({"round": 1})
     for name in ("schedule.csv", "config.json", "plots/a.png", ".lock"):
         with pytest.raises(
             InputError, match="is a file of the run in .*; name another"
         ):
             refuse_owned(folder.path / name)
     refuse_owned(folder.path / "found.csv")
-    (tmp_path / "config.json").write_text("[]")  # of another program
+    (tmp_path / "config.json").write_text("// of another program")
     refuse_owned(tmp_path / "plots/x.csv")
     (tmp_path / "sweep.csv").write_text("")
     with pytest.raises(InputError, match="is a file of the run in"):

@@ -1,17 +1,19 @@
-"""Mistakes of a user's network, and of what is done to its inputs, are told."""
+"""Mistakes of a user's network are told, and no others."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from flax import nnx
 
 import surrojax
 from surrojax.data import Split
 from surrojax.errors import InputError
+from surrojax.networks import forward_in_training, init
 from surrojax.networks.own import adapt
 from surrojax.own.hints import hints, opening
+from surrojax.sites import Sites
 
 RNG = np.random.default_rng(3)
 LABELS = RNG.integers(0, 3, 240)
@@ -98,6 +100,17 @@ class Unused(nn.Module):
         return nn.Dense(3, name="out")(nn.relu(nn.Dense(8, name="below")(x)))
 
 
+class Boxed(nn.Module):
+    """Its kernels say how they would be spread over devices."""
+
+    @nn.compact
+    def __call__(self, x):
+        boxed = nn.with_partitioning(nn.initializers.lecun_normal(), (None, "model"))
+        beside = x @ self.param("beside", boxed, (6, 3))
+        x = nn.relu(nn.Dense(8, kernel_init=boxed, name="below")(x))
+        return nn.Dense(3, kernel_init=boxed, name="out")(x) + beside
+
+
 @pytest.mark.parametrize(
     ("network", "names", "beside"),
     [
@@ -105,6 +118,7 @@ class Unused(nn.Module):
         (Projected(), ["below", "out"], ()),
         (AtFirst(), ["below", "out"], ()),
         (Unused(), ["below", "out"], ()),
+        (Boxed(), ["below", "out"], ("beside",)),
         (Beside(), ["out"], ("gate", "wide")),
         (Heads(), ["b"], ("a", "below")),
     ],
@@ -121,13 +135,15 @@ def test_layers_that_have_no_part_in_the_logits_are_refused():
             tune(Aside(), layers=(name,))
 
 
-def test_what_is_tuned_has_an_effect():
-    dropped, held = (
-        tune(Aside(), tune=(), fixed={"p_z": p, "p_x": p}).predict(TABLE)
-        for p in (0.9, 0.0)
+def test_what_is_dropped_has_an_effect():
+    inputs, key = jnp.asarray(TABLE[:4]), jax.random.key(1)
+    own = adapt(Aside(), inputs)
+    variables = init(own, jax.random.key(0), inputs)
+    plain, dropped = (
+        forward_in_training(own, variables, inputs, Sites(p, 0.0, 0.0, 0.0), key)[0][0]
+        for p in (0.0, 0.5)
     )
-    assert np.abs(dropped - held).max() > 0.05
-    assert tune(Aside()).candidates.score.nunique() > 2
+    assert jnp.abs(plain - dropped).max() > 0.01
 
 
 def test_layers_are_named():
@@ -145,6 +161,60 @@ def test_another_head_is_told():
     assert line.startswith("layers: logits come by a, below as well, past b; layers=")
     assert not said(Heads(), layers=("below",))
     assert not said(Aside())
+
+
+class Block(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        y = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Dense(8)(x)))
+        return x + nn.Dropout(0.1, deterministic=not train)(nn.Dense(8)(y))
+
+
+class Residual(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.Dense(8)(x)
+        for _ in range(2):
+            x = Block()(x, train)
+        return nn.Dense(3)(nn.LayerNorm()(x))
+
+
+class Attentive(nn.Module):
+    @nn.compact
+    def __call__(self, x, deterministic=True):
+        x = nn.Dense(8)(x[..., None])
+        y = nn.LayerNorm()(x)
+        x += nn.MultiHeadDotProductAttention(2, deterministic=deterministic)(y)
+        x += nn.Dense(8)(nn.gelu(nn.Dense(16)(nn.LayerNorm()(x))))
+        return nn.Dense(3)(nn.LayerNorm()(x).mean(axis=1))
+
+
+class OfNnx(nnx.Module):
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.first = nnx.Linear(6, 8, rngs=rngs)
+        self.norm = nnx.BatchNorm(8, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.out = nnx.Linear(8, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.dropout(nnx.relu(self.norm(self.first(x)))))
+
+
+@pytest.mark.parametrize("network", [Residual, Attentive, OfNnx])
+def test_of_ordinary_networks_nothing_is_told(network):
+    assert not said(network())
+
+
+def test_parameters_come_out_of_their_boxes(tmp_path):
+    boxed = Boxed().init(jax.random.key(0), TABLE[:1])
+    assert isinstance(boxed["params"]["beside"], nn.Partitioned)
+    found = tune(Boxed(), workdir=tmp_path, variables=boxed)
+    read = surrojax.load(tmp_path, network=Boxed())
+    np.testing.assert_allclose(read.predict(TABLE), found.predict(TABLE), atol=1e-6)
+    logits = Boxed().apply(found.variables, TABLE)
+    expected = jax.nn.softmax(logits)
+    np.testing.assert_allclose(found.predict(TABLE), expected, atol=1e-5)
 
 
 class Modes(nn.Module):
@@ -167,7 +237,9 @@ class Told(nn.Module):
 
 def test_a_network_that_never_learns_that_it_is_trained_is_told():
     (line,) = said(Modes())
-    assert line.startswith("network: BatchNorm_0, Dropout_1 does in training what it ")
+    assert line.startswith(
+        "network: training is nothing else to BatchNorm_0, Dropout_1"
+    )
     assert "train, training, is_training, deterministic, use_running_average" in line
     assert not said(Told())
 
@@ -230,55 +302,6 @@ def test_what_cannot_be_kept_from_step_to_step_is_told(network, message):
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_that_are_no_pixels_are_told():
-    ones = (TABLE > 0.5).astype(np.uint8)
-    (line,) = said(Aside(), ones)
-    assert line.startswith(
-        "train: inputs are bytes up to 1, which are all but the same"
-    )
-    pixels = np.clip(TABLE * 20 + 100, 0, 255).astype(np.uint8)
-    assert not said(Aside(), pixels)
-    assert not said(Aside(), ones, preprocess=lambda x: x * 1.0)
-    method = surrojax.own_method(Aside(), pixels)
-    split = {"train": Split(pixels, SPLIT.labels)}
-    assert "; pixels, 0 to 255, are made -1 to 1; " in opening(
-        "A", method, split, 10_000
-    )
-
-
-def same_always(key, x):
-    return x + np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
-
-
-def test_functions_that_ignore_what_they_are_given_are_told():
-    (line,) = said(Aside(), augment=same_always)
-    assert line.startswith("augment: does the same in every step")
-    assert not said(Aside(), augment=lambda key, x: x + jax.random.normal(key, x.shape))
-    given = {"learning_rate": 1e-3, "tune": ()}
-    (line,) = said(Aside(), optimizer=lambda rate: optax.adam(1e-3), **given)
-    assert line.startswith("optimizer: has a learning rate of its own")
-    assert not said(Aside(), optimizer=optax.adam, **given)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (
-            {"preprocess": lambda x: np.asarray(x)},
-            "preprocess: cannot be compiled .Tra",
-        ),
-        (
-            {"augment": lambda x, key: x + jax.random.normal(key, x.shape)},
-            "augment: cannot be compiled .*; write it with jax.numpy",
-        ),
-    ],
-)
-def test_functions_that_cannot_be_compiled_are_told(given, message):
-    with pytest.raises(InputError, match=message) as caught:
-        tune(Aside(), **given)
-    assert "\n" not in str(caught.value)
-
-
 class Ends(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -298,100 +321,7 @@ class Logarithm(Ends):
 def test_what_a_network_ends_in_is_told(capsys):
     layers = ("Dense_0", "Dense_1")
     tune(Sigmoid(), layers=layers, quiet=False)
-    line = "mind: network: all that it yields lies between 0 and 1, as after a sigmoid"
+    line = "mind: network: what it yields comes out of a sigmoid; leave it out"
     assert line in capsys.readouterr().out
     with pytest.raises(InputError, match="row 0 is NaN before anything is trained"):
         tune(Logarithm(), layers=layers)
-
-
-@pytest.mark.parametrize("order", ["<i2", ">i2", "<i8", ">i8", ">f4", "?"])
-def test_inputs_are_of_any_kind_of_number(order):
-    inputs = (TABLE * 10).astype(order)
-    result = tune(Aside(), inputs, preprocess=lambda x: x.astype(jnp.float32) / 10)
-    assert result.predict(inputs).shape == (240, 3)
-
-
-class Frame:
-    """As a table of pandas, which is not needed here."""
-
-    def __init__(self, array, **types):
-        self._array, self.dtypes = array, types
-
-    def __array__(self, dtype=None, copy=None):
-        return self._array.astype(object)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "labels", "message"),
-    [
-        (np.ma.masked_less(TABLE, -1.5), LABELS, r"train, row \d+: is masked; fill it"),
-        (TABLE, np.ma.masked_equal(LABELS, 2), r"train, row \d+: is masked"),
-        (TABLE, np.eye(3)[LABELS], r"of one-hot, labels.argmax\(1\)"),
-        (TABLE, np.ones((240, 3), int), "several labels an example.* surrojax.Tuner"),
-        (TABLE, np.full((240, 3), 1 / 3), "or shares of them, cannot be trained on"),
-        (
-            Frame(TABLE, a=np.dtype(float), b=np.dtype(object)),
-            LABELS,
-            "inputs of type object; column 'b' holds no numbers",
-        ),
-        (
-            Frame(TABLE, a=np.dtype(float), b=np.dtype(bool)),
-            LABELS,
-            r"give its numbers: frame.to_numpy\(np.float32\)",
-        ),
-        ([[1.0, 2.0], [3.0]], LABELS, "train: wants arrays"),
-    ],
-)
-def test_what_is_no_array_of_numbers_is_told(inputs, labels, message):
-    with pytest.raises(InputError, match=message):
-        surrojax.tune(Aside(), (inputs, labels), (TABLE, LABELS), **SMALL)
-
-
-def test_predict_speaks_of_inputs_alone():
-    predict = tune(Aside(), tune=()).predict
-    for inputs, message in (
-        ([[1.0, 2.0], [3.0]], "predict: wants arrays"),
-        ("abc", "predict: holds no inputs; give an array"),
-        (TABLE[:0], "predict: holds no inputs; give an array"),
-        (
-            [0.0] * 6,
-            r"predict: one input, of shape \(6,\), is no batch .*inputs\[None\]",
-        ),
-    ):
-        with pytest.raises(InputError, match=message):
-            predict(inputs)
-    with pytest.raises(InputError, match="works on the host; within jax.jit"):
-        jax.jit(predict)(TABLE)
-
-
-def test_variables_that_do_not_fit_are_named():
-    variables = Told().init(jax.random.key(0), TABLE[:1])
-    for given, message in (
-        ({"params": variables["params"]}, r"\['batch_stats'\].*'mean'\] is missing"),
-        (
-            {**variables, "extra": {"a": np.ones(1)}},
-            "'extra'.* is none of the network's",
-        ),
-        (
-            jax.tree.map(lambda leaf: np.ones((2, *leaf.shape)), variables),
-            "has another shape or type",
-        ),
-        (3, "variables: is of int; give what the network's init makes"),
-    ):
-        with pytest.raises(InputError, match=message):
-            tune(Told(), variables=given)
-
-
-def test_a_folder_has_to_be_a_path():
-    with pytest.raises(InputError, match="workdir: 3 is no path"):
-        tune(Aside(), workdir=3)
-
-
-def test_what_is_lost_with_ctrl_c_is_told(capsys):
-    def stop(record):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        tune(Aside(), on_round=stop, quiet=False)
-    told = capsys.readouterr().out
-    assert "stopped; without a workdir, nothing of it is kept" in told

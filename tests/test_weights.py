@@ -17,6 +17,7 @@ import safetensors.flax
 from numpy.lib.stride_tricks import sliding_window_view
 
 from surrojax.errors import InputError
+from surrojax.fields import some_of
 from surrojax.networks import blank, init, make_pair
 from surrojax.networks.mresnet import FaceNet
 from surrojax.weights import (
@@ -29,7 +30,7 @@ from surrojax.weights import (
     unflatten,
 )
 from surrojax.weights.__main__ import main
-from surrojax.weights.files import layers_of, some_of, unwhole, whole
+from surrojax.weights.files import layers_of, unwhole, whole
 
 RNG = np.random.default_rng(0)
 DOCS = Path(__file__).parents[1] / "docs" / "weights.md"

@@ -10,7 +10,8 @@ import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +28,10 @@ WHERE_FROM = (
     "put photos there as NAME/PHOTO.jpg, as LFW (vis-www.cs.umass.edu/lfw), "
     "CASIA-WebFace or VGGFace2 are distributed, for research"
 )
+
+
+MANY = 10
+"""People in each of several folders from which on those are sets, and no people."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ def _people(source: Path, folders: Iterable[PurePosixPath]) -> dict[PurePosixPat
     inside = {folder: folder.parts for folder in folders if folder.parts}
     while any(len(parts) > 1 for parts in inside.values()):
         outer = {parts[0] for parts in inside.values()}
-        if len(outer) > 1 and not all(map(split_of, outer)):
+        if len(outer) > 1 and not _are_sets(outer, inside.values()):
             raise _unclear(source, inside)
         inside = {
             folder: parts[1:] for folder, parts in inside.items() if len(parts) > 1
@@ -172,8 +177,30 @@ def _people(source: Path, folders: Iterable[PurePosixPath]) -> dict[PurePosixPat
     return {folder: composed(parts[0]) for folder, parts in inside.items()}
 
 
+def _are_sets(outer: Iterable[str], inside: Collection[tuple[str, ...]]) -> bool:
+    """Whether outer folders are splits, or sets of many people, who are in one each."""
+    if all(map(split_of, outer)):
+        return True
+    people = Counter((parts[0], composed(parts[1])) for parts in inside if parts[1:])
+    many = Counter(folder for folder, _ in people)
+    names = {name for _, name in people}
+    direct = any(len(parts) == 1 for parts in inside)
+    return not direct and min(many.values()) >= MANY and len(names) == len(people)
+
+
 def _unclear(source: Path, inside: dict[PurePosixPath, tuple[str, ...]]) -> InputError:
-    """Names two folders that may be people's or albums, of one name if they can be."""
+    """Names two folders that may be people's or albums, of one name if they can be.
+
+    Or the folder that is beside splits, and no split itself.
+    """
+    deep = {parts[0] for parts in inside.values() if len(parts) > 1}
+    beside = sorted({parts[0] for parts in inside.values()} - deep)
+    if all(map(split_of, deep)):
+        splits = " and ".join(sorted(deep))
+        return InputError(
+            f"{source}: photos lie in {beside[0]}, beside {splits}, and nothing tells "
+            f"whose they are; move {beside[0]} away"
+        )
     folders = sorted(inside, key=lambda f: (len(inside[f]) == 1, f.parts))
     first: dict[str, PurePosixPath] = {}
     alike = [
@@ -194,8 +221,14 @@ Entry = tuple[PurePosixPath, bytes | Path]
 
 
 def _in_folder(source: Path) -> Iterator[Entry]:
+    """The photos; of a folder that links lead to as well, once."""
+    first: dict[Path, Path] = {}
+    real: dict[Path, Path] = {}
     for file in images(source):
-        yield PurePosixPath(file.relative_to(source).as_posix()), file
+        if file.parent not in real:
+            real[file.parent] = file.parent.resolve()
+        if first.setdefault(real[file.parent], file.parent) == file.parent:
+            yield PurePosixPath(file.relative_to(source).as_posix()), file
 
 
 def _in_archive(source: Path) -> Iterator[Entry]:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,9 @@ import numpy as np
 
 from surrojax.data import align as faces
 from surrojax.data.pixels import Box, open_rgb, resize, to_square
-from surrojax.data.walk import files_below, images, is_image, natural
+from surrojax.data.walk import images, natural, passed_over
 from surrojax.errors import InputError
+from surrojax.fields import some_of
 
 _log = logging.getLogger("surrojax")
 
@@ -40,12 +40,8 @@ def find(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
             found[place] = None
             continue
         inside = images(place)
-        others = Counter(
-            file.suffix.lower() or file.name
-            for file in files_below(place)
-            if not is_image(file)
-        )
-        passed = ", ".join(f"{count} {ending}" for ending, count in others.items())
+        others = passed_over(place).most_common()
+        passed = some_of([f"{count} {ending}" for ending, count in others])
         if not inside:
             raise InputError(
                 f"{place}: has no images ({passed or 'nothing'}); name a folder that "

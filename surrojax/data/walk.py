@@ -8,7 +8,8 @@ here does not depend on any of that, nor on the order in which a disk lists name
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -116,12 +117,22 @@ def files_below(folder: Path, suffixes: Iterable[str] | None = None) -> list[Pat
 
     A folder's own files come before those of its sub-folders.
     """
-    return _below(folder, suffixes, (folder.resolve(),))
+    return [file for place in _places(folder) for file in files(place, suffixes)]
 
 
 def images(folder: Path) -> list[Path]:
     """The image files in a folder and all its sub-folders, in natural order."""
     return files_below(folder, IMAGE_SUFFIXES)
+
+
+def passed_over(folder: Path) -> Counter[str]:
+    """How many files in a folder and its sub-folders are no images, by their ending."""
+    return Counter(
+        os.path.splitext(entry.name)[1].lower() or "without an ending"
+        for place in _places(folder)
+        for entry in _entries(place)
+        if not entry.is_dir() and not _ends(entry.name, IMAGE_SUFFIXES)
+    )
 
 
 def is_image(file: PurePath) -> bool:
@@ -170,15 +181,19 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LITTER
 
 
-def _below(
-    folder: Path, suffixes: Iterable[str] | None, way: tuple[Path, ...]
-) -> list[Path]:
-    found = files(folder, suffixes)
+def _places(folder: Path, way: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """A folder and all its sub-folders, each before those that it has.
+
+    Args:
+      folder: the first.
+      way: the real folders that it lies in.
+    """
+    # A link to a folder that it lies in would be followed without end.
+    if (real := folder.resolve()) in way:
+        return
+    yield folder
     for inner in folders(folder):
-        # A link to a folder that it lies in would be followed without end.
-        if (real := inner.resolve()) not in way:
-            found += _below(inner, suffixes, (*way, real))
-    return found
+        yield from _places(inner, (*way, real))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

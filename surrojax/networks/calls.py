@@ -135,7 +135,7 @@ def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> list[C
         number = len(begun)
         begun.append(None)
         output = call(*arguments, **options)
-        own = context.module.variables
+        own = nn.meta.unbox(context.module.variables)
         calls[number] = Call(
             context.module.path,
             context.module,
@@ -194,11 +194,11 @@ def mode_argument(names: Sequence[str], train: bool) -> dict[str, Any]:
 def init_plain(
     module: nn.Module, key: jax.Array, inputs: jax.Array, mode: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Fresh variables of a user's module."""
+    """Fresh variables of a user's module, out of their boxes (nn.with_partitioning)."""
     params, drop = jax.random.split(key)
     keys = {"params": params, "dropout": drop}
     variables: Any = module.init(keys, inputs, **mode_argument(mode, False))
-    return dict(variables)
+    return nn.meta.unbox(dict(variables))
 
 
 def _chosen(

@@ -41,6 +41,25 @@ def inside(equation: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
                 yield inner
 
 
+def made_by(computation: ClosedJaxpr | Jaxpr) -> str:
+    """The primitive that a computation's first result comes out of, or nothing.
+
+    What only converts or shapes it does not count.
+    """
+    jaxpr = computation.jaxpr if isinstance(computation, ClosedJaxpr) else computation
+    made = {v: equation for equation in jaxpr.eqns for v in equation.outvars}
+    result = jaxpr.outvars[0]
+    while not isinstance(result, Literal) and result in made:
+        equation = made[result]
+        called = list(inside(equation))
+        if called and len(equation.outvars) == 1:
+            return made_by(called[0])
+        if equation.primitive.name not in ("convert_element_type", "reshape"):
+            return str(equation.primitive)
+        result = equation.invars[0]
+    return ""
+
+
 def leaks(f: Callable[..., Any], *arguments: Any) -> bool:
     """Whether a value got out of an inner computation of `f` to its results.
 

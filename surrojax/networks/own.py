@@ -8,7 +8,7 @@ Parameters are kept in two parts, `trunk` and `head`, as those of the package's 
 networks are: the head is what the logits need once z is known.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -196,13 +196,16 @@ def adapt(
             f"layers: {names} cannot be reached from outside: a layer inside nn.remat, "
             "nn.jit or nn.scan cannot be tuned; name one outside of it"
         )
-    if layers is None:
-        if len(found) == 2 and not _follows(own, variables, inputs):
-            own = replace(own, layers=found[1:])
-        last = replace(own, layers=own.layers[-1:])
-        own = replace(own, beside=_beside(last, variables, inputs))
+    if layers is None and len(found) == 2 and not _follows(own, variables, inputs):
+        own = replace(own, layers=found[1:])
     head = _head(own, variables, inputs)
-    return replace(own, head=head, untold=tuple(untold))
+    beside: tuple[str, ...] = ()
+    if layers is None:
+        last = replace(own, layers=own.layers[-1:])
+        one = len(own.layers) == 1
+        needed = head if one else _head(last, variables, inputs)
+        beside = _beside(last.layers[0], needed, variables)
+    return replace(own, head=head, beside=beside, untold=tuple(untold))
 
 
 def _idle(
@@ -257,20 +260,21 @@ def _needed(
 
 
 def _beside(
-    last: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
+    last: Layer, needed: Collection[Path], variables: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Names of other layers with weights that the logits need, past the last one.
 
     Args:
-      last: the network with its last layer alone.
-      variables, inputs: of `adapt`.
+      last: the last tuned one.
+      needed: of `_head`, once what the last one receives is known.
+      variables: of `adapt`.
     """
-    (layer,), shapes = last.layers, flatten_dict(variables)
+    shapes = flatten_dict(variables)
     others = sorted(
-        path[1:-1]
-        for path in _head(last, variables, inputs)
+        path[1:-1] or path[1:]  # of the network itself
+        for path in needed
         if path[0] == "params"
-        and path[1 : len(layer.path) + 1] != layer.path
+        and path[1 : len(last.path) + 1] != last.path
         and len(shapes[path].shape) > 1
     )
     return tuple(dict.fromkeys(".".join(path) for path in others))

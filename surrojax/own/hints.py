@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from surrojax.data import Split
+from surrojax.fields import some_of
 from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks.calls import MODES
 from surrojax.networks.liveness import needs
 from surrojax.networks.own import SITES, TRUNK, OwnNetwork
 from surrojax.own.descent import ignores_rate
-from surrojax.own.method import Plain, own_of, standard
-from surrojax.run.hints import named, of_splits
+from surrojax.own.method import SAMPLE, Plain, own_of, standard
+from surrojax.run.hints import of_splits
 
 LARGE = 30.0
 """A root mean square of inputs above which SGD is likely to diverge or to stall."""
@@ -86,7 +87,7 @@ def hints(
             f"train: inputs are large, {size:.3g} in the root mean square, where about "
             "1 trains best; scale them (pixels as uint8 are scaled by themselves)"
         )
-    return found + _of_functions(method, values[:1]) + _of_network(own_of(method))
+    return found + _of_functions(method, values[:SAMPLE]) + _of_network(own_of(method))
 
 
 def _plain(method: Method) -> bool:
@@ -105,7 +106,7 @@ def _of_functions(method: Method, stored: np.ndarray) -> list[str]:
 
     Args:
       method: of the run.
-      stored: `[1, ...]`, an input.
+      stored: `[n, ...]` some inputs.
     """
     found, augment = list[str](), method.augment
     if isinstance(augment, Plain) and augment.change is not None:
@@ -118,7 +119,8 @@ def _of_functions(method: Method, stored: np.ndarray) -> list[str]:
     if ignores_rate(method):
         found.append(
             "optimizer: has a learning rate of its own, so that learning_rate and "
-            "halve_every have no effect; give a function of the rate, as optax.adamw is"
+            "halve_every have no effect; where that is not meant, give a function of "
+            "the rate, as optax.adamw is"
         )
     return found
 
@@ -128,13 +130,13 @@ def _of_network(network: OwnNetwork) -> list[str]:
     found = []
     if network.untold:
         found.append(
-            f"network: {named(network.untold)} does in training what it does else, by "
-            "running averages, dropping nothing; where that is not meant, let "
+            f"network: training is nothing else to {some_of(network.untold)}, with "
+            "running averages and nothing dropped; where that is not meant, let "
             f"__call__ take one of {', '.join(MODES)}, and hand it on"
         )
     if network.beside:
         found.append(
-            f"layers: logits come by {named(network.beside)} as well, past "
+            f"layers: logits come by {some_of(network.beside)} as well, past "
             f"{network.layers[-1].name}; layers=(...) says where else to act"
         )
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from surrojax.errors import InputError
 from surrojax.method import Method
 from surrojax.networks import forward
+from surrojax.networks.liveness import made_by
 
 ROWS = 16
 """Inputs that are looked at."""
@@ -97,10 +98,10 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> lis
             "on the other inputs of its batch; nothing may mix examples when it is "
             f"not trained{channels}"
         )
-    if bool(jnp.all((found > 0) & (found < 1)) & (found.max() - found.min() > 0.1)):
+    if made_by(jax.make_jaxpr(logits)(variables, seen)) == "logistic":
         return [
-            "network: all that it yields lies between 0 and 1, as after a sigmoid; if "
-            "there is one at its end, leave it out, for the loss takes logits"
+            "network: what it yields comes out of a sigmoid; leave it out, for the "
+            "loss takes logits"
         ]
     return []
 

@@ -24,7 +24,7 @@ from surrojax.fields import check_known
 from surrojax.keys import key_of
 from surrojax.own.bounds import Box, pairs_of, widths_of
 from surrojax.own.numbers import number_of, numbers_of, seed_of, whole_of
-from surrojax.run.records import read_json, write_json
+from surrojax.run.records import read_json, refuse_owned, write_json
 from surrojax.search import (
     OPTIMIZERS,
     SearchState,
@@ -247,8 +247,9 @@ class Tuner:
         """Writes all that it takes to go on, as JSON.
 
         Raises:
-          InputError: the file cannot be written.
+          InputError: the file is one of a run's, or cannot be written.
         """
+        refuse_owned(Path(file))
         state = {
             name: np.asarray(value).tolist()
             for name, value in vars(self._state).items()

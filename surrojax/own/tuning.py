@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal
 
+import flax.linen as nn
 import numpy as np
 
 from surrojax.class_weights import told as told_weights
@@ -127,6 +128,7 @@ def tune(
     keep_programs()
     forget_earlier_runs()
     module, trunk = as_linen(network), as_linen(surrogate)
+    variables = nn.meta.unbox(variables)
     seed = seed_of(seed)
     early_stop, time_budget = _ends(early_stop, time_budget)
     if on_round is not None:

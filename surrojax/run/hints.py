@@ -7,10 +7,8 @@ import numpy as np
 
 from surrojax.data import Dataset, Split
 from surrojax.data.labels import expression, split_of
+from surrojax.fields import some_of
 from surrojax.method import Method
-
-SHOWN = 5
-"""Classes that a hint names."""
 
 NEARLY = 0.9
 """Share of the classes that counts as all of them."""
@@ -55,14 +53,8 @@ def missing(name: str, split: Split, classes: Sequence[str]) -> list[str]:
     absent = np.setdiff1d(np.arange(len(classes)), split.labels)
     if not absent.size:
         return []
-    told = named([classes[index] for index in absent])
+    told = some_of([classes[index] for index in absent])
     return [f"{name}: has no example of class {told}, of {len(classes)} classes"]
-
-
-def named(names: Sequence[str]) -> str:
-    """Names, the first few of many."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def of_method(method: Method, examples: int) -> list[str]:
@@ -134,7 +126,7 @@ def _by_person(dataset: Dataset) -> list[str]:
     if len(persons) < NEARLY * len(inside) or not several:
         return []
     return [
-        f"classes: the folders inside of {named(persons)} are named after expressions "
-        f"({named(found)}), so that persons are told apart, not expressions; sort "
+        f"classes: folders inside of {some_of(persons)} are named after expressions "
+        f"({some_of(found)}), so that persons are told apart, not expressions; sort "
         f"images as {found[0]}/{persons[0]}/1.png, and {INNERMOST} says who is in them"
     ]

@@ -360,10 +360,10 @@ def write_bytes(file: Path, content: bytes) -> None:
         with explained(file), file.open("wb") as out:
             out.write(content)
         return
-    place = file.resolve()
+    place = Path(os.path.realpath(file)) if file.is_symlink() else file
     part = place.with_name(place.name + ".part")
     try:
-        with explained(file):
+        with explained(place):
             with part.open("wb") as out:
                 out.write(content)
                 out.flush()
@@ -385,7 +385,7 @@ def refuse_owned(file: Path) -> None:
     Raises:
       InputError: it is one of a run's, or of a folder of several.
     """
-    place = file.expanduser().absolute().resolve()
+    place = Path(os.path.realpath(file.expanduser()))
     for folder in place.parents:
         if place.relative_to(folder).parts[0] in OWNED and _holds_runs(folder):
             raise InputError(
@@ -395,10 +395,11 @@ def refuse_owned(file: Path) -> None:
 
 def _holds_runs(folder: Path) -> bool:
     """Whether a folder is that of a run, or of several."""
-    if any((folder / name).exists() for name in (*OF_SEVERAL, filenames.BASELINES)):
+    there = {name for name in OWNED if (folder / name).exists()}
+    if there & {*OF_SEVERAL, filenames.FOLDS, filenames.BASELINES}:
         return True
-    file = folder / filenames.CONFIG
-    return file.is_file() and config_in(read_json(file)) is not None
+    begun = there & {filenames.METRICS, filenames.RESULT, filenames.CHECKPOINTS}
+    return filenames.CONFIG in there and bool(begun)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -264,12 +264,15 @@ class Result:
           The file.
 
         Raises:
-          InputError: the run has no folder, or the file cannot be written.
+          InputError: the run has no folder, or the file is one of a run's or cannot
+            be written.
         """
         if self.folder is None:
             raise InputError(
                 "report: this run left no records to make a page of; give it a workdir"
             )
+        if file is not None:
+            refuse_owned(Path(file))
         return report.write(self.folder, file=file)
 
     def plot_schedule(self) -> "Figure":

@@ -37,9 +37,6 @@ STATISTICS = "batch_stats"
 """The collection of batch normalisation's running means and variances, and what their
 names begin with in a file."""
 
-SHOWN = 5
-"""Names in a message, of many."""
-
 
 def named(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters by name, such as `CoPr2.conv.kernel` or `head.bias_V`."""
@@ -289,8 +286,3 @@ def layers_of(names: Iterable[str]) -> dict[str, list[str]]:
 def inside(path: str, name: str) -> str:
     """The name of a part of what has a path; an empty one is the network's."""
     return f"{path}.{name}" if path else name
-
-
-def some_of(names: Sequence[str]) -> str:
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

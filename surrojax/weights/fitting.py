@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrojax.errors import InputError
-from surrojax.weights.files import STATISTICS, layers_of, named, some_of, unflatten
+from surrojax.fields import some_of
+from surrojax.weights.files import STATISTICS, layers_of, named, unflatten
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from surrojax.errors import InputError
+from surrojax.fields import some_of
 from surrojax.networks.mresnet import STAGES
 from surrojax.weights.files import (
     SUFFIXES,
@@ -20,7 +21,6 @@ from surrojax.weights.files import (
     inside,
     read,
     save,
-    some_of,
     unflatten,
 )
 
