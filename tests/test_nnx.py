@@ -130,7 +130,7 @@ def test_its_masks_are_of_the_key_and_its_statistics_run():
 
 def test_the_layers_at_its_end_are_found():
     module = from_nnx(Attentive(nnx.Rngs(0)))
-    calls = trace(module, jnp.asarray(IMAGES[:5]), mode_of(module))
+    calls, _ = trace(module, jnp.asarray(IMAGES[:5]), mode_of(module))
     assert [layer.name for layer in chosen_layers(calls, None)] == ["fc", "out"]
     names = {call.name for call in calls}
     assert {"conv", "blocks_1_attention_query", "blocks_0_dropout"} <= names

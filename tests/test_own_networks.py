@@ -12,7 +12,6 @@ from surrojax import own_method
 from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.networks import NO_DROPOUT, forward, forward_in_training, init
-from surrojax.networks.calls import mode_of, trace
 from surrojax.networks.candidates import multiplied
 from surrojax.networks.convolutions import Faster
 from surrojax.networks.dropout import LEVELS, levels_at
@@ -405,7 +404,7 @@ def test_a_signed_average_has_a_surrogate_without_relu():
 
 def made(module, inputs):
     own = adapt(module, inputs)
-    trunk = trunk_for(own, trace(module, inputs, mode_of(module)), inputs)
+    trunk = trunk_for(own, inputs)
     return own, with_surrogate(own, trunk, inputs)
 
 
@@ -480,7 +479,7 @@ def test_a_surrogate_that_cannot_stand_in_is_refused():
         with_surrogate(own, FlatTrunk(5, rectify=False), table())
     own = adapt(Table(), table(), ("Dense_0",))
     with pytest.raises(InputError, match="receives the inputs themselves"):
-        trunk_for(own, trace(Table(), table(), ()), table())
+        trunk_for(own, table())
 
 
 @pytest.mark.parametrize("form", ["matmul", "direct"])

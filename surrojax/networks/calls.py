@@ -96,7 +96,7 @@ def chosen_layers(
     """The layers that are asked for, or the dense ones with which a network ends.
 
     Args:
-      calls: of `trace`.
+      calls: of `Traced`.
       names: of one or two layers, as `Call.name`; None: those at the end.
       idle: paths of those that the logits do not need.
 
@@ -110,13 +110,25 @@ def chosen_layers(
                 f"layers: what {call.name!r} yields has no part in the logits; name a "
                 "layer that has"
             )
-    calls = [call for call in calls if call.path not in idle]
+    calls = tuple(call for call in calls if call.path not in idle)
     batch = calls[0].input.shape[0] if calls[0].input is not None else 0
     return tuple(_layer(call, batch) for call in _chosen(calls, names, batch))
 
 
-def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> list[Call]:
-    """The calls of a network's modules, in the order in which they begin.
+class Traced(NamedTuple):
+    """What is seen of a network that is called once.
+
+    Attributes:
+      calls: of its modules, in the order in which they begin; its own is the first.
+      variables: shapes of those that it makes.
+    """
+
+    calls: tuple[Call, ...]
+    variables: dict[str, Any]
+
+
+def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> Traced:
+    """Calls a network once, on shapes alone.
 
     Raises:
       InputError: the network cannot take the inputs.
@@ -155,8 +167,8 @@ def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> list[C
         return output
 
     with explained(module, inputs), nn.intercept_methods(note):
-        jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
-    return [calls[number] for number in sorted(calls)]
+        made = jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
+    return Traced(tuple(calls[number] for number in sorted(calls)), made)
 
 
 @contextmanager

@@ -19,12 +19,17 @@ class Live(NamedTuple):
     inputs: list[bool]
 
 
-def live(jaxpr: Jaxpr) -> Live:
+def live(jaxpr: Jaxpr, result: int | None = None) -> Live:
     """Equations and inputs that the results follow from.
 
     An equation that calls a whole computation counts as one.
+
+    Args:
+      jaxpr: the computation.
+      result: the place of one of its results; None: all of them.
     """
-    needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    results = jaxpr.outvars if result is None else [jaxpr.outvars[result]]
+    needed = {v for v in results if not isinstance(v, Literal)}
     equations = []
     for equation in reversed(jaxpr.eqns):
         if needed.intersection(equation.outvars):
@@ -77,5 +82,14 @@ def needs(f: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
       arguments: the trees, of arrays or their shapes.
     """
     jaxpr = jax.make_jaxpr(f)(*arguments)
-    structure = jax.tree.structure(arguments)
-    return jax.tree.unflatten(structure, live(jaxpr.jaxpr).inputs)
+    return _told(live(jaxpr.jaxpr), arguments)
+
+
+def needs_each(f: Callable[..., Any], *arguments: Any) -> list[tuple[Any, ...]]:
+    """The same for each of the arrays that `f` returns, one by one."""
+    jaxpr = jax.make_jaxpr(f)(*arguments).jaxpr
+    return [_told(live(jaxpr, i), arguments) for i in range(len(jaxpr.outvars))]
+
+
+def _told(found: Live, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return jax.tree.unflatten(jax.tree.structure(arguments), found.inputs)

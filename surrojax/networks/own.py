@@ -10,7 +10,7 @@ networks are: the head is what the logits need once z is known.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -34,7 +34,7 @@ from surrojax.networks.calls import (
 from surrojax.networks.convolutions import Faster
 from surrojax.networks.dropout import dropout, levels_at
 from surrojax.networks.layers import ConvForm
-from surrojax.networks.liveness import leaks, needs
+from surrojax.networks.liveness import leaks, needs, needs_each
 from surrojax.networks.soundness import check_kept, check_variables, noting_untold
 from surrojax.sites import Sites, total
 
@@ -48,6 +48,7 @@ class OwnNetwork:
     Attributes:
       module: the user's.
       layers: one or two, in the order of computation.
+      calls: of its modules, as `trace` notes them.
       mode: the arguments that say whether it is trained.
       head: paths of the parameters and statistics, with their collection first, that
         logits need once z is known.
@@ -59,6 +60,7 @@ class OwnNetwork:
 
     module: nn.Module
     layers: tuple[Layer, ...]
+    calls: tuple[Call, ...]
     mode: tuple[str, ...]
     head: frozenset[Path]
     form: ConvForm = "lax"
@@ -107,13 +109,15 @@ class OwnNetwork:
         """The same with convolutions in another form, as a Flax module's `clone`."""
         return replace(self, form=form)
 
-    def vocabulary(self, inputs: jax.Array) -> int | None:
+    @property
+    def vocabulary(self) -> int | None:
         """Tokens that its smallest nn.Embed knows, which receives the inputs."""
-        if not jnp.issubdtype(inputs.dtype, jnp.integer):
+        inputs = self.calls[0].input
+        if inputs is None or not jnp.issubdtype(inputs.dtype, jnp.integer):
             return None
         embeds = [
             call.module.num_embeddings
-            for call in trace(self.module, inputs, self.mode)
+            for call in self.calls
             if isinstance(call.module, nn.Embed)
             and call.input is not None
             and call.input.shape == inputs.shape
@@ -166,13 +170,13 @@ def adapt(
       InputError: the network cannot be tuned; the message says why, and what to do.
     """
     mode = mode_of(module)
-    calls = trace(module, inputs, mode)
-    variables = jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
+    calls, variables = trace(module, inputs, mode)
     check_variables(variables)
     with explained(module, inputs):
         idle = _idle(module, calls, variables, inputs, mode)
     found = chosen_layers(calls, layers, idle)
-    own = OwnNetwork(module, found, mode, frozenset(flatten_dict(variables)), form)
+    everything = frozenset(flatten_dict(variables))
+    own = OwnNetwork(module, found, calls, mode, everything, form)
 
     def noted(variables: Any, inputs: jax.Array) -> jax.Array:
         split = own.split(variables)
@@ -186,26 +190,25 @@ def adapt(
 
     untold = dict[str, None]()
     with explained(module, inputs):
-        jax.eval_shape(noted, variables, inputs)
+        hidden = leaks(noted, variables, inputs)
         with noting_untold(untold):
             changed = jax.eval_shape(trained, variables, inputs)
     check_kept(variables, changed)
-    if leaks(noted, variables, inputs):
+    if hidden:
         names = ", ".join(repr(layer.name) for layer in found)
         raise InputError(
             f"layers: {names} cannot be reached from outside: a layer inside nn.remat, "
             "nn.jit or nn.scan cannot be tuned; name one outside of it"
         )
-    if layers is None and len(found) == 2 and not _follows(own, variables, inputs):
-        own = replace(own, layers=found[1:])
-    head = _head(own, variables, inputs)
+    needed = _needed(own, variables, inputs)
+    last = own if len(found) == 1 else replace(own, layers=found[-1:])
+    if layers is None and len(found) == 2 and not needed.follows:
+        own, needed = last, _needed(last, variables, inputs)
     beside: tuple[str, ...] = ()
     if layers is None:
-        last = replace(own, layers=own.layers[-1:])
-        one = len(own.layers) == 1
-        needed = head if one else _head(last, variables, inputs)
-        beside = _beside(last.layers[0], needed, variables)
-    return replace(own, head=head, beside=beside, untold=tuple(untold))
+        alone = needed if own is last else _needed(last, variables, inputs)
+        beside = _beside(last.layers[0], alone.head, variables)
+    return replace(own, head=needed.head, beside=beside, untold=tuple(untold))
 
 
 def _idle(
@@ -230,33 +233,32 @@ def _idle(
     )
 
 
-def _head(
-    own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
-) -> frozenset[Path]:
-    """Paths of the variables that the logits need once z is known."""
-    used = _needed(own, variables, inputs, lambda logits, sites: logits)[0]
-    return frozenset(path for path, need in flatten_dict(used).items() if need)
+class _Needed(NamedTuple):
+    """What is needed once z is known.
 
+    Attributes:
+      head: paths of the variables that the logits need, with their collection first.
+      follows: whether x, of a second layer, needs z.
+    """
 
-def _follows(own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array) -> bool:
-    """Whether x, of the second layer, follows from z."""
-    return bool(_needed(own, variables, inputs, lambda logits, sites: sites.x)[2])
+    head: frozenset[Path]
+    follows: bool
 
 
 def _needed(
-    own: OwnNetwork,
-    variables: Mapping[str, Any],
-    inputs: jax.Array,
-    result: Callable[[jax.Array, Sites], Any],
-) -> tuple[Any, ...]:
-    """Of variables, inputs and what the first layer receives, what a result needs."""
+    own: OwnNetwork, variables: Mapping[str, Any], inputs: jax.Array
+) -> _Needed:
+    """What is needed once what the first layer receives is known."""
 
-    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> Any:
+    def above(variables: Any, inputs: jax.Array, z: jax.Array) -> list[jax.Array]:
         z, split = z.reshape(len(z), -1), own.split(variables)
-        return result(*own.apply(split, inputs, NO_DROPOUT, False, z=z))
+        logits, sites = own.apply(split, inputs, NO_DROPOUT, False, z=z)
+        return [logits] if sites.x is None else [logits, sites.x]
 
     z = jax.ShapeDtypeStruct((len(inputs), *own.layers[0].shape), jnp.float32)
-    return needs(above, variables, inputs, z)
+    (used, _, _), *x = needs_each(above, variables, inputs, z)
+    head = frozenset(path for path, need in flatten_dict(used).items() if need)
+    return _Needed(head, any(from_z for _, _, from_z in x))
 
 
 def _beside(
@@ -266,7 +268,7 @@ def _beside(
 
     Args:
       last: the last tuned one.
-      needed: of `_head`, once what the last one receives is known.
+      needed: the head, once what the last one receives is known.
       variables: of `adapt`.
     """
     shapes = flatten_dict(variables)

@@ -5,7 +5,6 @@ has the size of the original's; with a global average where the original has one
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +14,6 @@ import jax.numpy as jnp
 from surrojax.errors import InputError
 from surrojax.keys import key_of
 from surrojax.networks import NO_DROPOUT, forward_in_training
-from surrojax.networks.calls import Call
 from surrojax.networks.layers import matching, uniform_fan_in
 from surrojax.networks.own import OwnNetwork
 
@@ -91,9 +89,7 @@ class FlatTrunk(nn.Module):
         return nn.relu(y) if self.rectify else y
 
 
-def trunk_for(
-    network: OwnNetwork, calls: Sequence[Call], inputs: jax.Array
-) -> nn.Module:
+def trunk_for(network: OwnNetwork, inputs: jax.Array) -> nn.Module:
     """The trunk of a surrogate for a network.
 
     Images get the paper's convolution, of as many maps as the network's last feature
@@ -102,13 +98,12 @@ def trunk_for(
 
     Args:
       network: the original.
-      calls: of its modules, as `trace` noted them.
       inputs: `[B, ...]` some inputs, as the network is given them.
 
     Raises:
       InputError: nothing lies below the first layer that could be stood in for.
     """
-    first = network.layers[0]
+    first, calls = network.layers[0], network.calls
     before = calls[: next(i for i, c in enumerate(calls) if c.path == first.path)]
     if not any(call.params for call in before):
         raise InputError(

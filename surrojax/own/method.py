@@ -18,7 +18,7 @@ from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method, Surrogate, is_held
 from surrojax.networks import Pair, blank, forward, init, sites_of
-from surrojax.networks.calls import Call, mode_of, trace
+from surrojax.networks.calls import Call
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.stand_in import StandIn, UserNetwork
@@ -153,8 +153,7 @@ def make_method(
     seen = augment.preprocess(sample)
     own = _adapted(network, layers, sample, seen)
     kind = _surrogate_kind(surrogate)
-    calls = trace(network, seen, mode_of(network))
-    _check_logits(calls)
+    _check_logits(own.calls)
     pair = Pair(own, own, seen.shape[1:], str(seen.dtype))
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
@@ -162,7 +161,7 @@ def make_method(
     if kind == "fitted" and asked:
         trunk = surrogate
         if isinstance(surrogate, str):
-            trunk = trunk_for(own, calls, seen)
+            trunk = trunk_for(own, seen)
         pair = replace(pair, surrogate=with_surrogate(own, trunk, seen))
     center, width = settings.box
     space = make_space(
@@ -206,7 +205,7 @@ def make_method(
         # Two settings' kernels side by side would make grouped convolutions.
         layout=Layout(
             settings="loop"
-            if any(isinstance(c.module, nn.Conv) for c in calls)
+            if any(isinstance(c.module, nn.Conv) for c in own.calls)
             else "vmap"
         ),
     )
@@ -391,7 +390,7 @@ def words_of(method: Method) -> int | None:
     """Tokens that the network knows of; None: inputs, as stored, are none."""
     if cast(Plain, method.augment).preprocess is not standard:
         return None
-    return own_of(method).vocabulary(blank(method.pair))
+    return own_of(method).vocabulary
 
 
 def classes_of(method: Method) -> int:
