@@ -241,13 +241,19 @@ def test_albums_are_not_taken_for_people(tmp_path, files, two, who, up, out, pac
 
 @pytest.mark.parametrize("pack", [lambda root: root, packed])
 def test_sets_of_many_people_lie_side_by_side(tmp_path, pack):
-    people = [f"{of}/{of}{n}/1.png" for of in ("lfw", "casia_train") for n in range(10)]
+    people = [f"{of}/n_{of}{n}/1.png" for of in ("lfw", "casia") for n in range(10)]
     found = photos_of(pack(tree(tmp_path / "photos", *people)))
-    assert len(found) == 20 and found["lfw3"] == [3]
-    shared = tree(tmp_path / "shared", *people, "lfw/casia_train1/1.png")
+    assert len(found) == 20 and found["n_lfw3"] == [3]
+    shared = tree(tmp_path / "shared", *people, "lfw/n_casia1/1.png")
     assert "nothing tells whether" in complaint(read, pack(shared), 4, 4)
     few = tree(tmp_path / "few", *people[:-1])
     assert "nothing tells whether" in complaint(read, pack(few), 4, 4)
+    albums = [f"{who}/{who}_{n}/1.png" for who in ("Al", "Bea") for n in range(10)]
+    named = tree(tmp_path / "named", *albums)
+    assert "nothing tells whether" in complaint(read, pack(named), 4, 4)
+    videos = [f"id{who}/v{who}.{n}/1.png" for who in range(5) for n in range(10)]
+    many = tree(tmp_path / "many", *videos)
+    assert "nothing tells whether" in complaint(read, pack(many), 4, 4)
     direct = tree(tmp_path / "direct", *people, "lfw/sheet.png")
     assert "nothing tells whether" in complaint(read, pack(direct), 4, 4)
 
@@ -258,7 +264,7 @@ def test_what_lies_beside_splits_is_named(tmp_path, pack):
     source = pack(root)
     assert complaint(read, source, 4, 4) == (
         f"{source}: photos lie in docs, beside test and train, and nothing tells whose "
-        "they are; move docs away"
+        "they are; move them into one of those, or away"
     )
 
 

@@ -102,7 +102,8 @@ def test_what_a_folder_has_besides_images_is_told(tmp_path, caplog):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "notes.csv").symlink_to(tmp_path / "nowhere")
-    others = "2 .gif, 2 without an ending, 2 .csv"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    others = "3 without an ending, 2 .gif, 2 .csv"
     with pytest.raises(InputError, match=rf"no images \({others}\); name a folder"):
         find([tmp_path])
     assert find([tmp_path / "a.gif"]) == [tmp_path / "a.gif"]

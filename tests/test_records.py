@@ -63,16 +63,16 @@ def test_a_link_stays_one(tmp_path):
 def test_only_what_runs_have_is_theirs(folder, tmp_path):
     refuse_owned(folder.path / "schedule.csv")
     folder.claim(description())
-    refuse_owned(folder.path / "schedule.csv")  # config.json may be another program's
-    folder.append_metrics({"round": 1})
     for name in ("schedule.csv", "config.json", "plots/a.png", ".lock"):
         with pytest.raises(
             InputError, match="is a file of the run in .*; name another"
         ):
             refuse_owned(folder.path / name)
     refuse_owned(folder.path / "found.csv")
-    (tmp_path / "config.json").write_text("// of another program")
-    refuse_owned(tmp_path / "plots/x.csv")
+    (tmp_path / "checkpoints").mkdir()  # of another program
+    for other in ("// no JSON", '{"model": "bert"}'):
+        (tmp_path / "config.json").write_text(other)
+        refuse_owned(tmp_path / "plots/x.csv")
     (tmp_path / "sweep.csv").write_text("")
     with pytest.raises(InputError, match="is a file of the run in"):
         refuse_owned(tmp_path / "sweep.csv")

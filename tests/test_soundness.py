@@ -1,5 +1,7 @@
 """Mistakes of a user's network are told, and no others."""
 
+import copy
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from surrojax.errors import InputError
 from surrojax.networks import forward_in_training, init
 from surrojax.networks.own import adapt
 from surrojax.own.hints import hints, opening
+from surrojax.own.outputs import check_outputs
 from surrojax.sites import Sites
 
 RNG = np.random.default_rng(3)
@@ -127,6 +130,7 @@ def test_layers_are_those_by_which_logits_come(network, names, beside):
     own = adapt(network, jnp.asarray(TABLE[:4]))
     assert [layer.name for layer in own.layers] == names
     assert own.beside == beside
+    assert copy.deepcopy(own.calls) == own.calls  # nothing of the trace is kept
 
 
 def test_layers_that_have_no_part_in_the_logits_are_refused():
@@ -313,6 +317,17 @@ class Sigmoid(Ends):
         return nn.sigmoid(x)
 
 
+class Bounded(Ends):
+    def end(self, x):
+        inner = jax.jit(lambda a: (a, a * 2))(nn.sigmoid(x).astype(jnp.bfloat16))
+        return jnp.clip(inner[0].astype(jnp.float32), 1e-6, 1 - 1e-6)[:, :3]
+
+
+class Positive(Ends):
+    def end(self, x):
+        return jax.jit(nn.softplus)(x) + 1
+
+
 class Logarithm(Ends):
     def end(self, x):
         return jnp.log(x)
@@ -320,6 +335,10 @@ class Logarithm(Ends):
 
 def test_what_a_network_ends_in_is_told(capsys):
     layers = ("Dense_0", "Dense_1")
+    for network, is_told in ((Sigmoid(), 1), (Bounded(), 1), (Positive(), 0)):
+        method = surrojax.own_method(network, TABLE, layers=layers)
+        variables = init(method.pair.original, jax.random.key(0), TABLE[:1])
+        assert len(check_outputs(method, variables, TABLE)) == is_told
     tune(Sigmoid(), layers=layers, quiet=False)
     line = "mind: network: what it yields comes out of a sigmoid; leave it out"
     assert line in capsys.readouterr().out

@@ -23,6 +23,7 @@ from surrojax.data.labels import split_of
 from surrojax.data.pixels import decode_rgb
 from surrojax.data.walk import composed, images, is_hidden, is_image
 from surrojax.errors import InputError, one_line
+from surrojax.fields import some_of
 
 WHERE_FROM = (
     "put photos there as NAME/PHOTO.jpg, as LFW (vis-www.cs.umass.edu/lfw), "
@@ -30,8 +31,8 @@ WHERE_FROM = (
 )
 
 
-MANY = 10
-"""People in each of several folders from which on those are sets, and no people."""
+FEW, MANY = 4, 10
+"""At most so many folders, of at least so many people each, are sets and no people."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,14 @@ def _are_sets(outer: Iterable[str], inside: Collection[tuple[str, ...]]) -> bool
     people = Counter((parts[0], composed(parts[1])) for parts in inside if parts[1:])
     many = Counter(folder for folder, _ in people)
     names = {name for _, name in people}
-    direct = any(len(parts) == 1 for parts in inside)
-    return not direct and min(many.values()) >= MANY and len(names) == len(people)
+    plain = all(
+        len(parts) > 1 and not parts[1].casefold().startswith(parts[0].casefold())
+        for parts in inside
+    )
+    sizes = many.values()
+    return (
+        plain and len(sizes) <= FEW and min(sizes) >= MANY and len(names) == len(people)
+    )
 
 
 def _unclear(source: Path, inside: dict[PurePosixPath, tuple[str, ...]]) -> InputError:
@@ -198,8 +205,8 @@ def _unclear(source: Path, inside: dict[PurePosixPath, tuple[str, ...]]) -> Inpu
     if all(map(split_of, deep)):
         splits = " and ".join(sorted(deep))
         return InputError(
-            f"{source}: photos lie in {beside[0]}, beside {splits}, and nothing tells "
-            f"whose they are; move {beside[0]} away"
+            f"{source}: photos lie in {some_of(beside)}, beside {splits}, and nothing "
+            "tells whose they are; move them into one of those, or away"
         )
     folders = sorted(inside, key=lambda f: (len(inside[f]) == 1, f.parts))
     first: dict[str, PurePosixPath] = {}

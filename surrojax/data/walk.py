@@ -91,7 +91,7 @@ def child(folder: Path, *names: str) -> Path | None:
 
 def folders(folder: Path) -> list[Path]:
     """The sub-folders, in natural order, without hidden ones."""
-    return [Path(entry) for entry in _entries(folder) if entry.is_dir()]
+    return [Path(entry) for entry in _entries(folder) if _is_folder(entry)]
 
 
 def files(folder: Path, suffixes: Iterable[str] | None = None) -> list[Path]:
@@ -104,7 +104,7 @@ def files(folder: Path, suffixes: Iterable[str] | None = None) -> list[Path]:
     found = [
         entry
         for entry in _entries(folder)
-        if not entry.is_dir() and _ends(entry.name, suffixes)
+        if not _is_folder(entry) and _ends(entry.name, suffixes)
     ]
     for entry in found:
         if entry.is_symlink() and not os.path.exists(entry):
@@ -128,10 +128,10 @@ def images(folder: Path) -> list[Path]:
 def passed_over(folder: Path) -> Counter[str]:
     """How many files in a folder and its sub-folders are no images, by their ending."""
     return Counter(
-        os.path.splitext(entry.name)[1].lower() or "without an ending"
+        os.path.splitext(entry.name)[1].lower().rstrip(".") or "without an ending"
         for place in _places(folder)
         for entry in _entries(place)
-        if not entry.is_dir() and not _ends(entry.name, IMAGE_SUFFIXES)
+        if not _is_folder(entry) and not _ends(entry.name, IMAGE_SUFFIXES)
     )
 
 
@@ -212,6 +212,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
                 "line; rename it"
             )
     return sorted(entries, key=lambda entry: natural(entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _ends(name: str, suffixes: Iterable[str] | None) -> bool:

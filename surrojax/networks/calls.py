@@ -48,7 +48,8 @@ class Call(NamedTuple):
 
     Attributes:
       path: of the module; `()` is the network itself.
-      module: unbound.
+      kind: the module's class.
+      tokens: those that an nn.Embed knows; else None.
       input: shape and type of its first argument, which is an array; else None.
       output: shape and type of what it returned, if that is one array; else None.
       params: shapes of the parameters that it holds itself, by name.
@@ -56,7 +57,8 @@ class Call(NamedTuple):
     """
 
     path: Path
-    module: nn.Module
+    kind: type[nn.Module]
+    tokens: int | None
     input: jax.ShapeDtypeStruct | None
     output: jax.ShapeDtypeStruct | None
     params: dict[str, tuple[int, ...]]
@@ -150,7 +152,8 @@ def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> Traced
         own = nn.meta.unbox(context.module.variables)
         calls[number] = Call(
             context.module.path,
-            context.module,
+            type(context.module),
+            _tokens(context.module),
             _struct(arguments[0]) if arguments else None,
             _struct(output),
             {
@@ -258,11 +261,11 @@ def _chosen(
 def _found(calls: Sequence[Call], batch: int) -> list[Call]:
     """The one or two dense layers with which a network ends."""
     layers = [
-        call for call in calls if call.params and not isinstance(call.module, BETWEEN)
+        call for call in calls if call.params and not issubclass(call.kind, BETWEEN)
     ]
     ends: list[Call] = []
     for call in reversed(layers):
-        kernel = call.params["kernel"] if isinstance(call.module, nn.Dense) else ()
+        kernel = call.params["kernel"] if issubclass(call.kind, nn.Dense) else ()
         feeds = not ends or kernel[-1:] == ends[-1].params["kernel"][:1]
         shape: tuple[int, ...] = () if call.output is None else call.output.shape
         flat = len(shape) == 2 and shape[0] == batch
@@ -330,6 +333,10 @@ def _layer(call: Call, batch: int) -> Layer:
             "first axis is not the batch's; name another"
         )
     return Layer(call.path, weights, call.input.shape[1:])
+
+
+def _tokens(module: nn.Module) -> int | None:
+    return module.num_embeddings if isinstance(module, nn.Embed) else None
 
 
 def _struct(value: Any) -> jax.ShapeDtypeStruct | None:

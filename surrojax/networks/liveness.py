@@ -46,23 +46,45 @@ def inside(equation: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
                 yield inner
 
 
-def made_by(computation: ClosedJaxpr | Jaxpr) -> str:
+PASSED = (
+    *("convert_element_type", "reshape", "squeeze", "transpose", "slice"),
+    *("broadcast_in_dim", "max", "min"),
+)
+"""Primitives that only convert, shape, cut or bound a value."""
+
+CALLS = ("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+"""Primitives that call one computation, whose results are theirs."""
+
+
+def made_by(jaxpr: Jaxpr) -> str:
     """The primitive that a computation's first result comes out of, or nothing.
 
-    What only converts or shapes it does not count.
+    `PASSED` ones do not count.
     """
-    jaxpr = computation.jaxpr if isinstance(computation, ClosedJaxpr) else computation
+    origin = _origin(jaxpr, jaxpr.outvars[0])
+    return origin if isinstance(origin, str) else ""
+
+
+def _origin(jaxpr: Jaxpr, value: Any) -> Any:
+    """The same of any value: a primitive, or what else it comes from, as an input."""
     made = {v: equation for equation in jaxpr.eqns for v in equation.outvars}
-    result = jaxpr.outvars[0]
-    while not isinstance(result, Literal) and result in made:
-        equation = made[result]
-        called = list(inside(equation))
-        if called and len(equation.outvars) == 1:
-            return made_by(called[0])
-        if equation.primitive.name not in ("convert_element_type", "reshape"):
-            return str(equation.primitive)
-        result = equation.invars[0]
-    return ""
+    while not isinstance(value, Literal) and value in made:
+        equation = made[value]
+        name = str(equation.primitive)
+        if name in CALLS and (called := next(inside(equation), None)) is not None:
+            inner = called.jaxpr if isinstance(called, ClosedJaxpr) else called
+            place = equation.outvars.index(value)
+            value = _origin(inner, inner.outvars[place])
+            if isinstance(value, str) or value not in inner.invars:
+                return value
+            value = equation.invars[inner.invars.index(value)]
+        elif name in PASSED:
+            # Of what bounds a value, too, that is the largest.
+            operands: list[Any] = list(equation.invars)
+            value = max(operands, key=lambda operand: operand.aval.size)
+        else:
+            return name
+    return value
 
 
 def leaks(f: Callable[..., Any], *arguments: Any) -> bool:

@@ -116,9 +116,9 @@ class OwnNetwork:
         if inputs is None or not jnp.issubdtype(inputs.dtype, jnp.integer):
             return None
         embeds = [
-            call.module.num_embeddings
+            call.tokens
             for call in self.calls
-            if isinstance(call.module, nn.Embed)
+            if call.tokens is not None
             and call.input is not None
             and call.input.shape == inputs.shape
             and jnp.issubdtype(call.input.dtype, jnp.integer)

@@ -113,15 +113,14 @@ def trunk_for(network: OwnNetwork, inputs: jax.Array) -> nn.Module:
         )
     units, rectify = math.prod(first.shape), _never_negative(network, inputs)
     if jnp.issubdtype(inputs.dtype, jnp.integer):
-        embeds = [c.module for c in before if isinstance(c.module, nn.Embed)]
-        if not embeds:
+        known = [call.tokens for call in before if call.tokens is not None]
+        if not known:
             raise InputError(
                 f"surrogate: inputs of type {inputs.dtype} and no nn.Embed before "
                 f"layer {first.name!r} say how many tokens there are; give "
                 "surrogate=MODULE, from inputs to that layer's, or 'shared'"
             )
-        words = max(embed.num_embeddings for embed in embeds)
-        return TokenTrunk(words, units, rectify)
+        return TokenTrunk(max(known), units, rectify)
     maps = [c.output.shape for c in before if c.output and len(c.output.shape) == 4]
     if inputs.ndim == 4 and maps:
         (_, h, w, c), (height, width) = maps[-1], inputs.shape[1:3]

@@ -205,7 +205,7 @@ def make_method(
         # Two settings' kernels side by side would make grouped convolutions.
         layout=Layout(
             settings="loop"
-            if any(isinstance(c.module, nn.Conv) for c in own.calls)
+            if any(issubclass(c.kind, nn.Conv) for c in own.calls)
             else "vmap"
         ),
     )

@@ -98,7 +98,7 @@ def check_outputs(method: Method, variables: dict[str, Any], inputs: Any) -> lis
             "on the other inputs of its batch; nothing may mix examples when it is "
             f"not trained{channels}"
         )
-    if made_by(jax.make_jaxpr(logits)(variables, seen)) == "logistic":
+    if made_by(jax.make_jaxpr(logits)(variables, seen).jaxpr) == "logistic":
         return [
             "network: what it yields comes out of a sigmoid; leave it out, for the "
             "loss takes logits"

@@ -398,8 +398,12 @@ def _holds_runs(folder: Path) -> bool:
     there = {name for name in OWNED if (folder / name).exists()}
     if there & {*OF_SEVERAL, filenames.FOLDS, filenames.BASELINES}:
         return True
-    begun = there & {filenames.METRICS, filenames.RESULT, filenames.CHECKPOINTS}
-    return filenames.CONFIG in there and bool(begun)
+    if filenames.CONFIG not in there:
+        return False
+    try:
+        return config_in(read_json(folder / filenames.CONFIG)) is not None
+    except InputError:  # of another program, or a run's that is damaged
+        return filenames.METRICS in there
 
 
 def write_text(file: Path, text: str) -> None:
