@@ -492,9 +492,9 @@ def no_beginning_on_shifted_images():
 
 
 @claim(
-    "has {} %, {} fewer ({}), and on validation {} more: here, too, nothing can be told "
-    "of the search itself. The {} seeds of both were planned beforehand. With its first "
-    "setting drawn at random, as it had been before, it had {} % over {} seeds"
+    "has {} %, {} fewer ({}), and on validation {} more: here, too, nothing can be "
+    "told of the search itself. The {} seeds of both were planned beforehand. With its "
+    "first setting drawn at random, as it had been before, it had {} % over {} seeds"
 )
 def where_that_search_begins_on_shifted_images():
     (wide, held), (wide_seen, held_seen) = (
@@ -502,7 +502,7 @@ def where_that_search_begins_on_shifted_images():
         for split in ("test", "validation")
     )
     by, drawn = ahead(wide, held), mean(accuracy(WIDE, f"{LONG}_drawn"))
-    assert by.size == len(wide) == len(held) and 0 > by.interval[0]
+    assert by.size == len(wide) == len(held) and by.interval[0] < 0
     more = ahead(held_seen, wide_seen).mean
     return (
         *(plus(mean(held)), by.mean, span(by), more, word(by.size)),
