@@ -364,6 +364,14 @@ def test_a_network_that_does_not_know_whether_it_is_trained(layer):
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_compiled_already_is_told():
+    inside = nn.Sequential([nn.Dense(5), nn.jit(nn.Dense)(3)])
+    for network in (nn.jit(Table)(), nn.jit(Table)(), inside):
+        # What JAX has looked into before, it does not look into once more.
+        with pytest.raises(InputError, match="the network itself|cannot be reached"):
+            adapt(network, table())
+
+
 class Paths(nn.Module):
     @nn.compact
     def __call__(self, x, deterministic=True):

@@ -171,7 +171,15 @@ def trace(module: nn.Module, inputs: jax.Array, mode: tuple[str, ...]) -> Traced
 
     with explained(module, inputs), nn.intercept_methods(note):
         made = jax.eval_shape(lambda: init_plain(module, key_of(0), inputs, mode))
-    return Traced(tuple(calls[number] for number in sorted(calls)), made)
+    traced = Traced(tuple(calls[number] for number in sorted(calls)), made)
+    seen = traced.calls[0].input if traced.calls else None
+    if seen is None or seen.shape != inputs.shape:
+        raise InputError(
+            f"network: {class_of(module)} hides what it is called with, as nn.jit "
+            "around a whole network does; give the network itself, which is compiled "
+            "anyway"
+        )
+    return traced
 
 
 @contextmanager

@@ -195,11 +195,7 @@ def adapt(
             changed = jax.eval_shape(trained, variables, inputs)
     check_kept(variables, changed)
     if hidden:
-        names = ", ".join(repr(layer.name) for layer in found)
-        raise InputError(
-            f"layers: {names} cannot be reached from outside: a layer inside nn.remat, "
-            "nn.jit or nn.scan cannot be tuned; name one outside of it"
-        )
+        raise _unreached(found)
     needed = _needed(own, variables, inputs)
     last = own if len(found) == 1 else replace(own, layers=found[-1:])
     if layers is None and len(found) == 2 and not needed.follows:
@@ -209,6 +205,14 @@ def adapt(
         alone = needed if own is last else _needed(last, variables, inputs)
         beside = _beside(last.layers[0], alone.head, variables)
     return replace(own, head=needed.head, beside=beside, untold=tuple(untold))
+
+
+def _unreached(layers: Sequence[Layer]) -> InputError:
+    names = ", ".join(repr(layer.name) for layer in layers)
+    return InputError(
+        f"layers: {names} cannot be reached from outside: a layer inside nn.remat, "
+        "nn.jit or nn.scan cannot be tuned; name one outside of it"
+    )
 
 
 def _idle(
@@ -314,6 +318,7 @@ class _Interceptor:
         key: jax.Array | None,
         z: jax.Array | None,
     ) -> None:
+        self._tuned = layers
         self._layers = {layer.path: i for i, layer in enumerate(layers)}
         self._names = [layer.weights for layer in layers]
         self._ratios = ((ratio.z, ratio.V), (ratio.x, ratio.W))
@@ -358,7 +363,13 @@ class _Interceptor:
             self._inside = False
 
     def sites(self) -> Sites:
-        """What was noted: features `[B, n]`, weights `[inputs, outputs]`, float32."""
+        """What was noted: features `[B, n]`, weights `[inputs, outputs]`, float32.
+
+        Raises:
+          InputError: a layer was not seen, as what nn.jit has compiled before.
+        """
+        if len(self._found) < len(self._tuned):
+            raise _unreached(self._tuned)
         flat: list[jax.Array] = []
         for index in sorted(self._found):
             value, weights = self._found[index]
