@@ -1,28 +1,21 @@
 """What a user gives to `tune` beside the network: arrays, functions, weights."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tables
+from tables import LABELS, SMALL, TABLE
 
 import surrojax
 from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.own.data import array_of, in_32_bits
-from surrojax.own.hints import hints, opening
-
-RNG = np.random.default_rng(3)
-LABELS = RNG.integers(0, 3, 240)
-TABLE = (RNG.normal(size=(240, 6)) + 2 * np.eye(6)[LABELS]).astype(np.float32)
-SMALL = {
-    "max_iterations": 20,
-    "iterations_per_round": 10,
-    "batch_size": 16,
-    "population": 3,
-    "quiet": True,
-}
+from surrojax.own.hints import opening
 
 
 class Table(nn.Module):
@@ -32,18 +25,7 @@ class Table(nn.Module):
         return nn.Dense(3)(nn.relu(x))
 
 
-def splits(inputs=TABLE):
-    return (inputs[:120], LABELS[:120]), (inputs[120:], LABELS[120:])
-
-
-def tune(inputs=TABLE, **given):
-    return surrojax.tune(Table(), *splits(inputs), **SMALL | given)
-
-
-def said(inputs=TABLE, **given):
-    method = surrojax.own_method(Table(), inputs, **given)
-    split = Split(inputs, LABELS.astype(np.int32))
-    return hints(method, {"train": split, "validation": split}, ("a", "b", "c"), None)
+tune, said = partial(tables.tune, Table()), partial(tables.said, Table())
 
 
 def test_bytes_that_are_no_pixels_are_told():

@@ -8,38 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from tables import LABELS, TABLE, said, tune
 
 import surrojax
 from surrojax.data import Split
 from surrojax.errors import InputError
 from surrojax.networks import forward_in_training, init
 from surrojax.networks.own import adapt
-from surrojax.own.hints import hints, opening
+from surrojax.own.hints import opening
 from surrojax.own.outputs import check_outputs
 from surrojax.sites import Sites
 
-RNG = np.random.default_rng(3)
-LABELS = RNG.integers(0, 3, 240)
-TABLE = (RNG.normal(size=(240, 6)) + 2 * np.eye(6)[LABELS]).astype(np.float32)
 SPLIT = Split(TABLE, LABELS.astype(np.int32))
-SMALL = {
-    "max_iterations": 20,
-    "iterations_per_round": 10,
-    "batch_size": 16,
-    "population": 3,
-    "quiet": True,
-}
-
-
-def tune(network, inputs=TABLE, **given):
-    train, validation = (inputs[:120], LABELS[:120]), (inputs[120:], LABELS[120:])
-    return surrojax.tune(network, train, validation, **SMALL | given)
-
-
-def said(network, inputs=TABLE, **given):
-    method = surrojax.own_method(network, inputs, **given)
-    split = Split(inputs, SPLIT.labels)
-    return hints(method, {"train": split, "validation": split}, ("a", "b", "c"), None)
 
 
 class Aside(nn.Module):

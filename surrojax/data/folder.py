@@ -239,7 +239,7 @@ def _persons(
     table = csvs.find(root, SUBJECTS_CSV)
     if table is None:
         return {}
-    exact = {image.file: [image.file] for image in images}
+    exact = {image.file for image in images}
     meant: dict[str, list[str]] = {}
     for image in images:
         for name in (PurePosixPath(image.file).name, image.file):
@@ -251,7 +251,7 @@ def _persons(
             composed(_filled(row, "subject")), composed(row.fields.get("sequence", ""))
         )
         path = PurePosixPath(name.replace("\\", "/")).as_posix()
-        found = exact.get(path) or meant.get(composed(path), [])
+        found = [path] if path in exact else meant.get(composed(path), [])
         if not found:
             place = f"{SUBJECTS_CSV}, line {row.line}"
             left_out.append(LeftOut(place, "row without an image"))

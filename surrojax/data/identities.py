@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -182,7 +183,7 @@ def _are_sets(outer: Iterable[str], inside: Collection[tuple[str, ...]]) -> bool
     """Whether outer folders are splits, or sets of many people, who are in one each."""
     if all(map(split_of, outer)):
         return True
-    people = Counter((parts[0], composed(parts[1])) for parts in inside if parts[1:])
+    people = {(parts[0], composed(parts[1])) for parts in inside if parts[1:]}
     many = Counter(folder for folder, _ in people)
     names = {name for _, name in people}
     plain = all(
@@ -229,12 +230,12 @@ Entry = tuple[PurePosixPath, bytes | Path]
 
 def _in_folder(source: Path) -> Iterator[Entry]:
     """The photos; of a folder that links lead to as well, once."""
-    first: dict[Path, Path] = {}
-    real: dict[Path, Path] = {}
-    for file in images(source):
-        if file.parent not in real:
-            real[file.parent] = file.parent.resolve()
-        if first.setdefault(real[file.parent], file.parent) == file.parent:
+    seen: set[Path] = set()
+    for folder, files in groupby(images(source), key=lambda file: file.parent):
+        if (real := folder.resolve()) in seen:
+            continue
+        seen.add(real)
+        for file in files:
             yield PurePosixPath(file.relative_to(source).as_posix()), file
 
 

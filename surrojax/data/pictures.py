@@ -11,7 +11,7 @@ import numpy as np
 
 from surrojax.data import align as faces
 from surrojax.data.pixels import Box, open_rgb, resize, to_square
-from surrojax.data.walk import images, natural, passed_over
+from surrojax.data.walk import images_and_others, natural
 from surrojax.errors import InputError
 from surrojax.fields import some_of
 
@@ -39,9 +39,8 @@ def find(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
                 )
             found[place] = None
             continue
-        inside = images(place)
-        others = passed_over(place).most_common()
-        passed = some_of([f"{count} {ending}" for ending, count in others])
+        inside, others = images_and_others(place)
+        passed = some_of([f"{n} {ending}" for ending, n in others.most_common()])
         if not inside:
             raise InputError(
                 f"{place}: has no images ({passed or 'nothing'}); name a folder that "

@@ -125,14 +125,17 @@ def images(folder: Path) -> list[Path]:
     return files_below(folder, IMAGE_SUFFIXES)
 
 
-def passed_over(folder: Path) -> Counter[str]:
-    """How many files in a folder and its sub-folders are no images, by their ending."""
-    return Counter(
-        os.path.splitext(entry.name)[1].lower().rstrip(".") or "without an ending"
-        for place in _places(folder)
-        for entry in _entries(place)
-        if not _is_folder(entry) and not _ends(entry.name, IMAGE_SUFFIXES)
-    )
+def images_and_others(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The same, and how many files there are that are no images, by their ending."""
+    found, others = list[Path](), Counter[str]()
+    for place in _places(folder):
+        found += files(place, IMAGE_SUFFIXES)
+        others.update(
+            os.path.splitext(entry.name)[1].lower().rstrip(".") or "without an ending"
+            for entry in _entries(place)
+            if not _is_folder(entry) and not _ends(entry.name, IMAGE_SUFFIXES)
+        )
+    return found, others
 
 
 def is_image(file: PurePath) -> bool:

@@ -8,7 +8,7 @@ Parameters are kept in two parts, `trunk` and `head`, as those of the package's 
 networks are: the head is what the logits need once z is known.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -197,13 +197,10 @@ def adapt(
     if hidden:
         raise _unreached(found)
     needed = _needed(own, variables, inputs)
-    last = own if len(found) == 1 else replace(own, layers=found[-1:])
     if layers is None and len(found) == 2 and not needed.follows:
-        own, needed = last, _needed(last, variables, inputs)
-    beside: tuple[str, ...] = ()
-    if layers is None:
-        alone = needed if own is last else _needed(last, variables, inputs)
-        beside = _beside(last.layers[0], alone.head, variables)
+        own = replace(own, layers=found[1:])
+        needed = _needed(own, variables, inputs)
+    beside = _beside(own, needed, variables, inputs) if layers is None else ()
     return replace(own, head=needed.head, beside=beside, untold=tuple(untold))
 
 
@@ -266,19 +263,21 @@ def _needed(
 
 
 def _beside(
-    last: Layer, needed: Collection[Path], variables: Mapping[str, Any]
+    own: OwnNetwork, needed: _Needed, variables: Mapping[str, Any], inputs: jax.Array
 ) -> tuple[str, ...]:
     """Names of other layers with weights that the logits need, past the last one.
 
     Args:
-      last: the last tuned one.
-      needed: the head, once what the last one receives is known.
-      variables: of `adapt`.
+      own: the network with its layers.
+      needed: once what the first of them receives is known.
+      variables, inputs: of `adapt`.
     """
-    shapes = flatten_dict(variables)
+    last, shapes = own.layers[-1], flatten_dict(variables)
+    if len(own.layers) > 1:
+        needed = _needed(replace(own, layers=(last,)), variables, inputs)
     others = sorted(
         path[1:-1] or path[1:]  # of the network itself
-        for path in needed
+        for path in needed.head
         if path[0] == "params"
         and path[1 : len(last.path) + 1] != last.path
         and len(shapes[path].shape) > 1
@@ -320,7 +319,6 @@ class _Interceptor:
     ) -> None:
         self._tuned = layers
         self._layers = {layer.path: i for i, layer in enumerate(layers)}
-        self._names = [layer.weights for layer in layers]
         self._ratios = ((ratio.z, ratio.V), (ratio.x, ratio.W))
         self._key, self._z, self._inside = key, z, False
         self._found: dict[int, tuple[jax.Array, jax.Array]] = {}
@@ -338,7 +336,7 @@ class _Interceptor:
             return call(*arguments, **options)
         value, *others = arguments
         params = dict(module.variables["params"])
-        name = self._names[index]
+        name = self._tuned[index].weights
         weights = params[name]
         if index == 0 and self._z is not None:
             value = self._z.reshape(value.shape).astype(value.dtype)
