@@ -46,6 +46,7 @@ from ml_collections import ConfigDict, config_flags
 
 from surrojax.cli import commandline
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.run.progress import say, show_log
 
 # What trains is imported where it is used: JAX takes seconds, of which --help and a
@@ -169,7 +170,7 @@ def _run(config: ConfigDict, workdir: str) -> None:
         f"after {result['rounds']} rounds",
         QUIET.value,
     )
-    page = Path(workdir).expanduser().absolute() / filenames.REPORT
+    page = path_of(workdir).absolute() / filenames.REPORT
     if page.exists():  # a run that had finished before there were reports has none
         say(f"report: {report.shown(page)}", QUIET.value)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.run.progress import say
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def export(
     from surrojax.run.records import refuse_owned
 
     known = (*replay.SUFFIXES, *weights.SUFFIXES)
-    files = [Path(out).expanduser() for out in outs]
+    files = [path_of(out) for out in outs]
     for file in files:
         if file.suffix not in known:
             raise InputError(f"{file}: give it one of the endings {', '.join(known)}")
@@ -64,7 +65,7 @@ def export(
             f"steps: {steps} are given for a schedule, and no file is to hold one; "
             f"name one with {' or '.join(replay.SUFFIXES)}"
         )
-    path = Path(run).expanduser()
+    path = path_of(run)
     result = load(path)
     schedule, tree = result.schedule, dict[str, Any]()
     if steps is not None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from surrojax import filenames
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.run.progress import say, show_warnings
 
 
@@ -54,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from surrojax.run.loading import load
     from surrojax.run.records import is_stream
 
-    out = given.out.expanduser()
-    replaced, streamed = out.is_file(), is_stream(out)
     try:
+        out = path_of(given.out)
+        replaced, streamed = out.is_file(), is_stream(out)
         table = load(given.run).predict_folder(
             given.images, given.out, best=given.best, align=given.align
         )

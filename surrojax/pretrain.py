@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +27,7 @@ from surrojax.keys import key_of
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
 from surrojax.networks.mresnet import FaceNet
+from surrojax.paths import path_of
 from surrojax.ranges import check_finite, check_ranges
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.execution import conv_form
@@ -143,7 +143,7 @@ def train(
         raise InputError(
             "config.dataset.dir: name the folder of photos, NAME/PHOTO.jpg"
         )
-    identities = read(Path(of.dir).expanduser(), of.height, of.width, of.window)
+    identities = read(path_of(of.dir), of.height, of.width, of.window)
     sides = deal(identities, config.seed, of.held_out, of.validation, of.min_photos)
     module = FaceNet(form=conv_form(config.convolution))
     with RunFolder(workdir) as folder:

@@ -718,6 +718,11 @@ def test_command_line_says_in_one_line_what_is_wrong(state_file, capsys):
         r"state\.npz: c1\.weight .*not understood", fails(capsys, state_file, out)
     )
     assert "out.pth: is none of" in fails(capsys, state_file, folder / "out.pth")
+    run = folder / "run"
+    run.mkdir()
+    (run / "config.json").write_text('{"config": {"seed": 0}}')
+    own = run / "weights.safetensors"
+    assert f"is a file of the run in {run}" in fails(capsys, state_file, own)
     suffixes = r"run: is none of \.safetensors, \.npz, \.pt, \.pth; give"
     assert re.search(suffixes, fails(capsys, folder / "run", out))
     assert "none.npz: cannot be read" in fails(capsys, folder / "none.npz", out)

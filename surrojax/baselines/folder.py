@@ -20,6 +20,7 @@ from surrojax import filenames
 from surrojax.baselines.store import Store, locked
 from surrojax.errors import InputError
 from surrojax.fields import flatten
+from surrojax.paths import path_of
 from surrojax.run.records import (
     MAY_DIFFER,
     Record,
@@ -52,7 +53,7 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = path_of(path).absolute()
 
     def claim(self, description: Record) -> Store:
         """Makes the folder this configuration's, or checks that it is already.

@@ -14,6 +14,7 @@ from surrojax.data.pixels import Box, open_rgb, resize, to_square
 from surrojax.data.walk import images_and_others, natural
 from surrojax.errors import InputError
 from surrojax.fields import some_of
+from surrojax.paths import path_of
 
 _log = logging.getLogger("surrojax")
 
@@ -30,7 +31,7 @@ def find(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for place in map(Path, places):
-        place = place.expanduser()
+        place = path_of(place)
         if not place.is_dir():
             if not place.exists():
                 raise InputError(

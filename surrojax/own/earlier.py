@@ -8,6 +8,7 @@ from typing import cast
 from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.own.settings import Settings
+from surrojax.paths import path_of
 from surrojax.run.records import Record, config_in, read_json
 
 
@@ -33,7 +34,7 @@ def earlier_run(
         raise InputError(f"workdir: {workdir!r} is no path of a folder")
     if not os.fspath(workdir):
         raise InputError("workdir: is empty; name a folder, or leave it out")
-    folder = Path(workdir).expanduser()
+    folder = path_of(workdir)
     there = saved_in(folder)
     had = config_in(there) or {}
     if "dataset" in had:

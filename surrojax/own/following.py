@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrojax.errors import InputError
@@ -11,6 +10,7 @@ from surrojax.method import Method
 from surrojax.own.earlier import saved_in
 from surrojax.own.method import own_of
 from surrojax.own.settings import Settings
+from surrojax.paths import path_of
 from surrojax.run.records import Record, config_in
 from surrojax.run.replay import read_schedule
 from surrojax.schedule import Schedule
@@ -92,7 +92,7 @@ class Followed(NamedTuple):
 
 def _config_beside(schedule: str | os.PathLike[str]) -> Record:
     """The config of the run whose folder or schedule file is given, if it is of one."""
-    place = Path(schedule).expanduser()
+    place = path_of(schedule)
     return config_in(saved_in(place if place.is_dir() else place.parent)) or {}
 
 

@@ -24,6 +24,7 @@ from surrojax.fields import check_known
 from surrojax.keys import key_of
 from surrojax.own.bounds import Box, pairs_of, widths_of
 from surrojax.own.numbers import number_of, numbers_of, seed_of, whole_of
+from surrojax.paths import path_of
 from surrojax.run.records import read_json, refuse_owned, write_json
 from surrojax.search import (
     OPTIMIZERS,
@@ -261,7 +262,7 @@ class Tuner:
             "history": self.history,
             "asked": self._asked,
         }
-        write_json(Path(file).expanduser(), _finite(written))
+        write_json(path_of(file), _finite(written))
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> "Tuner":
@@ -270,7 +271,7 @@ class Tuner:
         Raises:
           InputError: the file is missing, damaged or another's.
         """
-        path = Path(file).expanduser()
+        path = path_of(file)
         there = read_json(path, "name a file that Tuner.save wrote")
         try:
             tuner = cls(**there["arguments"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from surrojax import filenames
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.report.folder import Several, is_old, read, untuned_of
 from surrojax.report.origin import shown
 from surrojax.run.records import write_text
@@ -44,12 +45,8 @@ def write(
     # Figures take seconds to import, which --help and predict do without.
     from surrojax.report import run, several
 
-    found = read(Path(folder).expanduser().absolute())
-    out = (
-        found.path / filenames.REPORT
-        if file is None
-        else Path(file).expanduser().absolute()
-    )
+    found = read(path_of(folder).absolute())
+    out = found.path / filenames.REPORT if file is None else path_of(file).absolute()
     if not isinstance(found, Several):
         if not found.records:
             raise InputError(

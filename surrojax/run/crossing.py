@@ -1,7 +1,6 @@
 """Cross-database evaluation beside the paper's rival (Tables 11 and 12)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -9,6 +8,7 @@ from ml_collections import ConfigDict
 from surrojax import filenames, report
 from surrojax.data import EXPRESSIONS
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.run import pooling
 from surrojax.run.progress import say
 from surrojax.run.records import Record, write_json
@@ -58,7 +58,7 @@ def compare(
             f"config.{field}: {config[field]!r} tunes nothing, and across databases "
             "tuning is compared with a fixed setting; leave it out"
         )
-    root = Path(workdir).expanduser().absolute()
+    root = path_of(workdir).absolute()
     rows = _rows(config)
     named = [
         (f"{_folder(row)}/fold={fold}", changes | {FOLD: fold})

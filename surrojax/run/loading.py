@@ -17,6 +17,7 @@ from surrojax.fields import are_words
 from surrojax.networks.stand_in import UserNetwork
 from surrojax.own.method import Preprocess, standard
 from surrojax.own.reading import needs_module, reader, weights_alone
+from surrojax.paths import path_of
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.diary import best_of
 from surrojax.run.records import config_in, metrics_of, read_json, result_of
@@ -42,7 +43,7 @@ def load(
     Raises:
       InputError: the folder holds no run, it is damaged, or its network is another.
     """
-    path = Path(workdir).expanduser().absolute()
+    path = path_of(workdir).absolute()
     if not (path / filenames.CONFIG).exists():
         raise InputError(f"{path}: is no folder of a run; name one with a config.json")
     saved = read_json(path / filenames.CONFIG)

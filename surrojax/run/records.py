@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.fields import Record, flatten
+from surrojax.paths import path_of
 
 LIMITS = ("max_iterations", "time_budget", "early_stop")
 """Fields that say how far a run goes."""
@@ -88,7 +89,7 @@ class RunFolder:
     """A run's folder, locked against a second process. A context manager."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = path_of(path).absolute()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -385,7 +386,7 @@ def refuse_owned(file: Path) -> None:
     Raises:
       InputError: it is one of a run's, or of a folder of several.
     """
-    place = Path(os.path.realpath(file.expanduser()))
+    place = Path(os.path.realpath(path_of(file)))
     for folder in place.parents:
         if place.relative_to(folder).parts[0] in OWNED and _holds_runs(folder):
             raise InputError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from surrojax import filenames
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.run.records import csv_of, refuse_owned, write_json, write_text
 from surrojax.schedule import Schedule
 
@@ -29,7 +30,7 @@ def read_schedule(path: str | os.PathLike[str]) -> Schedule:
     Raises:
       InputError: there is none, or it is damaged; the message names the row.
     """
-    file = Path(path).expanduser()
+    file = path_of(path)
     if file.is_dir():
         file = file / filenames.SCHEDULE
     if not file.exists():
@@ -118,7 +119,7 @@ def write_schedule(schedule: Schedule, path: str | os.PathLike[str]) -> None:
     Raises:
       InputError: another suffix, it is a file of a run, or it cannot be written.
     """
-    file = Path(path).expanduser()
+    file = path_of(path)
     _check_suffix(file)
     refuse_owned(file)
     rows = schedule.rows()

@@ -13,6 +13,7 @@ from surrojax.errors import InputError
 from surrojax.fields import are_words
 from surrojax.keys import key_of
 from surrojax.method import Method
+from surrojax.paths import path_of
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.outcome import classify
 from surrojax.run.records import Record, config_in, read_json
@@ -33,7 +34,7 @@ def restore(workdir: str | os.PathLike[str]) -> tuple[Method, RunState]:
     Raises:
       InputError: the folder holds no such run.
     """
-    path = Path(workdir).expanduser().absolute()
+    path = path_of(workdir).absolute()
     config, (classes, allowed) = config_of(path), classes_of(path)
     with closing(
         Checkpoints(path / filenames.CHECKPOINTS, reading=True)
@@ -107,7 +108,7 @@ def retest(config: ConfigDict, workdir: str | os.PathLike[str]) -> Record:
     """
     method, state = restore(workdir)
     dataset = load_data(resolve(config))
-    there, _ = classes_of(Path(workdir).expanduser().absolute())
+    there, _ = classes_of(path_of(workdir).absolute())
     if tuple(dataset.classes) != there:
         raise InputError(
             f"{workdir}: its network knows {', '.join(there)}, the data have "

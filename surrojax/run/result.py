@@ -13,6 +13,7 @@ from surrojax import plots, report
 from surrojax.data.pictures import Preparation
 from surrojax.data.walk import is_image
 from surrojax.errors import InputError
+from surrojax.paths import path_of
 from surrojax.run.prediction import predict_files
 from surrojax.run.records import Record, refuse_owned
 from surrojax.run.stopping import best_round
@@ -216,7 +217,7 @@ class Result:
           InputError: the run was given arrays, a place has no image, or none of the
             files can be read; nothing is written then.
         """
-        file = None if out is None else Path(out).expanduser()
+        file = None if out is None else path_of(out)
         if file is not None:
             refuse_owned(file)
             if is_image(file):
@@ -252,7 +253,7 @@ class Result:
           InputError: the file has another suffix or cannot be written.
         """
         refuse_owned(Path(file))
-        save(Path(file).expanduser(), whole(self.variables))
+        save(path_of(file), whole(self.variables))
 
     def report(self, file: str | os.PathLike[str] | None = None) -> Path:
         """Writes the run's report, one HTML file.

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from surrojax.data import Dataset, Split
 from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import Method, macs_of
+from surrojax.paths import path_of
 from surrojax.run.execution import (
     Execution,
     execution_of,
@@ -232,4 +232,4 @@ def _room() -> float:
 
 def read_weights(config: ConfigDict) -> dict[str, np.ndarray] | None:
     """The weights that a run begins with; None: fresh ones."""
-    return load(Path(config.init_from).expanduser()) if config.init_from else None
+    return load(path_of(config.init_from)) if config.init_from else None

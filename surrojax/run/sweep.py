@@ -19,6 +19,7 @@ from surrojax.cli.calls import named, override, without
 from surrojax.errors import InputError
 from surrojax.experiment import train
 from surrojax.fields import flatten, suggest
+from surrojax.paths import path_of
 from surrojax.report.tables import percent, with_error
 from surrojax.run import pooling, replicas
 from surrojax.run.execution import tunes
@@ -83,7 +84,7 @@ def run_sweep(
     Raises:
       InputError: a specification cannot be read.
     """
-    root = Path(workdir).expanduser().absolute()
+    root = path_of(workdir).absolute()
     named = [(name_of(point), point) for point in points(config, specifications)]
     keep = partial(_keep_table, root)
     outcomes = run_points(config, root, named, command, dry_run, quiet, keep)

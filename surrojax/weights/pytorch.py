@@ -12,6 +12,7 @@ import numpy as np
 from surrojax.errors import InputError
 from surrojax.fields import some_of
 from surrojax.networks.mresnet import STAGES
+from surrojax.run.records import refuse_owned
 from surrojax.weights.files import (
     SUFFIXES,
     TORCH_SUFFIXES,
@@ -208,9 +209,10 @@ def convert(state: Path, out: Path, names: Path | None = None) -> Weights:
       names: JSON, their names of layers to ours.
 
     Raises:
-      InputError: a file cannot be used, or as `from_torch`.
+      InputError: a file cannot be used, `out` is one of a run's, or as `from_torch`.
     """
     check_suffix(out, SUFFIXES)
+    refuse_owned(out)
     check_suffix(state, (*SUFFIXES, *TORCH_SUFFIXES))
     tensors = _read_torch(state) if state.suffix in TORCH_SUFFIXES else read(state)
     table = _read_names(names) if names else {}
