@@ -102,7 +102,8 @@ def main() -> None:
     from surrojax.run.execution import prepare
     from surrojax.run.processes import join
     from surrojax.run.sweep import run_sweep
-    from surrojax.settings import check_complete, folds
+    from surrojax.settings import folds
+    from surrojax.values import check_complete
 
     config, quiet = CONFIG.value, QUIET.value
     if config.get("task") != "pretrain":

@@ -27,8 +27,8 @@ from surrojax.baselines.rows import Mean, Row, rows_of
 from surrojax.baselines.runner import Asked, Bench
 from surrojax.baselines.table import interval, number
 from surrojax.baselines.trainer import figures_of
+from surrojax.fields import Record
 from surrojax.run.execution import prepare
-from surrojax.run.records import Record
 from surrojax.run.sweep import at
 
 SOURCE, TARGET = LENET.folder, f"{LENET.folder}_last"

@@ -10,7 +10,7 @@ from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS, baseline_of, start_row
 from surrojax.baselines.rows import Mean, Row, holm, rows_of
 from surrojax.baselines.table import interval, number
-from surrojax.run.records import Record
+from surrojax.fields import Record
 
 SEEDS = 5
 """From so many on, a comparison counts; so many were planned."""

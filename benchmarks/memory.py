@@ -25,7 +25,7 @@ from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.programs import compile_programs
 from surrojax.run.execution import execution_of
-from surrojax.run.records import write_json
+from surrojax.run.files import write_json
 from surrojax.settings import make_look, make_method
 from surrojax.sgd import Arrays, Targets
 from surrojax.stage1 import fit_settings

@@ -33,9 +33,10 @@ from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Row as ComparedRow
 from surrojax.baselines.rows import not_run, rows_of
 from surrojax.baselines.table import markdown
+from surrojax.fields import Record
 from surrojax.run.pooling import mean_and_error
 from surrojax.run.progress import duration
-from surrojax.run.records import Record, metrics_of
+from surrojax.run.records import metrics_of
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"

@@ -13,6 +13,7 @@ from flax import struct
 from surrojax.errors import InputError
 from surrojax.evaluate import Evaluation, effective_size
 from surrojax.fields import Record
+from surrojax.losses import fitness
 from surrojax.method import Data, Method
 from surrojax.programs import Programs, compile_programs, parts_of
 from surrojax.round_outcome import Outcome, record_of
@@ -332,12 +333,11 @@ def _stage1(
     if surrogate is not None:
         finite &= jnp.isfinite(surrogate.cross_entropy)
     accuracy = jnp.where(finite, original.accuracy, -jnp.inf)
-    merit = {
-        "accuracy": original.weighted_accuracy,
-        "cross_entropy": -original.cross_entropy,
-    }
+    merit = fitness(
+        original.weighted_accuracy, original.cross_entropy, method.selection
+    )
     # argmax takes the first of equals, so a tie goes to the current best.
-    winner = jnp.argmax(jnp.where(finite, merit[method.selection], -jnp.inf))
+    winner = jnp.argmax(jnp.where(finite, merit, -jnp.inf))
     # Two trainings of one setting may differ in their last bits; there is one winner.
     winner = jnp.where(equal & finite[0], 0, winner)
     outcome = Outcome(

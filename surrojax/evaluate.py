@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from surrojax.fields import Record, finite_or_none
 from surrojax.layout import Layout
 from surrojax.losses import hoyer_ratios, softmax_losses
 from surrojax.networks import Network, forward
@@ -246,3 +247,14 @@ def macro_f1(confusion: np.ndarray) -> float:
     seen = confusion.sum(axis=1) + confusion.sum(axis=0)
     f1 = 2 * confusion.diagonal() / np.maximum(seen, 1)
     return float(f1[seen > 0].mean())
+
+
+def class_figures(confusion: np.ndarray, classes: Sequence[str]) -> Record:
+    """What a confusion matrix comes to, as result.json has it."""
+    shares = zip(classes, recall(confusion).tolist(), strict=True)
+    return {
+        "balanced_accuracy": balanced_accuracy(confusion),
+        "macro_f1": macro_f1(confusion),
+        "recall": {name: finite_or_none(share) for name, share in shares},
+        "confusion_matrix": confusion.tolist(),
+    }

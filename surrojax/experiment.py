@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 from surrojax import fidelity
 from surrojax.algorithm import DivergedError
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.run import memory, processes
 from surrojax.run.keeper import Keeper
 from surrojax.run.progress import Progress, say
-from surrojax.run.records import Record
 from surrojax.run.restoring import restore
 from surrojax.run.rounds import FidelityPlan, reported
 from surrojax.run.setup import MEMORY, Setup

@@ -4,7 +4,7 @@ All functions are pure and take arrays and pytrees only.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from surrojax.sites import Sites, total, where_present
 
 Norm = Literal["l1", "l2", "l21"]
-NORMS: tuple[Norm, ...] = ("l1", "l2", "l21")
+NORMS: tuple[Norm, ...] = get_args(Norm)
 Objective = Literal["accuracy", "cross_entropy"]
-OBJECTIVES: tuple[Objective, ...] = ("accuracy", "cross_entropy")
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 def softmax_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -137,6 +137,13 @@ def hoyer_ratios(x: jax.Array) -> jax.Array:
     return jnp.where(l2 > 0, l1 / jnp.where(l2 > 0, l2, 1.0), 0.0)
 
 
+def fitness(
+    accuracy: jax.Array, cross_entropy: jax.Array, kind: Objective
+) -> jax.Array:
+    """What networks are compared by; the higher, the better."""
+    return {"accuracy": accuracy, "cross_entropy": -cross_entropy}[kind]
+
+
 def objective(
     accuracy: jax.Array,
     cross_entropy: jax.Array,
@@ -154,8 +161,7 @@ def objective(
       kind: `accuracy` is the paper's; `cross_entropy` puts the negated validation
         cross-entropy in its place.
     """
-    fitness = {"accuracy": accuracy, "cross_entropy": -cross_entropy}[kind]
-    score = fitness - kappa * hoyer
+    score = fitness(accuracy, cross_entropy, kind) - kappa * hoyer
     # A network of NaNs still has an accuracy, so its loss has to be asked as well.
     finite = jnp.isfinite(score) & jnp.isfinite(cross_entropy)
     return jnp.where(finite, score, -jnp.inf)

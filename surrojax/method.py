@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +25,10 @@ from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import Space
 
 Surrogate = Literal["fitted", "shared"]
-SURROGATES: tuple[Surrogate, ...] = ("fitted", "shared")
+SURROGATES: tuple[Surrogate, ...] = get_args(Surrogate)
 
 FirstSetting = Literal["candidate", "center"]
-FIRST_SETTINGS: tuple[FirstSetting, ...] = ("candidate", "center")
+FIRST_SETTINGS: tuple[FirstSetting, ...] = get_args(FirstSetting)
 
 
 class Data(NamedTuple):

@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     # JAX takes a second to import, which --help need not wait for.
+    from surrojax.run.files import is_stream
     from surrojax.run.loading import load
-    from surrojax.run.records import is_stream
 
     try:
         out = path_of(given.out)

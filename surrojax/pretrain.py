@@ -19,10 +19,10 @@ from flax import struct
 from ml_collections import ConfigDict
 
 from surrojax import filenames, interrupts
-from surrojax.data.augment import mirror, shift
+from surrojax.data.augment import mirror, normalized, shift
 from surrojax.data.identities import Identities, Photos, Sides, deal, read
 from surrojax.errors import InputError
-from surrojax.fields import check_known, flatten
+from surrojax.fields import Record, check_known, flatten
 from surrojax.keys import key_of
 from surrojax.losses import softmax_cross_entropy
 from surrojax.networks.layers import uniform_fan_in
@@ -32,9 +32,9 @@ from surrojax.ranges import check_finite, check_ranges
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.execution import conv_form
 from surrojax.run.progress import say
-from surrojax.run.records import Record, RunFolder
+from surrojax.run.records import RunFolder
 from surrojax.run.stream import fetch
-from surrojax.settings import CONVOLUTIONS
+from surrojax.values import CONVOLUTIONS
 from surrojax.verification import Pairs, Verification, draw_pairs, verify
 from surrojax.versions import versions
 from surrojax.weights import save
@@ -261,7 +261,7 @@ def make_step(config: ConfigDict, module: FaceNet) -> Any:
         pixels, count = config.dataset.shift, len(batch.photos)
         starts = jax.random.randint(shift_key, (count, 2), 0, 2 * pixels + 1)
         flip = jax.random.bernoulli(mirror_key, 0.5, (count,))
-        photos = _normalize(mirror(flip, shift(starts, batch.photos, pixels)))
+        photos = normalized(mirror(flip, shift(starts, batch.photos, pixels)))
 
         def loss(params: Any) -> tuple[jax.Array, Any]:
             features = apply(module, params["face"], photos)
@@ -297,10 +297,6 @@ class _Streams(NamedTuple):
 
 def _streams(config: ConfigDict) -> _Streams:
     return _Streams(*jax.random.split(key_of(config.seed + 1)))
-
-
-def _normalize(photos: jax.Array) -> jax.Array:
-    return (photos.astype(jnp.float32) - 127.5) / 128
 
 
 def _some_steps(
@@ -341,7 +337,7 @@ def make_features(module: FaceNet) -> Look:
 
     @jax.jit
     def look(params: Any, photos: jax.Array) -> jax.Array:
-        seen = _normalize(photos)
+        seen = normalized(photos)
         return apply(module, params, seen) + apply(module, params, seen[:, :, ::-1])
 
     return look

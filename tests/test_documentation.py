@@ -16,7 +16,7 @@ from pages import NOT_RUN, PAGES, ROOT, anchors, commands, fences, links, script
 import surrojax
 from configs import fer2013_lenet, fer2013_lenet_improved
 from surrojax import data
-from surrojax.settings import flatten
+from surrojax.fields import flatten
 
 # Pages of which a minute is trained.
 TRAIN = ("docs/extending.md", "docs/own_networks.md", "docs/usage.md")

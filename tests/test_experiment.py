@@ -790,12 +790,12 @@ def test_a_full_disk_loses_nothing(small, tmp_path, monkeypatch):
 
 
 def test_a_file_that_cannot_be_written_is_named(small, tmp_path, monkeypatch):
-    from surrojax.run import records
+    from surrojax.run import files
 
     def no_space(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", no_space)
+    monkeypatch.setattr(files.os, "fsync", no_space)
     with pytest.raises(InputError, match=r"config\.json: .*No space left on device"):
         train(config_of(), tmp_path, quiet=True)
 

@@ -237,7 +237,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(root, tmp_path, capsys):
         ("run", image, "x.png", "x.png: is named as an image is; name a file such as"),
         ("images", image, "x.csv", "images: is no folder of a run"),
         ("run", image, "absent/x.csv", "absent/x.csv: its folder is not there; make"),
-        ("run", "~nobody-here/a", "x.csv", "~nobody-here is nobody's home on this mach"),
+        ("run", "~nobody-here/a", "x.csv", "~nobody-here is nobody's home on"),
     ):
         before = (root / "run/predictions.csv").read_bytes()
         target = tmp_path / out

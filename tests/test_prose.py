@@ -16,7 +16,7 @@ from surrojax import filenames
 from surrojax.baselines.folder import Folder
 from surrojax.baselines.methods import OURS, start_row
 from surrojax.baselines.rows import Mean, holm, rows_of
-from surrojax.run.records import read_json
+from surrojax.run.files import read_json
 from surrojax.run.replay import read_schedule
 
 ROOT = Path(__file__).parent.parent

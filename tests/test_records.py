@@ -7,8 +7,9 @@ import pytest
 
 from configs import common
 from surrojax.errors import InputError
-from surrojax.run import records
-from surrojax.run.records import RunFolder, refuse_owned, write_json
+from surrojax.run import files, records
+from surrojax.run.files import write_json
+from surrojax.run.records import RunFolder, refuse_owned
 
 
 def description(**config):
@@ -237,7 +238,7 @@ def test_no_file_is_ever_half_there(folder, monkeypatch):
     def no_space(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", no_space)
+    monkeypatch.setattr(files.os, "fsync", no_space)
     with pytest.raises(InputError, match=r"result\.json: .*No space left on device"):
         folder.write_result({"rounds": 2})
     assert folder.read_result() == {"rounds": 1}
@@ -246,7 +247,7 @@ def test_no_file_is_ever_half_there(folder, monkeypatch):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_numbers_that_json_lacks_are_not_written(folder, value):
     with pytest.raises(ValueError, match="JSON compliant"):
-        records.write_json(folder.path / "result.json", {"test_accuracy": value})
+        write_json(folder.path / "result.json", {"test_accuracy": value})
     assert list(folder.path.glob("result*")) == []
 
 

@@ -28,16 +28,8 @@ from surrojax.errors import InputError
 from surrojax.fields import flatten
 from surrojax.method import macs_of
 from surrojax.search import OPTIMIZERS
-from surrojax.settings import (
-    FIELDS,
-    check_complete,
-    expand,
-    folds,
-    load_data,
-    make_look,
-    make_method,
-    resolve,
-)
+from surrojax.settings import folds, load_data, make_look, make_method, resolve
+from surrojax.values import FIELDS, check_complete, expand
 
 MRESNETS = (
     afew_mresnet,

@@ -26,7 +26,7 @@ from surrojax.cli import commandline
 from surrojax.errors import InputError
 from surrojax.run.execution import prepare
 from surrojax.run.progress import say, show_log
-from surrojax.settings import check_complete
+from surrojax.values import check_complete
 
 T = TypeVar("T")
 

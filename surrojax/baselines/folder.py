@@ -19,15 +19,10 @@ from typing import Any
 from surrojax import filenames
 from surrojax.baselines.store import Store, locked
 from surrojax.errors import InputError
-from surrojax.fields import flatten
+from surrojax.fields import Record, flatten
 from surrojax.paths import path_of
-from surrojax.run.records import (
-    MAY_DIFFER,
-    Record,
-    read_json,
-    refuse_another,
-    write_json,
-)
+from surrojax.run.files import read_json, write_json
+from surrojax.run.records import MAY_DIFFER, refuse_another
 
 OWN = ("config.seed", *(f for f in MAY_DIFFER if f != "config.max_iterations"))
 """Fields in which the calls of one folder may differ; `--seeds` has the seeds."""

@@ -12,22 +12,10 @@ from surrojax.baselines.attempt import Attempt, Bill, Kept
 from surrojax.baselines.trainer import Trial
 from surrojax.errors import InputError
 from surrojax.fields import flatten
+from surrojax.run.files import read_json
 from surrojax.run.progress import say
-from surrojax.run.records import read_json
 from surrojax.run.sweep import at
 from surrojax.settings import resolve
-
-CARRIED = (
-    "network",
-    "dataset.",
-    "batch_size",
-    "init_from",
-    "execution.",
-)
-"""Fields that another config takes over where they are given as flags.
-
-How long it trains, and at what rates, is its own: the budget of the others follows it.
-"""
 
 SHARED = (
     "network",
@@ -36,6 +24,12 @@ SHARED = (
     "init_from",
 )
 """Fields without which two rows of a table could not be compared."""
+
+CARRIED = (*SHARED, "execution")
+"""Fields, and groups, that another config takes over where they are given as flags.
+
+How long it trains, and at what rates, is its own: the budget of the others follows it.
+"""
 
 
 def alike(config: ConfigDict, main: ConfigDict, overrides: Mapping[str, Any]) -> Any:
@@ -50,7 +44,7 @@ def alike(config: ConfigDict, main: ConfigDict, overrides: Mapping[str, Any]) ->
     Raises:
       InputError: it cannot be run, or not be compared.
     """
-    taken = {f: v for f, v in overrides.items() if f.startswith(CARRIED)}
+    taken = {f: v for f, v in overrides.items() if f.split(".")[0] in CARRIED}
     changed = resolve(at(config, taken))
     here, there = (dict(flatten(c.to_dict())) for c in (changed, main))
     for field in here:

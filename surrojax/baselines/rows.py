@@ -8,8 +8,8 @@ from typing import NamedTuple
 from scipy.stats import t
 
 from surrojax.baselines.methods import METHODS, OURS
+from surrojax.fields import Record
 from surrojax.run.pooling import mean_and_error
-from surrojax.run.records import Record
 
 
 class Mean(NamedTuple):

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -18,14 +17,15 @@ from surrojax.baselines.methods import OURS, check, methods_of
 from surrojax.baselines.replay import NotYetError
 from surrojax.baselines.trainer import Trainer, alone, figures_of
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.method import Method
 from surrojax.run.outcome import cost_in_steps
 from surrojax.run.progress import say
-from surrojax.run.records import Record
 from surrojax.run.setup import Setup
-from surrojax.settings import MOST, make_method, resolve
+from surrojax.settings import make_method, resolve
 from surrojax.sites import named
-from surrojax.versions import PACKAGES
+from surrojax.values import MOST
+from surrojax.versions import versions
 from surrojax.weights import hash_of
 
 TUNERS = ("optuna", "cmaes", "nevergrad", "pySOT", "POAP")
@@ -258,8 +258,8 @@ def _check_comparable(config: ConfigDict) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in (*PACKAGES, *TUNERS):
+    found = versions()
+    for name in TUNERS:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

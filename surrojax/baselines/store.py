@@ -11,7 +11,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from surrojax.errors import InputError
-from surrojax.run.records import Record, explained, read_json, write_json
+from surrojax.fields import Record
+from surrojax.run.files import explained, read_json, write_json
 
 
 class Store:

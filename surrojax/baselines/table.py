@@ -9,8 +9,8 @@ from surrojax.baselines.markdown import table_of
 from surrojax.baselines.methods import OURS
 from surrojax.baselines.rows import Mean, Row, not_run, rows_of
 from surrojax.errors import InputError
+from surrojax.run.files import explained
 from surrojax.run.progress import say
-from surrojax.run.records import explained
 
 HEAD = (
     "method",

@@ -21,13 +21,12 @@ from surrojax.algorithm import Streams
 from surrojax.baselines.box import Setting
 from surrojax.baselines.store import Store
 from surrojax.errors import InputError
-from surrojax.fields import finite_or_none
+from surrojax.fields import Record, finite_or_none
 from surrojax.keys import key_of
 from surrojax.layout import several
 from surrojax.losses import Objective
 from surrojax.method import Method
 from surrojax.programs import evaluate_fusions
-from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.setup import Setup
 from surrojax.run.stream import Streamed

@@ -95,8 +95,8 @@ class Look:
         return jax.vmap(one)(images, top, left)
 
     def normalize(self, images: jax.Array) -> jax.Array:
-        """`(pixel - 127.5) / 128` in the type of the network's computation."""
-        return ((images - 127.5) / 128).astype(self.dtype)
+        """`normalized` in the type of the network's computation."""
+        return normalized(images).astype(self.dtype)
 
     def see_center(self, images: jax.Array, index: jax.Array) -> jax.Array:
         """The one view of an image that validation takes while tuning."""
@@ -106,6 +106,11 @@ class Look:
     def see_crop(self, images: jax.Array, index: jax.Array) -> jax.Array:
         """View `index` of the `crops` views of an image."""
         return self.normalize(self.window(self.whole(images), index))
+
+
+def normalized(pixels: jax.Array) -> jax.Array:
+    """Grey levels of 0 to 255 as float32 around 0: `(pixel - 127.5) / 128`."""
+    return (pixels.astype(jnp.float32) - 127.5) / 128
 
 
 def mirror(flip: jax.Array, images: jax.Array) -> jax.Array:

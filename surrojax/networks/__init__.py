@@ -131,6 +131,11 @@ def init(module: Network, key: jax.Array, images: jax.Array) -> dict[str, Any]:
     return dict(module.init(key, images, NO_DROPOUT, train=False))
 
 
+def shapes(module: Network, images: jax.Array) -> dict[str, Any]:
+    """What `init` makes, without making it: shapes and types alone."""
+    return jax.eval_shape(lambda: init(module, key_of(0), images))
+
+
 def sites_of(module: Network, images: jax.Array) -> Sites:
     """Shapes at the sites that a module has, None at the others."""
 

@@ -10,7 +10,7 @@ networks are: the head is what the logits need once z is known.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -108,6 +108,11 @@ class OwnNetwork:
     def clone(self, form: ConvForm) -> "OwnNetwork":
         """The same with convolutions in another form, as a Flax module's `clone`."""
         return replace(self, form=form)
+
+    @property
+    def classes(self) -> int:
+        """K; a network without logits is not adapted."""
+        return cast(jax.ShapeDtypeStruct, self.calls[0].output).shape[-1]
 
     @property
     def vocabulary(self) -> int | None:

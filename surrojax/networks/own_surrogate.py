@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from surrojax.errors import InputError
 from surrojax.keys import key_of
-from surrojax.networks import HEAD, NO_DROPOUT
+from surrojax.networks import HEAD, NO_DROPOUT, shapes
 from surrojax.networks.calls import explained, init_plain, mode_argument, mode_of
 from surrojax.networks.convolutions import Faster
 from surrojax.networks.liveness import needs
@@ -117,7 +117,7 @@ def with_surrogate(
         raise InputError(
             f"surrogate: {trunk!r} is no Flax module; give one, as nn.Dense(8) is"
         )
-    hollow = jax.eval_shape(lambda: network.init(key_of(0), inputs, NO_DROPOUT, False))
+    hollow = shapes(network, inputs)
     surrogate = OwnSurrogate(trunk, network, hollow)
     wanted = network.layers[0].shape
     mode = mode_of(trunk)

@@ -7,8 +7,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.extend.core import Jaxpr, Literal
 
 from surrojax.errors import InputError
-from surrojax.keys import key_of
-from surrojax.networks import HEAD, Network, forward, init
+from surrojax.networks import HEAD, Network, forward, shapes
 from surrojax.networks.calls import Path
 
 
@@ -26,15 +25,15 @@ class Way(NamedTuple):
 
 def way(network: Network, inputs: jax.Array) -> Way:
     """The way forward of some inputs."""
-    shapes = flatten_dict(jax.eval_shape(lambda: init(network, key_of(0), inputs)))
+    leaves = flatten_dict(shapes(network, inputs))
 
-    def go(leaves: list[jax.Array], inputs: jax.Array) -> Any:
-        variables = unflatten_dict(dict(zip(shapes, leaves, strict=True)))
+    def go(values: list[jax.Array], inputs: jax.Array) -> Any:
+        variables = unflatten_dict(dict(zip(leaves, values, strict=True)))
         return forward(network, variables, inputs)
 
-    jaxpr = jax.make_jaxpr(go)(list(shapes.values()), inputs).jaxpr
+    jaxpr = jax.make_jaxpr(go)(list(leaves.values()), inputs).jaxpr
     *variables, _ = jaxpr.invars
-    return Way(jaxpr, dict(zip(variables, shapes, strict=True)))
+    return Way(jaxpr, dict(zip(variables, leaves, strict=True)))
 
 
 def reach(network: Network, inputs: jax.Array, layers: int) -> frozenset[Path]:

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
 
+from surrojax.fields import Record
 from surrojax.networks.stand_in import StandIn
 from surrojax.own.identity import name_of, programs_of, shapes_of
-from surrojax.own.method import Plain, own_of
+from surrojax.own.method import own_of, plain_of
 from surrojax.own.settings import Settings
 from surrojax.own.training import Job
 from surrojax.run.diary import described
-from surrojax.run.records import Record
 from surrojax.run.replay import hash_of
 from surrojax.weights import flatten
 from surrojax.weights import hash_of as weights_hash
@@ -47,7 +47,7 @@ def describe(
         "halve_every": options.halving,
     }
     given |= dict(zip(("center", "width"), map(repr, options.box), strict=True))
-    plain = cast(Plain, method.augment)
+    plain = plain_of(method)
     origin = {}
     if method.schedule is not None:
         origin["schedule"] = hash_of(method.schedule)

@@ -7,9 +7,11 @@ from typing import cast
 
 from surrojax import filenames
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.own.settings import Settings
 from surrojax.paths import path_of
-from surrojax.run.records import Record, config_in, read_json
+from surrojax.run.files import read_json
+from surrojax.run.records import config_in
 
 
 def saved_in(folder: Path) -> Record:

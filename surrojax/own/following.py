@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.method import Method
 from surrojax.own.earlier import saved_in
 from surrojax.own.method import own_of
 from surrojax.own.settings import Settings
 from surrojax.paths import path_of
-from surrojax.run.records import Record, config_in
+from surrojax.run.records import config_in
 from surrojax.run.replay import read_schedule
 from surrojax.schedule import Schedule
-from surrojax.settings import ALL
 from surrojax.space import Values
+from surrojax.values import ALL
 
 
 class Followed(NamedTuple):

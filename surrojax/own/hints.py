@@ -13,7 +13,7 @@ from surrojax.networks.calls import MODES
 from surrojax.networks.liveness import needs
 from surrojax.networks.own import SITES, TRUNK, OwnNetwork
 from surrojax.own.descent import ignores_rate
-from surrojax.own.method import SAMPLE, Plain, own_of, standard
+from surrojax.own.method import SAMPLE, is_standard, own_of, plain_of
 from surrojax.run.hints import of_splits
 
 LARGE = 30.0
@@ -79,7 +79,7 @@ def hints(
                 "where 0 to 255 are made -1 to 1, as of pixels; give them as float32"
             )
     elif (
-        _plain(method)
+        is_standard(method)
         and words is None
         and (size := float(np.sqrt(np.mean(np.square(values, dtype=float))))) > LARGE
     ):
@@ -90,15 +90,9 @@ def hints(
     return found + _of_functions(method, values[:SAMPLE]) + _of_network(own_of(method))
 
 
-def _plain(method: Method) -> bool:
-    """Whether inputs come to the network as `standard` makes them."""
-    augment = method.augment
-    return isinstance(augment, Plain) and augment.preprocess is standard
-
-
 def _scaled(method: Method, train: Split) -> bool:
     """Whether inputs are taken for pixels."""
-    return _plain(method) and train.images[:1].dtype == np.uint8
+    return is_standard(method) and train.images[:1].dtype == np.uint8
 
 
 def _of_functions(method: Method, stored: np.ndarray) -> list[str]:
@@ -108,9 +102,9 @@ def _of_functions(method: Method, stored: np.ndarray) -> list[str]:
       method: of the run.
       stored: `[n, ...]` some inputs.
     """
-    found, augment = list[str](), method.augment
-    if isinstance(augment, Plain) and augment.change is not None:
-        drawn, _ = needs(augment.change, key_of(0), stored)
+    found, change = list[str](), plain_of(method).change
+    if change is not None:
+        drawn, _ = needs(change, key_of(0), stored)
         if not drawn:
             found.append(
                 "augment: does the same in every step, for it does not use its key; "

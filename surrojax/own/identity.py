@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import CellType, CodeType
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.keys import data_of, key_of
 from surrojax.method import Method
-from surrojax.networks import blank, forward, init
+from surrojax.networks import blank, forward, shapes
 from surrojax.networks.liveness import inside
-from surrojax.own.method import Plain, own_of
-from surrojax.run.records import Record
+from surrojax.own.method import own_of, plain_of
 from surrojax.sgd import Descent
 from surrojax.versions import versions
 
@@ -67,7 +67,7 @@ def _held(cell: CellType) -> Any:
 def shapes_of(method: Method) -> dict[str, str]:
     """By name, what each of a network's variables is: `float32[8, 32]`."""
     own, inputs = own_of(method), blank(method.pair)
-    variables = jax.eval_shape(lambda: own.join(init(own, key_of(0), inputs)))
+    variables = jax.eval_shape(own.join, shapes(own, inputs))
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): (
             f"{leaf.dtype}{list(leaf.shape)}"
@@ -112,12 +112,12 @@ def programs_of(method: Method, inputs: jax.ShapeDtypeStruct) -> dict[str, str]:
     """
     # Convolutions have another form on another device.
     network, seen = own_of(method).clone("lax"), blank(method.pair)
-    variables = jax.eval_shape(lambda: init(network, key_of(0), seen))
+    variables = shapes(network, seen)
 
     def logits(variables: Any, seen: jax.Array) -> jax.Array:
         return forward(network, variables, seen)[0]
 
-    plain, key = cast(Plain, method.augment), key_of(0)
+    plain, key = plain_of(method), key_of(0)
     found = {
         "network": _program(logits, variables, seen),
         "preprocess": _program(plain.preprocess, inputs),

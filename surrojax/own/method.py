@@ -11,14 +11,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from surrojax.data.augment import normalized
 from surrojax.errors import InputError, one_line
 from surrojax.evaluate import Views
 from surrojax.fields import are_words
 from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import SURROGATES, Method, Surrogate, is_held
-from surrojax.networks import Pair, blank, forward, init, sites_of
-from surrojax.networks.calls import Call
+from surrojax.networks import Pair, blank, sites_of
 from surrojax.networks.own import OwnNetwork, adapt
 from surrojax.networks.own_surrogate import with_surrogate
 from surrojax.networks.stand_in import StandIn, UserNetwork
@@ -26,10 +26,10 @@ from surrojax.networks.trunks import trunk_for
 from surrojax.own.descent import check_descent, check_steps
 from surrojax.own.settings import BOUNDS, Settings
 from surrojax.run.execution import conv_form
-from surrojax.settings import expand
 from surrojax.sgd import Descent
 from surrojax.sites import HYPER_NAMES, Sites
 from surrojax.space import make_space, present_names
+from surrojax.values import expand
 
 Preprocess = Callable[[jax.Array], jax.Array]
 """Inputs `[B, ...]` as they are stored, to what the network takes."""
@@ -47,7 +47,7 @@ def standard(inputs: jax.Array) -> jax.Array:
     Pixels (uint8) become `(pixel - 127.5) / 128`; all else stays as it is.
     """
     if inputs.dtype == jnp.uint8:
-        return (inputs.astype(jnp.float32) - 127.5) / 128
+        return normalized(inputs)
     return inputs
 
 
@@ -153,7 +153,7 @@ def make_method(
     seen = augment.preprocess(sample)
     own = _adapted(network, layers, sample, seen)
     kind = _surrogate_kind(surrogate)
-    _check_logits(own.calls)
+    _check_logits(own.classes)
     pair = Pair(own, own, seen.shape[1:], str(seen.dtype))
     sites = sites_of(own, blank(pair))
     names = present_names(sites)
@@ -275,13 +275,13 @@ def _surrogate_kind(surrogate: Any) -> Surrogate:
     return kind
 
 
-def _check_logits(calls: Sequence[Call]) -> None:
+def _check_logits(classes: int) -> None:
     """Sees that what the network yields can be logits.
 
     Raises:
       InputError: it yields one number an input.
     """
-    if (outputs := calls[0].output) is not None and outputs.shape[-1] == 1:
+    if classes == 1:
         raise InputError(
             "network: yields one number an input; of two classes, let it end in a "
             "Dense(2), for the loss takes a logit a class"
@@ -388,16 +388,14 @@ def own_of(method: Method) -> OwnNetwork:
 
 def words_of(method: Method) -> int | None:
     """Tokens that the network knows of; None: inputs, as stored, are none."""
-    if cast(Plain, method.augment).preprocess is not standard:
-        return None
-    return own_of(method).vocabulary
+    return own_of(method).vocabulary if is_standard(method) else None
 
 
-def classes_of(method: Method) -> int:
-    """K."""
-    network, inputs = method.pair.original, blank(method.pair)
+def is_standard(method: Method) -> bool:
+    """Whether inputs come to the network as `standard` makes them."""
+    return plain_of(method).preprocess is standard
 
-    def logits() -> jax.Array:
-        return forward(network, init(network, key_of(0), inputs), inputs)[0]
 
-    return jax.eval_shape(logits).shape[-1]
+def plain_of(method: Method) -> Plain:
+    """What such a method does to inputs."""
+    return cast(Plain, method.augment)

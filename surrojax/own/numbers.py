@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 from surrojax.errors import InputError
-from surrojax.settings import MOST
+from surrojax.values import MOST
 
 
 def number_of(name: str, value: Any) -> float:

@@ -11,6 +11,7 @@ from surrojax import filenames
 from surrojax.data.dataset import Images
 from surrojax.errors import InputError
 from surrojax.evaluate import classifier
+from surrojax.fields import Record
 from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.networks import blank, init
@@ -34,7 +35,6 @@ from surrojax.own.method import (
 from surrojax.own.settings import Settings
 from surrojax.run.diary import best_of
 from surrojax.run.progress import say
-from surrojax.run.records import Record
 from surrojax.run.result import Trained
 from surrojax.weights import STATISTICS, load, unflatten, unwhole
 

@@ -15,9 +15,9 @@ from surrojax.keys import is_key
 from surrojax.losses import NORMS, OBJECTIVES, Norm, Objective
 from surrojax.method import FIRST_SETTINGS, FirstSetting
 from surrojax.search import OPTIMIZERS, Search, constants_of, make_search
-from surrojax.settings import ALL
 from surrojax.sites import GROUPS, HYPER_NAMES
 from surrojax.space import UNITS, Space
+from surrojax.values import ALL
 
 ROUNDS, NI = 5, 5_000
 """Rounds of a run where NI is not said, and the most steps of one."""

@@ -12,13 +12,13 @@ import numpy as np
 from surrojax import interrupts, report
 from surrojax.algorithm import DivergedError, RunState
 from surrojax.data import Dataset, Split
+from surrojax.fields import Record
 from surrojax.method import Method
 from surrojax.own.reading import joined
 from surrojax.run.diary import Diary
 from surrojax.run.learnt import Stalled, verdict
 from surrojax.run.outcome import classify, result
 from surrojax.run.progress import Progress, say
-from surrojax.run.records import Record
 from surrojax.run.rounds import Placed, reported
 from surrojax.run.setup import arrays_of
 from surrojax.run.stopping import Limits

@@ -25,7 +25,8 @@ from surrojax.keys import key_of
 from surrojax.own.bounds import Box, pairs_of, widths_of
 from surrojax.own.numbers import number_of, numbers_of, seed_of, whole_of
 from surrojax.paths import path_of
-from surrojax.run.records import read_json, refuse_owned, write_json
+from surrojax.run.files import read_json, write_json
+from surrojax.run.records import refuse_owned
 from surrojax.search import (
     OPTIMIZERS,
     SearchState,

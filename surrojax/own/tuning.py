@@ -15,6 +15,7 @@ import numpy as np
 
 from surrojax.class_weights import told as told_weights
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.networks.stand_in import UserNetwork, class_of
 from surrojax.own.beginning import begin_with
 from surrojax.own.data import (
@@ -35,8 +36,8 @@ from surrojax.own.method import (
     Preprocess,
     as_linen,
     check_callable,
-    classes_of,
     make_method,
+    own_of,
     standard,
     words_of,
 )
@@ -48,7 +49,6 @@ from surrojax.own.training import Job, train_rounds
 from surrojax.run import memory
 from surrojax.run.diary import Diary
 from surrojax.run.execution import forget_earlier_runs, keep_programs
-from surrojax.run.records import Record
 from surrojax.run.result import Result
 from surrojax.run.stopping import Limits
 from surrojax.schedule import Schedule
@@ -147,7 +147,7 @@ def tune(
     method = make_method(module, given, layers, trunk, plain, optimizer, options)
     if followed is not None:
         method = followed.on(method, options.max_iterations)
-    count, words = classes_of(method), words_of(method)
+    count, words = own_of(method).classes, words_of(method)
     for name, split in splits.items():
         check(name, split, splits["train"], count, words)
     names = names_of(classes, count)

@@ -17,7 +17,7 @@ from surrojax.errors import InputError
 from surrojax.paths import path_of
 from surrojax.report.folder import Several, is_old, read, untuned_of
 from surrojax.report.origin import shown
-from surrojax.run.records import write_text
+from surrojax.run.files import write_text
 
 __all__ = ["shown", "write"]
 

@@ -13,16 +13,12 @@ from typing import Any
 from surrojax import filenames
 from surrojax.cli.calls import named
 from surrojax.errors import InputError
-from surrojax.fields import flatten
+from surrojax.fields import Record, flatten
 from surrojax.report import checks
 from surrojax.report.checks import REMEDY
+from surrojax.run.files import read_json
 from surrojax.run.outcome import cost_in_steps
-from surrojax.run.records import (
-    MAY_DIFFER,
-    Record,
-    config_in,
-    read_json,
-)
+from surrojax.run.records import MAY_DIFFER, config_in
 
 DEPTH = 2
 """Folders below that of a sweep in which its runs lie: a point, a seed of it."""
@@ -59,7 +55,7 @@ class Run:
     @property
     def is_own(self) -> bool:
         """Whether `surrojax.tune` made it, of a user's own network and arrays."""
-        return "dataset" not in self.config
+        return _is_own(self.description)
 
     @property
     def network(self) -> str:

@@ -3,11 +3,13 @@
 import base64
 
 from surrojax import plots
+from surrojax.fields import Record
 from surrojax.report.figures import Picture, picture
 from surrojax.report.folder import Run
 from surrojax.report.tables import Table, count, number, percent
+from surrojax.run.files import csv_of
 from surrojax.run.importance import chance, importance
-from surrojax.run.records import Record, csv_of, schedule_rows
+from surrojax.run.records import schedule_rows
 
 CAPTIONS = {
     "schedule": "The schedule: the hyper-parameters that the network was trained with "

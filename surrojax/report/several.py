@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from surrojax import filenames, plots
+from surrojax.fields import Record
 from surrojax.report import result
 from surrojax.report.figures import Picture, picture
 from surrojax.report.folder import REPEATS, Run, Several
@@ -23,7 +24,6 @@ from surrojax.report.tables import (
 )
 from surrojax.run.pooling import mean_and_error
 from surrojax.run.progress import duration
-from surrojax.run.records import Record
 
 
 def page(several: Several) -> str:

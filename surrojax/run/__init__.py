@@ -3,6 +3,7 @@
 What a folder holds:
 
 records.py     config.json, metrics.jsonl, schedule.csv, result.json
+files.py       files written as a whole
 checkpoint.py  the only file that knows Orbax; board.py: TensorBoard
 diary.py       all that a run writes down
 replay.py      a schedule from a file or a run

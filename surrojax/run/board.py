@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from surrojax.run.records import explained
+from surrojax.run.files import explained
 
 
 class Board:

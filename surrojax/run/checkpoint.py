@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 
 from surrojax.errors import InputError, one_line
 from surrojax.keys import data_of, is_key, key_with
-from surrojax.run.records import explained
+from surrojax.run.files import explained
 
 
 class Checkpoints:

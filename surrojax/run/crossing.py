@@ -8,14 +8,15 @@ from ml_collections import ConfigDict
 from surrojax import filenames, report
 from surrojax.data import EXPRESSIONS
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.paths import path_of
 from surrojax.run import pooling
+from surrojax.run.files import write_json
 from surrojax.run.progress import say
-from surrojax.run.records import Record, write_json
 from surrojax.run.restoring import retest
 from surrojax.run.sweep import FOLD, Outcome, Point, at, run_points, succeeded
 from surrojax.settings import folds, make_method
-from surrojax.sites import HYPER_NAMES
+from surrojax.sites import GROUPS
 
 TUNED = "tuned on a fold of the target"
 FIXED = "fixed setting"
@@ -91,10 +92,7 @@ def _rows(config: ConfigDict) -> dict[str, Point]:
     center = config.search.center.to_dict()
     space = make_method(config, len(EXPRESSIONS)).space
     fixed: dict[str, Any] = {
-        f"fixed.{name}": center[
-            "coefficient" if name in HYPER_NAMES.coefficient else "ratio"
-        ]
-        for name in space.names
+        f"fixed.{name}": center[GROUPS[name]] for name in space.names
     }
     fixed["tune"] = ()
     trains = "dataset.train_on_target_fold"

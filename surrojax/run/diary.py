@@ -15,11 +15,13 @@ from surrojax import filenames, plots
 from surrojax.algorithm import RunState
 from surrojax.data import Dataset
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.method import Method, macs_of
 from surrojax.run.board import Board
 from surrojax.run.checkpoint import Checkpoints
+from surrojax.run.files import explained, write_bytes, write_text
 from surrojax.run.outcome import Voted, predictions_csv
-from surrojax.run.records import Record, RunFolder, explained, write_bytes, write_text
+from surrojax.run.records import RunFolder
 from surrojax.run.stopping import best_round
 from surrojax.versions import versions
 from surrojax.weights import save, whole

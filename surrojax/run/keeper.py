@@ -12,13 +12,13 @@ from ml_collections import ConfigDict
 from surrojax import report
 from surrojax.algorithm import RunState
 from surrojax.data import Dataset
+from surrojax.fields import Record
 from surrojax.method import Method
 from surrojax.run import processes
 from surrojax.run.diary import Diary, described
 from surrojax.run.learnt import verdict
 from surrojax.run.outcome import classify, result
 from surrojax.run.progress import say
-from surrojax.run.records import Record
 from surrojax.run.replay import hash_of as hash_of_schedule
 from surrojax.run.rounds import Placed
 from surrojax.run.setup import Setup

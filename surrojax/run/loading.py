@@ -20,7 +20,8 @@ from surrojax.own.reading import needs_module, reader, weights_alone
 from surrojax.paths import path_of
 from surrojax.run.checkpoint import Checkpoints
 from surrojax.run.diary import best_of
-from surrojax.run.records import config_in, metrics_of, read_json, result_of
+from surrojax.run.files import read_json
+from surrojax.run.records import config_in, metrics_of, result_of
 from surrojax.run.restoring import config_of, restore
 from surrojax.run.result import Result, Trained
 from surrojax.run.stopping import best_round

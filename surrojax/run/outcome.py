@@ -12,18 +12,9 @@ import numpy as np
 
 from surrojax.algorithm import RunState
 from surrojax.data import Dataset, Split
-from surrojax.evaluate import (
-    Views,
-    balanced_accuracy,
-    confusion_matrix,
-    macro_f1,
-    predict,
-    recall,
-    vote,
-)
-from surrojax.fields import finite_or_none
+from surrojax.evaluate import Views, class_figures, confusion_matrix, predict, vote
+from surrojax.fields import Record, finite_or_none
 from surrojax.method import Method
-from surrojax.run.records import Record
 from surrojax.run.stream import Streamed, predict_streamed
 from surrojax.sgd import Arrays
 
@@ -52,19 +43,11 @@ class Voted(NamedTuple):
     def figures(self, classes: Sequence[str]) -> Record:
         """What result.json says of the test split."""
         confusion = confusion_matrix(self.labels, self.predictions, len(classes))
-        found = recall(confusion).tolist()
         return {
             "test_accuracy": self.accuracy,
             "test_frame_accuracy": self.frame_accuracy,
             "test_cross_entropy": finite_or_none(self.cross_entropy),
-            "balanced_accuracy": balanced_accuracy(confusion),
-            "macro_f1": macro_f1(confusion),
-            "recall": {
-                name: value if np.isfinite(value) else None
-                for name, value in zip(classes, found, strict=True)
-            },
-            "confusion_matrix": confusion.tolist(),
-        }
+        } | class_figures(confusion, classes)
 
 
 def classify(

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from surrojax.evaluate import balanced_accuracy, macro_f1, recall
-from surrojax.run.records import Record
+from surrojax.evaluate import class_figures
+from surrojax.fields import Record
 
 
 def pool(results: Sequence[Record]) -> Record:
@@ -29,13 +29,7 @@ def pool(results: Sequence[Record]) -> Record:
         "sd": float(np.std(each, ddof=1)) if len(each) > 1 else None,
         "pooled_accuracy": float(np.trace(confusion) / confusion.sum()),
         "frame_accuracy": float(np.mean([r["test_frame_accuracy"] for r in results])),
-        "balanced_accuracy": balanced_accuracy(confusion),
-        "macro_f1": macro_f1(confusion),
-        "recall": {
-            name: value if np.isfinite(value) else None
-            for name, value in zip(classes, recall(confusion).tolist(), strict=True)
-        },
-        "confusion_matrix": confusion.tolist(),
+        **class_figures(confusion, classes),
         "each": each,
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 from surrojax.data.pictures import Preparation, find
 from surrojax.data.pixels import ImageError
 from surrojax.errors import InputError
-from surrojax.run.records import write_text
+from surrojax.run.files import write_text
 
 BATCH = 256
 """Images that are read at a time, which bounds the memory."""

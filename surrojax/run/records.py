@@ -8,12 +8,9 @@
 Every file but metrics.jsonl is replaced as a whole, so that none is ever half there.
 """
 
-import csv
-import io
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.fields import Record, flatten
 from surrojax.paths import path_of
+from surrojax.run.files import csv_of, explained, read_json, write_json, write_text
 
 LIMITS = ("max_iterations", "time_budget", "early_stop")
 """Fields that say how far a run goes."""
@@ -341,45 +339,6 @@ def schedule_rows(records: Sequence[Record]) -> list[Record]:
     return [{k: r[k] for k in ("round", "step")} | r["hyper"] for r in records]
 
 
-def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of the same columns as CSV, with all their digits."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def write_bytes(file: Path, content: bytes) -> None:
-    """Replaces a file as a whole; nothing is left of one that cannot be written.
-
-    A link stays one; into what is no file, such as /dev/stdout, it is only written.
-    """
-    if file.is_dir():
-        raise InputError(f"{file}: is a folder; name a file")
-    if is_stream(file):
-        with explained(file), file.open("wb") as out:
-            out.write(content)
-        return
-    place = Path(os.path.realpath(file)) if file.is_symlink() else file
-    part = place.with_name(place.name + ".part")
-    try:
-        with explained(place):
-            with part.open("wb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-            part.replace(place)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def is_stream(file: Path) -> bool:
-    """Whether it is a pipe or a device, of which nothing is kept."""
-    return file.exists() and not file.is_file() and not file.is_dir()
-
-
 def refuse_owned(file: Path) -> None:
     """Sees that a file that a user names is none of those that runs have.
 
@@ -405,32 +364,6 @@ def _holds_runs(folder: Path) -> bool:
         return config_in(read_json(folder / filenames.CONFIG)) is not None
     except InputError:  # of another program, or a run's that is damaged
         return filenames.METRICS in there
-
-
-def write_text(file: Path, text: str) -> None:
-    """Replaces a file of text as a whole."""
-    write_bytes(file, text.encode())
-
-
-def write_json(file: Path, value: Any) -> None:
-    """Replaces a JSON file as a whole; NaN and infinity are refused."""
-    write_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(file: Path, remedy: str = "restore it or choose another workdir") -> Any:
-    """Reads a JSON file.
-
-    Args:
-      file: to read.
-      remedy: what its user may do where it cannot be read.
-
-    Raises:
-      InputError: the file is missing or damaged.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); {remedy}") from error
 
 
 def refuse_another(
@@ -477,20 +410,3 @@ def _seen(fields: Record, name: str) -> str:
 
 def _line(record: Record) -> str:
     return json.dumps(record, allow_nan=False) + "\n"
-
-
-@contextmanager
-def explained(file: Path) -> Iterator[None]:
-    """Turns the system's refusal to write a file into one clear line."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not os.path.isdir(file.parent):
-            raise InputError(
-                f"{file}: there is no folder {file.parent}; make it, then run the same "
-                "command again"
-            ) from error
-        raise InputError(
-            f"{file}: could not be written ({error.strerror}); make room or mend the "
-            "folder's rights, then run the same command again"
-        ) from error

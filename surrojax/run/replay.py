@@ -14,7 +14,8 @@ import numpy as np
 from surrojax import filenames
 from surrojax.errors import InputError
 from surrojax.paths import path_of
-from surrojax.run.records import csv_of, refuse_owned, write_json, write_text
+from surrojax.run.files import csv_of, write_json, write_text
+from surrojax.run.records import refuse_owned
 from surrojax.schedule import Schedule
 
 SUFFIXES = (".csv", ".json")

@@ -23,13 +23,13 @@ from ml_collections import ConfigDict
 from surrojax import interrupts
 from surrojax.algorithm import DivergedError, RunState, run_replicas
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.method import Data
 from surrojax.programs import compile_programs
 from surrojax.run import memory
 from surrojax.run.keeper import Keeper
 from surrojax.run.processes import here, want_one
 from surrojax.run.progress import Progress, say, undone
-from surrojax.run.records import Record
 from surrojax.run.rounds import Placed, test_figures
 from surrojax.run.setup import MEMORY, Setup
 from surrojax.run.stream import Streamed

@@ -10,13 +10,14 @@ from ml_collections import ConfigDict
 from surrojax import filenames
 from surrojax.algorithm import RunState, initial_state
 from surrojax.errors import InputError
-from surrojax.fields import are_words
+from surrojax.fields import Record, are_words
 from surrojax.keys import key_of
 from surrojax.method import Method
 from surrojax.paths import path_of
 from surrojax.run.checkpoint import Checkpoints
+from surrojax.run.files import read_json
 from surrojax.run.outcome import classify
-from surrojax.run.records import Record, config_in, read_json
+from surrojax.run.records import config_in
 from surrojax.run.setup import place_split
 from surrojax.settings import load_data, make_method, resolve, views_of_test
 

@@ -13,9 +13,10 @@ from surrojax import plots, report
 from surrojax.data.pictures import Preparation
 from surrojax.data.walk import is_image
 from surrojax.errors import InputError
+from surrojax.fields import Record
 from surrojax.paths import path_of
 from surrojax.run.prediction import predict_files
-from surrojax.run.records import Record, refuse_owned
+from surrojax.run.records import refuse_owned
 from surrojax.run.stopping import best_round
 from surrojax.schedule import Schedule
 from surrojax.weights import save, whole

@@ -9,11 +9,11 @@ from typing import Any
 from surrojax import fidelity, interrupts
 from surrojax.algorithm import Round, RunState, compile_round, play, run
 from surrojax.evaluate import Evaluation
+from surrojax.fields import Record
 from surrojax.layout import several
 from surrojax.method import Data, Method
 from surrojax.programs import compile_programs
 from surrojax.run import stream
-from surrojax.run.records import Record
 from surrojax.run.stopwatch import Stopwatch
 from surrojax.run.stream import Streamed
 from surrojax.sgd import Arrays

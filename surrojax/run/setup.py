@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from surrojax.algorithm import RunState, initial_state
 from surrojax.class_weights import told as told_weights
 from surrojax.data import Dataset, Split
+from surrojax.fields import Record
 from surrojax.keys import key_of
 from surrojax.layout import Layout
 from surrojax.method import Method, macs_of
@@ -28,7 +29,6 @@ from surrojax.run.execution import (
 from surrojax.run.hints import of_dataset
 from surrojax.run.learnt import Stalled
 from surrojax.run.progress import say
-from surrojax.run.records import Record
 from surrojax.run.rounds import Placed
 from surrojax.run.stopping import Limits
 from surrojax.run.stream import Streamed

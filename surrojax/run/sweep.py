@@ -18,15 +18,15 @@ from surrojax import filenames, report
 from surrojax.cli.calls import named, override, without
 from surrojax.errors import InputError
 from surrojax.experiment import train
-from surrojax.fields import flatten, suggest
+from surrojax.fields import Record, flatten, suggest
 from surrojax.paths import path_of
 from surrojax.report.tables import percent, with_error
 from surrojax.run import pooling, replicas
 from surrojax.run.execution import tunes
+from surrojax.run.files import explained, write_json, write_text
 from surrojax.run.idle import idle
 from surrojax.run.processes import want_one
 from surrojax.run.progress import Runs, duration, say
-from surrojax.run.records import Record, explained, write_json, write_text
 
 Point = dict[str, Any]
 Outcome = tuple[Point, Record | InputError]

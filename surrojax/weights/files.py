@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from surrojax import filenames
 from surrojax.errors import InputError
-from surrojax.run.records import write_bytes
+from surrojax.run.files import write_bytes
 
 Weights = dict[str, np.ndarray]
 """Arrays by name: the path in the tree of parameters, joined by dots; a dot that is
