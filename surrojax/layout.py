@@ -80,8 +80,11 @@ class Layout:
             for argument, axis in zip(arguments, axes, strict=True)
             if axis is not None
         )
-        if self.mesh is None or copies == 1:
+        if self.mesh is None:
             return _on_one(together, f, axes, arguments)
+        if copies == 1:
+            with jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh):
+                return _on_one(together, f, axes, arguments)
         ways = math.prod(self.mesh.shape[name] for name in over)
         # The last copy fills up what is left over, for every device gets as many.
         order = np.minimum(np.arange(-(-copies // ways) * ways), copies - 1)
@@ -101,13 +104,15 @@ class Layout:
         return jax.tree.map(lambda a: a[:copies], spread)
 
     def split_batch(self, images: jax.Array) -> jax.Array:
-        """`[B, ...]`, spread over the devices that work on the same setting."""
+        """`[B, ...]`, spread over the devices that work on the same setting.
+
+        It is called in what `spread_settings` is given, of arrays that are everywhere.
+        """
         if self.mesh is None:
             return images
-        if jax.sharding.get_abstract_mesh().empty:  # one setting alone
-            spec = NamedSharding(self.mesh, PartitionSpec((SEVERAL, BATCH)))
-            return jax.lax.with_sharding_constraint(images, spec)
-        return jax.lax.with_sharding_constraint(images, PartitionSpec(BATCH))
+        # Of several settings, each is on its own part of the mesh already.
+        free = jax.sharding.get_abstract_mesh().auto_axes
+        return jax.lax.with_sharding_constraint(images, PartitionSpec(free))
 
     def everywhere(self, tree: Any) -> Any:
         """A tree of arrays with a copy on each device."""

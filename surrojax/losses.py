@@ -28,7 +28,10 @@ def softmax_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
       `[B]` float32.
     """
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-    return -jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
+    # To pick an entry would have a scatter for its gradient, which accelerators do one
+    # after the other, or in another order each time.
+    own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+    return -jnp.sum(jnp.where(own, log_p, 0.0), axis=-1)
 
 
 def softmax_cross_entropy(

@@ -80,8 +80,8 @@ def module_of(method: Method) -> Network:
     if method.surrogate == "fitted":
         return method.pair.surrogate
     original = method.pair.original
-    direct = getattr(original, "form", None) == "direct"
-    return multiplied(original, method.trained) if direct else original
+    as_it_is = getattr(original, "form", "matmul") == "matmul"
+    return original if as_it_is else multiplied(original, method.trained)
 
 
 def whole(held: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import pytest
 from conftest import assert_close, tiny_method
 
 from surrojax.algorithm import compile_round, initial_state, play, run
-from surrojax.layout import BATCH, SEVERAL, Layout, make_mesh
+from surrojax.layout import BATCH, SEVERAL, Layout, make_mesh, several
 from surrojax.programs import compile_programs
+from surrojax.stage1 import fit_settings
 
 KEY = jax.random.key(8)
 DEVICES = jax.devices()
@@ -98,9 +99,12 @@ def test_one_copy_is_no_grouped_convolution():
     assert "transpose" not in jaxpr(spread, convolve, axes, images[:1], kernels[:1])
 
 
-def test_images_of_one_setting_are_spread_over_all_devices():
-    images = jax.jit(Layout(mesh_of(8)).split_batch)(ONES)
-    assert {shard.data.shape for shard in images.addressable_shards} == {(1, 3)}
+@pytest.mark.parametrize(("settings", "images"), [(1, 1), (2, 2)])
+def test_images_are_spread_over_the_devices_of_their_setting(settings, images):
+    layout = Layout(mesh_of(8))
+    look = partial(layout.spread_settings, lambda x: layout.split_batch(x + ONES), (0,))
+    seen = jax.jit(look)(layout.everywhere(jnp.ones(settings)))
+    assert {s.data.shape for s in seen.addressable_shards} == {(1, images, 3)}
 
 
 def records(method, data, fused, rounds=2):
@@ -142,6 +146,29 @@ def test_loops_give_what_vmaps_give(tiny_data):
     loops = replace(method, layout=Layout(None, "loop", "loop"))
     expected = records(method, tiny_data, True)
     assert_close(records(loops, tiny_data, True), expected, 1e-4)
+
+
+@pytest.mark.parametrize("settings", [1, 2])
+def test_devices_of_a_setting_exchange_gradients_alone(tiny_data, settings):
+    """A named bug: they exchanged levels of dropout dozens of times in every step."""
+    method = tiny_method()
+    method = replace(method, layout=Layout(mesh_of(8)))
+    state = initial_state(method, KEY)
+    vectors = several(jnp.asarray(method.space.center), settings)
+    program = jax.jit(partial(fit_settings, method))
+    given = method.layout.everywhere(
+        (
+            several(state.fusion, settings),
+            vectors,
+            tiny_data.train,
+            KEY,
+            jnp.arange(5),
+        )
+    )
+    text = program.lower(*given).compile().as_text()
+    steps = max(text.split("\n\n"), key=lambda part: part.count("all-reduce("))
+    assert "all-reduce(" in steps
+    assert not any(word in steps for word in ("all-to-all", "permute", "all-gather"))
 
 
 def test_candidates_are_trained_without_a_word_between_devices(tiny_data):

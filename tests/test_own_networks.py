@@ -598,8 +598,9 @@ def test_a_layer_is_where_its_weights_meet_the_inputs():
     assert {path[2:] for path in trained if path[1] == "trunk"} == {("w",)}
 
 
-def test_the_last_convolution_is_trained_with_its_normalisation():
-    own = adapt(Deep(), images(), form="direct")
+@pytest.mark.parametrize(("form", "left"), [("direct", 2), ("lax", 3)])
+def test_the_last_convolution_is_trained_with_its_normalisation(form, left):
+    own = adapt(Deep(), images(), form=form)
     trained = reach(own, images(), 1)
     assert {path[:-1] for path in trained} == {
         ("params", "head", "Dense_0"),
@@ -610,8 +611,8 @@ def test_the_last_convolution_is_trained_with_its_normalisation():
     other, variables = multiplied(own, trained), init(own, KEY, images())
     for module in (own, other):
         jaxpr = str(jax.make_jaxpr(partial(forward, module))(variables, images()))
-        # The first has one channel, for which products are faster anyway.
-        assert jaxpr.count("= conv_general_dilated") == 2 - (module is other)
+        # The first has one channel: `direct` leaves it to products.
+        assert jaxpr.count("= conv_general_dilated") == left - (module is other)
     np.testing.assert_allclose(
         forward(other, variables, images())[0],
         forward(own, variables, images())[0],

@@ -202,11 +202,12 @@ def convolutions(method):
     return [int(count) > 1 for count in counts]
 
 
-def test_trained_convolutions_are_matrix_products_and_held_ones_stay_as_they_are():
+@pytest.mark.parametrize("form", ["direct", "lax"])
+def test_trained_convolutions_are_matrix_products_and_held_ones_are_not(form):
     """A named trap: vmapped kernels would make grouped convolutions."""
     config = get_config()
     config.network, config.surrogate = "resnet20", "shared"
-    config.convolution = "direct"
+    config.convolution = form
     method = make_method(config, 7)
     alone, block = (convolutions(replace(method, shared_layers=n)) for n in (0, 2))
     assert len(alone) == len(block) + 4 and not any(alone + block)

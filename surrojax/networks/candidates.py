@@ -14,7 +14,7 @@ from surrojax.networks.own import OwnNetwork
 
 @dataclass(frozen=True, eq=False)
 class Multiplied:
-    """A network some of whose `direct` convolutions are matrix products.
+    """A network some of whose convolutions are matrix products.
 
     Attributes:
       network: a Flax module.
@@ -43,7 +43,7 @@ class Multiplied:
         module = context.module
         if (
             not isinstance(module, Conv)
-            or module.form != "direct"  # as it is, or one that was made below
+            or module.form == "matmul"  # as it is, or one that was made below
             or module.path not in self.layers
         ):
             return call(*arguments, **options)
@@ -54,7 +54,7 @@ class Multiplied:
 
 
 def multiplied(network: Network, trained: frozenset[Path]) -> Network:
-    """The same, with matrix products in place of the `direct` convolutions it trains.
+    """The same, with matrix products in place of the convolutions that it trains.
 
     Their kernels are vmapped, which would make grouped convolutions of them. Those that
     are held still are faster as they are.

@@ -27,8 +27,8 @@ class Faster:
     square is left as it is.
 
     Args:
-      form: `lax` leaves all of them.
-      multiplied: paths of layers that are computed in the form `matmul` nevertheless.
+      form: `lax` leaves all of them, but those that are multiplied.
+      multiplied: paths of layers that are computed in the form `matmul` in any case.
     """
 
     def __init__(
@@ -44,8 +44,9 @@ class Faster:
         context: nn.module.InterceptorContext,
     ) -> Any:
         module = context.module
+        form = "matmul" if module.path in self._multiplied else self._form
         if (
-            self._form == "lax"
+            form == "lax"
             or type(module) is not nn.Conv  # a subclass computes something else
             or context.method_name != "__call__"
             or module.is_initializing()
@@ -54,8 +55,7 @@ class Faster:
             or not _plain(module, arguments[0])
         ):
             return call(*arguments, **options)
-        multiplied = module.path in self._multiplied
-        return _convolve(module, arguments[0], "matmul" if multiplied else self._form)
+        return _convolve(module, arguments[0], form)
 
 
 def _plain(module: nn.Conv, images: jax.Array) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.random import threefry2x32_p
+from jax.sharding import PartitionSpec
 
 LEVELS = 2**16
 """Dropout ratios are rounded to whole multiples of its inverse."""
@@ -39,7 +40,20 @@ def levels_at(key: jax.Array, shapes: Any) -> Any:
     levels = jnp.concatenate(quarters).reshape(-1)
     ends = itertools.accumulate(sizes)
     parts = iter([levels[end - n : end] for n, end in zip(sizes, ends, strict=True)])
-    return jax.tree.map(lambda shape: next(parts).reshape(shape), shapes, **is_shape)
+    return jax.tree.map(
+        lambda shape: _on_each_device(next(parts).reshape(shape)), shapes, **is_shape
+    )
+
+
+def _on_each_device(levels: jax.Array) -> jax.Array:
+    """Levels that all devices of a mesh draw as a whole, though each needs a part.
+
+    Else the devices that share a minibatch would draw parts of the stream, which are
+    not those of the sites, and exchange them dozens of times in every step.
+    """
+    if not jax.sharding.get_abstract_mesh().auto_axes:
+        return levels
+    return jax.lax.with_sharding_constraint(levels, PartitionSpec())
 
 
 def dropout(levels: jax.Array, ratio: jax.Array, a: jax.Array) -> jax.Array:

@@ -29,6 +29,7 @@ from surrojax.keys import key_of
 from surrojax.layout import Layout, Together, make_mesh, several
 from surrojax.method import Method
 from surrojax.networks.layers import ConvForm
+from surrojax.run.memory import EXHAUSTED
 from surrojax.sgd import Arrays
 from surrojax.stage1 import Fusion, fit_settings
 
@@ -235,14 +236,21 @@ def settle(
     ways: tuple[Together, ...] = ("vmap", "loop")
     try:
         times = {together: trial(together) for together in ways}
-    except jax.errors.JaxRuntimeError:  # both at once do not fit the memory
-        return replace(execution, open=False)
-    best = min(ways, key=lambda way: times[way])
-    told = ", ".join(f"{name} {1e3 * time:.1f}" for name, time in times.items())
-    line = f"settings {best} (timed, ms a step: {told})"
+    except jax.errors.JaxRuntimeError as error:
+        if EXHAUSTED not in str(error):
+            raise
+        best, why = execution.layout.settings, "both at once do not fit the memory"
+    else:
+        best = min(ways, key=lambda way: times[way])
+        told = ", ".join(f"{name} {1e3 * time:.1f}" for name, time in times.items())
+        why = f"timed, ms a step: {told}"
     rest = [r for r in execution.reasons if not r.startswith("settings ")]
-    layout = replace(execution.layout, settings=best)
-    return replace(execution, layout=layout, open=False, reasons=(*rest, line))
+    return replace(
+        execution,
+        layout=replace(execution.layout, settings=best),
+        open=False,
+        reasons=(*rest, f"settings {best} ({why})"),
+    )
 
 
 def seconds(program: Callable[[], Any], repeats: int = 3) -> float:
