@@ -6,6 +6,7 @@ Tables come from the records in results/, and nothing in them is written by hand
 between `<!-- NAME -->` and `<!-- end -->` of the pages is replaced.
 """
 
+import argparse
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -247,6 +248,7 @@ def interval(tau: dict[str, float | None] | None) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
     several = [row for of in COMPARISONS for row in compared_rows(of)]
     text = json.dumps(found + several, indent=1)

@@ -117,7 +117,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="of a timed call")
     parser.add_argument("--rounds", type=int, default=1, help="to time; 0: none")
     parser.add_argument("--round_steps", type=int, default=1000, help="NI")
-    parser.add_argument("--square", type=int, default=1024, help="rows, for the peak")
+    parser.add_argument(
+        "--square", type=int, default=0, help="rows, for the peak; 0: what suits"
+    )
     parser.add_argument("--turns", type=int, default=3, help="of both sides")
     parser.add_argument("--compiled", action="store_true", help="try torch.compile too")
     parser.add_argument("--side", choices=SIDES, help="only this, a line of JSON a row")

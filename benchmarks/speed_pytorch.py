@@ -17,6 +17,7 @@ from benchmarks.timing import (
     median_seconds,
     peak_row,
     pixels_of,
+    square_of,
     whole_row,
 )
 from surrojax.networks import NETWORKS
@@ -32,6 +33,7 @@ class Side:
         torch.set_flush_denormal(True)
         torch.manual_seed(0)
         torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True  # XLA tries cuDNN's ways, too
         self.given, self.batch = given, config.batch_size
         self.candidates, self.network = config.search.population, config.network
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -75,8 +77,8 @@ class Side:
 
     def peak(self) -> Row:
         """Of the machine."""
-        size = self.given.square
-        square = torch.ones(size, size, device=self.device)
+        size = square_of(self.given, self.device == "cpu")
+        square = torch.randn(size, size, device=self.device)
 
         def product() -> None:
             torch.mm(square, square)

@@ -38,6 +38,11 @@ def median_seconds(program: Callable[[], Any], repeats: int) -> float:
     return statistics.median(_seconds(program) for _ in range(repeats))
 
 
+def square_of(given: argparse.Namespace, on_cpu: bool) -> int:
+    """Rows of the matrices of `peak_row`: enough to hide how a GPU is called."""
+    return given.square or (1024 if on_cpu else 8192)
+
+
 def peak_row(product: Callable[[], Any], size: int, repeats: int) -> Row:
     """Operations a second of the fastest of some products of square matrices.
 

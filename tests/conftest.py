@@ -11,6 +11,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+# What they expect, in digits and in devices, is a CPU's.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes most of the tests' time.
 os.environ.setdefault("XLA_FLAGS", import_module("quick").flags())
 # Several devices, so that what is spread over a mesh can be tested on any machine.
