@@ -54,6 +54,9 @@ SHIFTED_RIVALS = {
 }
 """Methods of the comparison at that length, as far as they were run."""
 
+FEWEST = 3
+"""Seeds of such a method, without which an interval says nothing."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -150,4 +153,4 @@ def _shifted(results: Path) -> list[Line]:
         for variant, title in SHIFTED.items()
     ]
     rivals = compared(results, SHIFT_LONG, SHIFTED_RIVALS)
-    return variants + [line for line in rivals if line.tests]
+    return variants + [line for line in rivals if len(line.tests) >= FEWEST]

@@ -9,6 +9,7 @@ between `<!-- NAME -->` and `<!-- end -->` of the pages is replaced.
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -247,8 +248,9 @@ def interval(tau: dict[str, float | None] | None) -> str:
     return f"{tau['value']:.2f} [{tau['low']:.2f}, {tau['high']:.2f}]"
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+def main(arguments: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.parse_args(arguments)  # there are none but --help
     found = [summary(row, schedule) for schedule in SCHEDULES for row in ROWS]
     several = [row for of in COMPARISONS for row in compared_rows(of)]
     text = json.dumps(found + several, indent=1)
@@ -279,4 +281,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
