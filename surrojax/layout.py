@@ -54,7 +54,7 @@ class Layout:
         Args:
           f: of one copy; returns a tree of arrays. It may use `split_batch`.
           axes: for each argument, 0 where it has a leading axis of copies, else None.
-          arguments: trees of arrays.
+          arguments: trees of arrays; outside of a compiled function, of `everywhere`.
 
         Returns:
           What `f` returns, with a leading axis of copies.
@@ -83,6 +83,7 @@ class Layout:
         if self.mesh is None:
             return _on_one(together, f, axes, arguments)
         if copies == 1:
+            # So that `f` is seen to work on all of the mesh.
             with jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh):
                 return _on_one(together, f, axes, arguments)
         ways = math.prod(self.mesh.shape[name] for name in over)

@@ -22,16 +22,17 @@ def softmax_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     Args:
       logits: `[B, K]`.
-      labels: `[B]` int.
+      labels: `[B]` int in [0, K).
 
     Returns:
-      `[B]` float32.
+      `[B]` float32; NaN where a label is none of the classes.
     """
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
     # To pick an entry would have a scatter for its gradient, which accelerators do one
     # after the other, or in another order each time.
     own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
-    return -jnp.sum(jnp.where(own, log_p, 0.0), axis=-1)
+    losses = -jnp.sum(jnp.where(own, log_p, 0.0), axis=-1)
+    return jnp.where(own.any(axis=-1), losses, jnp.nan)
 
 
 def softmax_cross_entropy(

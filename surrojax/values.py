@@ -161,7 +161,11 @@ def check_complete(config: ConfigDict, where: str = "") -> None:
 
 
 def check(config: ConfigDict) -> None:
-    """Checks each value by itself."""
+    """Checks the values of a config, as far as no network decides what they may be.
+
+    Raises:
+      InputError: one is none that its field may have; the message names the field.
+    """
     values = dict(flatten(config.to_dict()))
     for field, value in values.items():
         if value is None and field not in OPTIONAL:

@@ -85,6 +85,29 @@ def test_open_choices_are_timed_on_the_machine():
     assert settled.layout.settings in ("vmap", "loop")
 
 
+@pytest.mark.parametrize(
+    "said", ["RESOURCE_EXHAUSTED: 9 GiB", "INTERNAL: CUDA_ERROR_OUT_OF_MEMORY"]
+)
+def test_settings_that_do_not_fit_together_take_turns(monkeypatch, said):
+    fails_to_time(monkeypatch, said)
+    settled = settled_on(tiny_arrays(30, 0))
+    assert not settled.open and settled.layout.settings == "loop"
+    assert "settings loop (both at once do not fit the memory)" in settled.reasons
+
+
+def test_what_else_fails_is_not_taken_for_a_lack_of_memory(monkeypatch):
+    fails_to_time(monkeypatch, "INTERNAL: no algorithm worked")
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no algorithm worked"):
+        settled_on(tiny_arrays(30, 0))
+
+
+def fails_to_time(monkeypatch, said):
+    def fail(_):
+        raise jax.errors.JaxRuntimeError(said)
+
+    monkeypatch.setattr(execution, "seconds", fail)
+
+
 def test_what_is_timed_is_not_compiled_with_the_images_in_it():
     train = tiny_arrays(1000, 0)
     before = jax.config.values["jax_captured_constants_warn_bytes"]

@@ -89,6 +89,11 @@ def test_eq_5_softmax_loss(wrap):
     )
 
 
+def test_a_label_that_is_no_class_has_no_finite_loss():
+    losses = softmax_losses(jnp.zeros((4, 3)), jnp.array([0, 2, 3, -1]))
+    np.testing.assert_array_equal(jnp.isnan(losses), [False, False, True, True])
+
+
 def test_eq_5_is_finite_for_huge_logits():
     losses = softmax_losses(jnp.array([[1e4, -1e4], [1e4, -1e4]]), jnp.array([0, 1]))
     np.testing.assert_allclose(losses, [0.0, 2e4])

@@ -202,15 +202,20 @@ def convolutions(method):
     return [int(count) > 1 for count in counts]
 
 
-@pytest.mark.parametrize("form", ["direct", "lax"])
-def test_trained_convolutions_are_matrix_products_and_held_ones_are_not(form):
+@pytest.mark.parametrize(
+    ("network", "form", "trained"),
+    [("resnet20", "direct", 4), ("resnet20", "lax", 4), ("lenet", "lax", 2)],
+)
+def test_trained_convolutions_are_matrix_products_and_held_ones_are_not(
+    network, form, trained
+):
     """A named trap: vmapped kernels would make grouped convolutions."""
     config = get_config()
-    config.network, config.surrogate = "resnet20", "shared"
+    config.network, config.surrogate = network, "shared"
     config.convolution = form
     method = make_method(config, 7)
     alone, block = (convolutions(replace(method, shared_layers=n)) for n in (0, 2))
-    assert len(alone) == len(block) + 4 and not any(alone + block)
+    assert len(alone) == len(block) + trained and not any(alone + block)
 
 
 def test_a_tuned_convolution_of_an_own_network_is_a_matrix_product():

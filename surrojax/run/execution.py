@@ -29,7 +29,7 @@ from surrojax.keys import key_of
 from surrojax.layout import Layout, Together, make_mesh, several
 from surrojax.method import Method
 from surrojax.networks.layers import ConvForm
-from surrojax.run.memory import EXHAUSTED
+from surrojax.run.memory import is_exhausted
 from surrojax.sgd import Arrays
 from surrojax.stage1 import Fusion, fit_settings
 
@@ -237,7 +237,7 @@ def settle(
     try:
         times = {together: trial(together) for together in ways}
     except jax.errors.JaxRuntimeError as error:
-        if EXHAUSTED not in str(error):
+        if not is_exhausted(error):
             raise
         best, why = execution.layout.settings, "both at once do not fit the memory"
     else:

@@ -7,8 +7,13 @@ import jax
 
 from surrojax.errors import InputError, one_line
 
-EXHAUSTED = "RESOURCE_EXHAUSTED"
-"""What XLA's words hold then."""
+EXHAUSTED = ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "ALLOC_FAILED")
+"""What XLA's words hold then, or those of the libraries that it calls."""
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether a device's memory did not suffice."""
+    return any(word in str(error) for word in EXHAUSTED)
 
 
 @contextmanager
@@ -24,7 +29,7 @@ def enough(remedy: str) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if EXHAUSTED not in str(error):
+        if not is_exhausted(error):
             raise
         raise InputError(
             f"memory: {one_line(error, 120).rstrip('.')}; {remedy}"
