@@ -54,8 +54,8 @@ SHIFTED_RIVALS = {
 }
 """Methods of the comparison at that length, as far as they were run."""
 
-FEWEST = 3
-"""Seeds of such a method, without which an interval says nothing."""
+FEWEST_OF_A_RIVAL = 3
+"""Seeds of such a method, without which its interval says next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -153,4 +153,4 @@ def _shifted(results: Path) -> list[Line]:
         for variant, title in SHIFTED.items()
     ]
     rivals = compared(results, SHIFT_LONG, SHIFTED_RIVALS)
-    return variants + [line for line in rivals if len(line.tests) >= FEWEST]
+    return variants + [line for line in rivals if len(line.tests) >= FEWEST_OF_A_RIVAL]
