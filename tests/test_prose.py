@@ -473,9 +473,9 @@ def random_search_on_shifted_images():
 
 
 @claim(
-    "Optuna's TPE, which judges ten settings by trainings of 7,000 steps, has {} % over "
-    "{} seeds, {} fewer than the tuned runs ({}) and {} fewer than those that are given "
-    "no beginning either ({})"
+    "Optuna's TPE, which judges ten settings by trainings of 7,000 steps, has {} % "
+    "over {} seeds, {} fewer than the tuned runs ({}) and {} fewer than those that are "
+    "given no beginning either ({})"
 )
 def tpe_on_shifted_images():
     tpe = accuracy("tpe", LONG)
